@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What KVM adds to the VMID allocator: part of vmid.c, so that the slots of this
+ * CPU can be looked at.
+ *
+ * Works with and without EL2: each case has an allocator of its own in the place of
+ * KVM's, and a flush that counts in the place of the hypervisor's. No guest runs
+ * meanwhile, as suites run before userspace, and this CPU is not left.
+ */
+#include <kunit/test.h>
+
+#include <linux/preempt.h>
+
+static struct {
+	struct idgen_alloc vmids;
+	struct idgen_slot slot;
+	unsigned int vmid_bits;
+} kvm_own;
+
+static unsigned int vmid_flushes;
+static u64 vmid_flushed_generation;
+static bool vmid_flush_in_order;
+
+/* After the slot was taken and the map rebuilt. */
+static void counting_flush_all(struct idgen_alloc *a)
+{
+	struct idgen_slot *slot = this_cpu_ptr(&vmid_slots);
+
+	vmid_flush_in_order &= !atomic64_read(&slot->active) &&
+			       test_bit(slot->reserved & IDGEN_ID_MASK, a->map) &&
+			       a->generation != vmid_flushed_generation &&
+			       !a->cursor;
+	vmid_flushed_generation = a->generation;
+	vmid_flushes++;
+}
+
+static const struct idgen_ops counting_vmid_ops = {
+	.flush_all	= counting_flush_all,
+};
+
+static int __init vmid_test_init(struct kunit *test)
+{
+	int ret;
+
+	kvm_own.vmids = vmids;
+	kvm_own.vmid_bits = kvm_arm_vmid_bits;
+	migrate_disable();
+	kvm_own.slot = *this_cpu_ptr(&vmid_slots);
+	vmid_flushes = 0;
+	vmid_flushed_generation = 0;
+	vmid_flush_in_order = true;
+
+	ret = kvm_arm_vmid_alloc_init();
+	if (ret) {
+		vmids = kvm_own.vmids;
+		migrate_enable();
+		return ret;
+	}
+	KUNIT_EXPECT_PTR_EQ(test, vmids.ops, &vmid_ops);
+	vmids.ops = &counting_vmid_ops;
+	return 0;
+}
+
+static void __init vmid_test_exit(struct kunit *test)
+{
+	kvm_arm_vmid_alloc_free();
+	vmids = kvm_own.vmids;
+	kvm_arm_vmid_bits = kvm_own.vmid_bits;
+	*this_cpu_ptr(&vmid_slots) = kvm_own.slot;
+	migrate_enable();
+}
+
+static u64 vmid_of(struct kvm_vmid *vm)
+{
+	return atomic64_read(&vm->id) & IDGEN_ID_MASK;
+}
+
+static u64 this_slot(void)
+{
+	return atomic64_read(&this_cpu_ptr(&vmid_slots)->active);
+}
+
+static void vcpu_load(struct kvm_vmid *vm)
+{
+	preempt_disable();
+	kvm_arm_vmid_update(vm);
+	preempt_enable();
+}
+
+static void vcpu_put(void)
+{
+	preempt_disable();
+	kvm_arm_vmid_clear_active();
+	preempt_enable();
+}
+
+static void __init vmid_roll_over(struct kunit *test)
+{
+	u64 generation = vmids.generation;
+	unsigned long left = idgen_alloc_nr(&vmids);
+
+	while (vmids.generation == generation && left--) {
+		struct kvm_vmid vm = {};
+
+		vcpu_load(&vm);
+		vcpu_put();
+	}
+	KUNIT_ASSERT_EQ(test, vmids.generation, generation + IDGEN_GEN_STEP);
+}
+
+static void __init loaded_vcpu_has_a_vmid(struct kunit *test)
+{
+	struct kvm_vmid vm = {};
+
+	vcpu_load(&vm);
+	KUNIT_EXPECT_NE(test, vmid_of(&vm), 0);
+	KUNIT_EXPECT_EQ(test, this_slot(), atomic64_read(&vm.id));
+	vcpu_put();
+}
+
+static void __init vmids_are_as_wide_as_the_hardware_has_them(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, kvm_arm_vmid_bits, kvm_get_vmid_bits());
+	KUNIT_EXPECT_LE(test, vmids.bits, kvm_arm_vmid_bits);
+	KUNIT_EXPECT_EQ(test, vmids.usable, idgen_alloc_nr(&vmids) - 1);
+	KUNIT_EXPECT_NULL(test, vmids.base);
+}
+
+static void __init sched_out_leaves_invalid_vmid(struct kunit *test)
+{
+	struct kvm_vmid vm = {};
+	u64 value;
+
+	vcpu_load(&vm);
+	value = atomic64_read(&vm.id);
+	vcpu_put();
+	KUNIT_EXPECT_EQ(test, this_slot() & IDGEN_ID_MASK, 0);
+	KUNIT_EXPECT_NE(test, this_slot(), 0);
+	/* The VM keeps its VMID, */
+	KUNIT_EXPECT_EQ(test, atomic64_read(&vm.id), value);
+	vcpu_load(&vm);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&vm.id), value);
+	vcpu_put();
+	/* until others need it. */
+	vmid_roll_over(test);
+	KUNIT_EXPECT_EQ(test, this_cpu_ptr(&vmid_slots)->reserved & IDGEN_ID_MASK, 0);
+}
+
+static void __init vmid_0_is_never_handed_out(struct kunit *test)
+{
+	unsigned long i;
+
+	for (i = 0; i < 2 * idgen_alloc_nr(&vmids); i++) {
+		struct kvm_vmid vm = {};
+
+		vcpu_load(&vm);
+		KUNIT_ASSERT_NE(test, vmid_of(&vm), 0);
+		KUNIT_ASSERT_NE(test, atomic64_read(&vm.id), IDGEN_FIRST_GEN);
+		vcpu_put();
+		KUNIT_ASSERT_NE(test, atomic64_read(&vm.id), this_slot());
+	}
+	KUNIT_EXPECT_GE(test, vmid_flushes, 2);
+}
+
+static void __init one_broadcast_flush_for_each_rollover_in_order(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_EQ(test, vmid_flushes, i);
+		vmid_roll_over(test);
+	}
+	KUNIT_EXPECT_EQ(test, vmid_flushes, 3);
+	KUNIT_EXPECT_TRUE(test, vmid_flush_in_order);
+}
+
+static void __init vcpu_that_is_loaded_keeps_its_vmid_over_a_rollover(struct kunit *test)
+{
+	struct kvm_vmid vm = {};
+	u64 vmid;
+
+	vcpu_load(&vm);
+	vmid = vmid_of(&vm);
+	/* As when another CPU rolls over: this one does not call vcpu_put(). */
+	while (!vmid_flushes) {
+		struct kvm_vmid other = {};
+		struct idgen_slot elsewhere = {
+			.active = ATOMIC64_INIT(vmids.generation),
+		};
+
+		preempt_disable();
+		idgen_alloc_switch(&vmids, &elsewhere, &other.id, NULL);
+		preempt_enable();
+		KUNIT_ASSERT_NE(test, vmid_of(&other), vmid);
+	}
+	KUNIT_EXPECT_EQ(test, this_slot(), 0);
+	vcpu_load(&vm);
+	KUNIT_EXPECT_EQ(test, vmid_of(&vm), vmid);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&vm.id) & ~IDGEN_ID_MASK,
+			vmids.generation);
+	vcpu_put();
+}
+
+static void __init put_without_load_is_harmless(struct kunit *test)
+{
+	struct kvm_vmid vm = {};
+
+	/* Protected mode does so on each put. */
+	vcpu_put();
+	vcpu_put();
+	KUNIT_EXPECT_EQ(test, this_slot(), IDGEN_FIRST_GEN);
+	vcpu_load(&vm);
+	KUNIT_EXPECT_NE(test, vmid_of(&vm), 0);
+	vcpu_put();
+}
+
+static void __init free_leaves_an_allocator_that_can_be_set_up_again(struct kunit *test)
+{
+	struct kvm_vmid vm = {};
+
+	vcpu_load(&vm);
+	kvm_arm_vmid_alloc_free();
+	KUNIT_EXPECT_NULL(test, vmids.map);
+	KUNIT_ASSERT_EQ(test, kvm_arm_vmid_alloc_init(), 0);
+	KUNIT_EXPECT_EQ(test, this_slot(), IDGEN_FIRST_GEN);
+}
+
+static struct kunit_case __refdata kvm_arm_vmid_cases[] = {
+	KUNIT_CASE(loaded_vcpu_has_a_vmid),
+	KUNIT_CASE(vmids_are_as_wide_as_the_hardware_has_them),
+	KUNIT_CASE(sched_out_leaves_invalid_vmid),
+	KUNIT_CASE(vmid_0_is_never_handed_out),
+	KUNIT_CASE(one_broadcast_flush_for_each_rollover_in_order),
+	KUNIT_CASE(vcpu_that_is_loaded_keeps_its_vmid_over_a_rollover),
+	KUNIT_CASE(put_without_load_is_harmless),
+	KUNIT_CASE(free_leaves_an_allocator_that_can_be_set_up_again),
+	{}
+};
+
+static struct kunit_suite kvm_arm_vmid_suite __refdata = {
+	.name = "kvm_arm_vmid",
+	.init = vmid_test_init,
+	.exit = vmid_test_exit,
+	.test_cases = kvm_arm_vmid_cases,
+};
+/* KVM's own init functions are gone later. */
+kunit_test_init_section_suites(&kvm_arm_vmid_suite);

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What arm64 adds to the ASID allocator: part of context.c, so that its allocator
+ * can be looked at while the kernel runs on it.
+ *
+ * The contexts here never run, but for the cases that switch to a real mm. To take
+ * ASIDs it is enough to pin and unpin them.
+ */
+#include <kunit/test.h>
+
+#include <linux/kthread.h>
+#include <linux/sched/mm.h>
+
+static struct mm_struct *new_context(struct kunit *test)
+{
+	struct mm_struct *mm = kunit_kzalloc(test, sizeof(*mm), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	init_new_context(NULL, mm);
+	return mm;
+}
+
+/* Hand out ASIDs until there is a rollover. */
+static void asid_roll_over(struct kunit *test)
+{
+	u64 generation = READ_ONCE(asids.generation);
+	struct mm_struct *mm = new_context(test);
+	unsigned long left = idgen_alloc_nr(&asids);
+
+	while (READ_ONCE(asids.generation) == generation && left--) {
+		atomic64_set(&mm->context.id, 0);
+		KUNIT_ASSERT_NE(test, arm64_mm_context_get(mm), 0);
+		arm64_mm_context_put(mm);
+	}
+	KUNIT_ASSERT_EQ(test, READ_ONCE(asids.generation),
+			generation + IDGEN_GEN_STEP);
+}
+
+static bool user_asid_is_odd(unsigned long asid)
+{
+	return (asid & 1) == arm64_kernel_unmapped_at_el0();
+}
+
+static void kpti_keeps_the_odd_asid_of_each_pair(struct kunit *test)
+{
+	unsigned long nr = idgen_alloc_nr(&asids);
+	unsigned long *map = kunit_kzalloc(test, BITS_TO_LONGS(nr) * sizeof(long),
+					   GFP_KERNEL);
+	unsigned long asid;
+
+	KUNIT_ASSERT_NOT_NULL(test, map);
+	asid_mark_pairs(&asids, map);
+	for (asid = 0; asid < nr; asid++)
+		KUNIT_ASSERT_EQ(test, test_bit(asid, map), asid & 1);
+}
+
+/* Linux commit f88f42f853a8. */
+static void kernel_has_asids_only_with_kpti(struct kunit *test)
+{
+	unsigned long nr = idgen_alloc_nr(&asids);
+	unsigned long *map = kunit_kzalloc(test, BITS_TO_LONGS(nr) * sizeof(long),
+					   GFP_KERNEL);
+	bool kpti = arm64_kernel_unmapped_at_el0();
+
+	KUNIT_ASSERT_NOT_NULL(test, map);
+	asid_mark_never(&asids, map);
+	KUNIT_EXPECT_EQ(test, bitmap_weight(map, nr), kpti ? nr / 2 : 0);
+	KUNIT_EXPECT_EQ(test, asids.usable, kpti ? nr / 2 - 1 : nr - 1);
+	KUNIT_EXPECT_EQ(test, bitmap_weight(asids.base, nr), kpti ? nr / 2 + 1 : 1);
+
+	/* From the first rollover on at the latest. */
+	asid_roll_over(test);
+	KUNIT_EXPECT_EQ(test, test_bit(nr - 1, asids.map), kpti);
+}
+
+static void pinned_limit_leaves_an_asid_for_each_cpu_and_one(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, asids.max_pinned,
+			asids.usable - num_possible_cpus() - 1);
+}
+
+static void asid_0_is_never_handed_out(struct kunit *test)
+{
+	struct mm_struct *mm = new_context(test);
+	unsigned long i, asid, nr = idgen_alloc_nr(&asids);
+
+	for (i = 0; i < 2 * nr; i++) {
+		atomic64_set(&mm->context.id, 0);
+		asid = arm64_mm_context_get(mm);
+		KUNIT_ASSERT_NE(test, ASID(mm), 0);
+		KUNIT_ASSERT_NE(test, asid, 0);
+		KUNIT_ASSERT_LT(test, asid, nr);
+		arm64_mm_context_put(mm);
+	}
+}
+
+static void asid_for_an_smmu_is_the_one_of_userspace(struct kunit *test)
+{
+	struct mm_struct *mm = new_context(test);
+	unsigned long asid = arm64_mm_context_get(mm);
+
+	KUNIT_EXPECT_EQ(test, asid & ~1UL, ASID(mm) & ~1UL);
+	if (arm64_kernel_unmapped_at_el0()) {
+		KUNIT_EXPECT_EQ(test, ASID(mm) & 1, 0);
+		KUNIT_EXPECT_TRUE(test, user_asid_is_odd(asid));
+	} else {
+		KUNIT_EXPECT_EQ(test, asid, ASID(mm));
+	}
+	arm64_mm_context_put(mm);
+}
+
+static void pinned_asid_stays_over_rollovers(struct kunit *test)
+{
+	struct mm_struct *mm = new_context(test);
+	unsigned long asid = arm64_mm_context_get(mm);
+	int i;
+
+	KUNIT_ASSERT_NE(test, asid, 0);
+	for (i = 0; i < 3; i++) {
+		asid_roll_over(test);
+		KUNIT_EXPECT_EQ(test, arm64_mm_context_get(mm), asid);
+		arm64_mm_context_put(mm);
+	}
+	arm64_mm_context_put(mm);
+	KUNIT_EXPECT_EQ(test, refcount_read(&mm->context.pinned), 0);
+}
+
+static void pins_beyond_the_limit_are_refused(struct kunit *test)
+{
+	struct mm_struct *mm = new_context(test);
+	unsigned long limit = asids.max_pinned;
+
+	asids.max_pinned = asids.nr_pinned;
+	KUNIT_EXPECT_EQ(test, arm64_mm_context_get(mm), 0);
+	KUNIT_EXPECT_EQ(test, refcount_read(&mm->context.pinned), 0);
+	asids.max_pinned = limit;
+	KUNIT_EXPECT_NE(test, arm64_mm_context_get(mm), 0);
+	arm64_mm_context_put(mm);
+}
+
+static unsigned long asid_in_ttbr1(void)
+{
+	return FIELD_GET(TTBRx_EL1_ASID_MASK, read_sysreg(ttbr1_el1));
+}
+
+/* Cases that switch: no other thread may come in between. */
+static void switch_puts_the_asid_into_ttbr1(struct kunit *test)
+{
+	struct mm_struct *mm = mm_alloc();
+	unsigned long asid, active;
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	kthread_use_mm(mm);
+	preempt_disable();
+	asid = asid_in_ttbr1();
+	active = atomic64_read(&this_cpu_ptr(&asid_slots)->active);
+	preempt_enable();
+	kthread_unuse_mm(mm);
+
+	KUNIT_EXPECT_NE(test, ASID(mm), 0);
+	if (!system_uses_ttbr0_pan())
+		KUNIT_EXPECT_EQ(test, asid, ASID(mm));
+	KUNIT_EXPECT_EQ(test, active, atomic64_read(&mm->context.id));
+	mmput(mm);
+}
+
+/* An idle CPU, or a kernel thread, leaves the tables in place: lazy TLB. */
+static void asid_of_the_mm_that_runs_stays_over_rollovers(struct kunit *test)
+{
+	struct mm_struct *mm = mm_alloc();
+	unsigned long asid;
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	kthread_use_mm(mm);
+	asid = ASID(mm);
+	for (i = 0; i < 3; i++) {
+		asid_roll_over(test);
+		KUNIT_EXPECT_TRUE(test, test_bit(asid, asids.map));
+	}
+	kthread_unuse_mm(mm);
+	kthread_use_mm(mm);
+	KUNIT_EXPECT_EQ(test, ASID(mm), asid);
+	kthread_unuse_mm(mm);
+	mmput(mm);
+}
+
+static unsigned int asid_flushes;
+
+static void counting_flush_cpu(struct idgen_alloc *a)
+{
+	asid_flushes++;
+	asid_flush_cpu(a);
+}
+
+static const struct idgen_ops counting_asid_ops = {
+	.mark_never	= asid_mark_never,
+	.flush_cpu	= counting_flush_cpu,
+};
+
+static void first_switch_after_a_rollover_flushes_this_cpu_once(struct kunit *test)
+{
+	struct mm_struct *mm = mm_alloc();
+	unsigned long flags;
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	kthread_use_mm(mm);
+	asid_roll_over(test);
+
+	local_irq_save(flags);
+	asids.ops = &counting_asid_ops;
+	/* None if the rollover's thread was preempted in favour of a process. */
+	asid_flushes = 0;
+	atomic64_set(&this_cpu_ptr(&asid_slots)->active, 0);
+	for (i = 0; i < 3; i++)
+		check_and_switch_context(mm);
+	asids.ops = &asid_ops;
+	local_irq_restore(flags);
+
+	kthread_unuse_mm(mm);
+	mmput(mm);
+	KUNIT_EXPECT_EQ(test, asid_flushes, 1);
+}
+
+static void every_online_cpu_has_the_asid_bits_of_the_boot_cpu(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, asid_bits == 8 || asid_bits == 16);
+	KUNIT_EXPECT_LE(test, asids.bits, asid_bits);
+	/* Would not return. */
+	preempt_disable();
+	verify_cpu_asid_bits();
+	preempt_enable();
+}
+
+static struct kunit_case arm64_asid_cases[] = {
+	KUNIT_CASE(kpti_keeps_the_odd_asid_of_each_pair),
+	KUNIT_CASE(kernel_has_asids_only_with_kpti),
+	KUNIT_CASE(pinned_limit_leaves_an_asid_for_each_cpu_and_one),
+	KUNIT_CASE(asid_0_is_never_handed_out),
+	KUNIT_CASE(asid_for_an_smmu_is_the_one_of_userspace),
+	KUNIT_CASE(pinned_asid_stays_over_rollovers),
+	KUNIT_CASE(pins_beyond_the_limit_are_refused),
+	KUNIT_CASE(switch_puts_the_asid_into_ttbr1),
+	KUNIT_CASE(asid_of_the_mm_that_runs_stays_over_rollovers),
+	KUNIT_CASE(first_switch_after_a_rollover_flushes_this_cpu_once),
+	KUNIT_CASE(every_online_cpu_has_the_asid_bits_of_the_boot_cpu),
+	{}
+};
+
+static struct kunit_suite arm64_asid_suite = {
+	.name = "arm64_asid",
+	.test_cases = arm64_asid_cases,
+};
+kunit_test_suite(arm64_asid_suite);

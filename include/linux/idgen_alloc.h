@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Generation-tagged IDs for TLB entries (ASIDs, VMIDs).
+ *
+ * This header holds the part that runs at every switch. lib/idgen_alloc.c tells
+ * how the whole works; Documentation/core-api/idgen_alloc.rst how to use it.
+ */
+#ifndef _LINUX_IDGEN_ALLOC_H
+#define _LINUX_IDGEN_ALLOC_H
+
+#include <linux/atomic.h>
+#include <linux/cache.h>
+#include <linux/compiler.h>
+#include <linux/percpu-defs.h>
+#include <linux/refcount.h>
+#include <linux/spinlock_types.h>
+#include <linux/types.h>
+
+/*
+ * A value is a generation above an ID. The split is a constant, so that the
+ * switch need not load it, and allocators with fewer bits leave the upper ID
+ * bits zero.
+ */
+#define IDGEN_ID_BITS		16
+#define IDGEN_ID_MASK		((1ULL << IDGEN_ID_BITS) - 1)
+#define IDGEN_GEN_STEP		(1ULL << IDGEN_ID_BITS)
+#define IDGEN_FIRST_GEN		IDGEN_GEN_STEP
+/* Fewest ID bits that an allocator takes. */
+#define IDGEN_MIN_BITS		4
+
+struct idgen_alloc;
+
+/**
+ * struct idgen_slot - what one CPU tells rollovers about itself
+ * @active: Value that the CPU runs; ID 0 once it is sched out; 0 once a rollover
+ *	has taken it. While it is not 0 its generation is the current one, or
+ *	the one before it if the rollover has yet to come to this slot.
+ *	Only its own CPU makes it non-zero, only a rollover makes it 0.
+ * @reserved: Value that the last rollover found in @active, and the one that it
+ *	still had from before where @active was 0; brought up to date whenever its
+ *	context moves on to a later generation. Protected by the allocator's lock.
+ *
+ * Zero-filled memory will do: idgen_alloc_init() sets both.
+ */
+struct idgen_slot {
+	atomic64_t active;
+	u64 reserved;
+} __aligned(16);
+
+/**
+ * struct idgen_ops - what an architecture does its own way
+ * @mark_never: Set in @map the bit of every ID, from 0 to 2^bits - 1, that must
+ *	never be handed out, besides ID 0, which never is. May be NULL. Called by
+ *	idgen_alloc_init() and idgen_alloc_update_never() in their context; by
+ *	the former possibly more than once, each time with fewer bits ruled out.
+ * @flush_all: Drop the TLB entries of all IDs on all CPUs, and complete before
+ *	returning. Called once in each rollover: after every slot was taken,
+ *	before any ID of the new generation is out. NULL if @flush_cpu does.
+ * @flush_cpu: Drop the TLB entries of all IDs on the CPU that calls, and complete
+ *	before returning. Called on each CPU once in a generation, the first apart,
+ *	before its slot shows an ID of that generation. NULL if @flush_all does.
+ *
+ * One of the two flushes is needed; with both, both are called. They run under
+ * the allocator's lock with interrupts off: they must not sleep, nor call
+ * the allocator, nor wait for another CPU to make progress in it.
+ */
+struct idgen_ops {
+	void (*mark_never)(struct idgen_alloc *a, unsigned long *map);
+	void (*flush_all)(struct idgen_alloc *a);
+	void (*flush_cpu)(struct idgen_alloc *a);
+};
+
+/**
+ * struct idgen_params - what idgen_alloc_init() needs to know
+ * @name: Short name, for messages and the boot parameter idgen_alloc.bits=;
+ *	must outlive the allocator.
+ * @ops: The architecture's callbacks; must outlive the allocator.
+ * @bits: ID bits that the hardware has, %IDGEN_MIN_BITS to %IDGEN_ID_BITS.
+ * @slots: One slot for each possible CPU.
+ * @array: For tests: slots of simulated CPUs 0 to @nr_array - 1, in place of
+ *	@slots.
+ * @nr_array: Number of slots in @array.
+ * @pins: Whether idgen_alloc_pin() will be used; costs a second map.
+ */
+struct idgen_params {
+	const char *name;
+	const struct idgen_ops *ops;
+	unsigned int bits;
+	struct idgen_slot __percpu *slots;
+	struct idgen_slot *array;
+	unsigned int nr_array;
+	bool pins;
+};
+
+/**
+ * struct idgen_alloc - an allocator of generation-tagged IDs
+ * @lock: Serialises all but the fast paths of switch and sched out. Taken with
+ *	interrupts off.
+ * @generation: Current generation, a multiple of %IDGEN_GEN_STEP, never 0.
+ * @cursor: Every ID below it is set in @map; a search starts here.
+ * @nr_pinned: Number of pinned contexts.
+ * @max_pinned: Most contexts that can be pinned such that allocation succeeds.
+ * @usable: Number of IDs that can be handed out in a generation.
+ * @bits: ID bits in use: the hardware's, or fewer by idgen_alloc.bits=.
+ * @nr_cpus: Number of slots.
+ * @map: IDs not to be handed out in this generation: taken, reserved, pinned,
+ *	or never handed out.
+ * @base: What a fresh map starts from: IDs pinned or never handed out. NULL if
+ *	that is ID 0 alone.
+ * @hint: Bit (ID mod @hint_size) is set if a slot may have reserved that ID.
+ * @hint_size: Number of bits in @hint, a power of two.
+ * @slots: Slots of the possible CPUs.
+ * @array: Slots of simulated CPUs, or NULL.
+ * @pins: Whether contexts can be pinned.
+ * @ops: The architecture's callbacks.
+ * @name: Short name, for messages.
+ *
+ * @lock protects @generation, @cursor, @nr_pinned and the contents of the maps;
+ * the rest changes in idgen_alloc_init(), idgen_alloc_update_never() and
+ * idgen_alloc_destroy() only. The fast paths read none of it.
+ */
+struct idgen_alloc {
+	raw_spinlock_t lock;
+	u64 generation;
+	unsigned long cursor;
+	unsigned long nr_pinned;
+	unsigned long max_pinned;
+	unsigned long usable;
+	unsigned int bits;
+	unsigned int nr_cpus;
+	unsigned long *map;
+	unsigned long *base;
+	unsigned long *hint;
+	unsigned long hint_size;
+	struct idgen_slot __percpu *slots;
+	struct idgen_slot *array;
+	bool pins;
+	const struct idgen_ops *ops;
+	const char *name;
+};
+
+int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params);
+void idgen_alloc_destroy(struct idgen_alloc *a);
+int idgen_alloc_update_never(struct idgen_alloc *a);
+u64 idgen_alloc_pin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins);
+void idgen_alloc_unpin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins);
+
+void __idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
+			  atomic64_t *ctx, refcount_t *pins);
+void __idgen_alloc_sched_out(struct idgen_alloc *a, struct idgen_slot *slot);
+
+/**
+ * idgen_alloc_nr() - number of IDs that the bits in use can express
+ * @a: the allocator
+ *
+ * Context: Any.
+ * Return: 2^bits; IDs are below it.
+ */
+static inline unsigned long idgen_alloc_nr(const struct idgen_alloc *a)
+{
+	return 1UL << a->bits;
+}
+
+/*
+ * The second half of a switch's fast path: @slot held @old, the context @value,
+ * when they were read; make the slot show @value, unless a rollover has come in
+ * between or the two are of different generations. Returns whether it does.
+ *
+ * A part of its own so that tests can let a rollover happen between the halves.
+ */
+static __always_inline bool
+__idgen_alloc_replace(struct idgen_slot *slot, u64 old, u64 value)
+{
+	/*
+	 * A slot that is not 0 tells the generation of its CPU, so the current
+	 * one need not be looked up. A context that never had an ID (0) differs
+	 * from all of them but the slot that a rollover has taken (0), and that
+	 * one the exchange gives back as 0.
+	 *
+	 * Pairs with the atomic64_xchg_relaxed() in idgen_take_slot(). Read-
+	 * modify-writes of one location have one order: either the rollover
+	 * comes first, then 0 is seen here, or it comes second, then it finds
+	 * @value and reserves it. A plain store could bury its 0 unseen.
+	 * (Linux commit a8ffaaa060b8 tells of that bug.)
+	 */
+	return !((old ^ value) >> IDGEN_ID_BITS) &&
+	       atomic64_cmpxchg_relaxed(&slot->active, old, value);
+}
+
+/**
+ * idgen_alloc_switch() - this CPU is about to run a context
+ * @a: the allocator
+ * @slot: this CPU's slot
+ * @ctx: the context's value, 0 if it never had an ID
+ * @pins: the context's pin count, or NULL if contexts here have none
+ *
+ * When it returns, @ctx has an ID of the current generation, or of the one before
+ * if a rollover is running or has just run, which then reserves this ID. It stays
+ * @ctx's own on all CPUs until this CPU switches again or is sched out, and at
+ * least until the rollover after that. Call it before the hardware is given the
+ * ID; read the ID from @ctx thereafter, for a rollover may raise its generation
+ * at any time. Its number will be the same.
+ *
+ * If the hardware shares TLB entries between CPUs (CnP), have it use a table
+ * without entries from before this call until it is given the ID.
+ *
+ * Ordering: none in the fast path. If a rollover was noticed, all that happened
+ * before it on the CPU which ran it (lock, acquire) and the pending flush come
+ * before the return.
+ *
+ * Context: Any, preemption off, and not in the middle of another call with the
+ * same slot (an interrupt handler must not switch). May take the lock, with
+ * interrupts off. Does not fail.
+ */
+static __always_inline void
+idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
+		   atomic64_t *ctx, refcount_t *pins)
+{
+	if (unlikely(!__idgen_alloc_replace(slot, atomic64_read(&slot->active),
+					    atomic64_read(ctx))))
+		__idgen_alloc_switch(a, slot, ctx, pins);
+}
+
+/**
+ * idgen_alloc_sched_out() - this CPU has ceased to run its context
+ * @a: the allocator
+ * @slot: this CPU's slot
+ *
+ * From now on a rollover need not keep the context's ID for this CPU. Use it
+ * only if the hardware makes no new TLB entries with that ID after the call:
+ * otherwise leave the slot alone, which keeps the ID (lazy TLB). The slot is
+ * left with ID 0, INVALID_VMID in KVM's words, which no context ever has. The
+ * next switch on this CPU takes the fast path.
+ *
+ * Ordering: none in the fast path; see idgen_alloc_switch() for the other.
+ *
+ * Context: As idgen_alloc_switch(). Harmless on a CPU that never ran a context
+ * or is sched out already.
+ */
+static __always_inline void
+idgen_alloc_sched_out(struct idgen_alloc *a, struct idgen_slot *slot)
+{
+	/*
+	 * Keeps the generation, so that the slot still tells it, and keeps a 0,
+	 * so that the rollover which left it is not forgotten. See
+	 * __idgen_alloc_replace() for the race with that rollover.
+	 */
+	if (unlikely(!atomic64_fetch_and_relaxed(~IDGEN_ID_MASK, &slot->active)))
+		__idgen_alloc_sched_out(a, slot);
+}
+
+#if IS_ENABLED(CONFIG_KUNIT)
+extern char idgen_bits_param[64];
+unsigned long *idgen_bitmap_zalloc(unsigned long nbits);
+void idgen_take_slot(struct idgen_alloc *a, struct idgen_slot *slot);
+#endif
+
+#endif /* _LINUX_IDGEN_ALLOC_H */

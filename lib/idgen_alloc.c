@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Generation-tagged IDs for TLB entries (ASIDs, VMIDs).
+ *
+ * Hardware tags TLB entries with an ID, so that a switch to another context (an
+ * mm, a guest) needs no flush. There are fewer IDs than contexts, so IDs have an
+ * owner for one generation only. A context's value is the generation in which it
+ * got its ID, above that ID; if the generation is the current one, the ID is
+ * good. When a context needs an ID and none is left, there is a rollover: the
+ * next generation starts, all IDs are free again, TLBs are flushed.
+ *
+ * CPUs run guests and processes meanwhile, and they do not stop for a rollover.
+ * So what they run keeps its ID. Each CPU has a slot, which shows the value that
+ * the CPU runs:
+ *
+ *   switch	slot: value -> next value, both of one generation, by cmpxchg
+ *   sched out	slot: value -> ID 0 of the same generation, by fetch_and
+ *   rollover	slot: value -> 0, by xchg; the value is now reserved: it stays
+ *		out of the new generation's map, and its context gets the same ID
+ *		again when it asks
+ *   slow path	slot: 0 -> value of the current generation, under the lock,
+ *		after the flush of this CPU where the architecture wants one
+ *
+ * All else rests on two facts about slots:
+ *
+ *  - A slot that is not 0 has a value of the generation that its CPU has come to
+ *    know, through the slow path. It may be followed on this CPU by any other
+ *    value of this generation without looking at anything shared: the IDs in
+ *    it are distinct, and the CPU's TLB was clean when the generation began.
+ *
+ *  - A rollover makes every slot 0, and only the slow path of the slot's own CPU
+ *    makes it other than 0 again. So 0 means: this CPU has yet to learn about
+ *    the new generation, and owes a flush. There is no other mark of either.
+ *
+ * All three fast accesses are read-modify-writes of the slot, and those have one
+ * order. A switch or sched out that comes before the rollover's xchg is seen by
+ * it; one that comes after sees the 0, takes the lock, and with it sees all that
+ * the rollover did. That is all the ordering that the slots need.
+ *
+ * A CPU may run one context through several rollovers, never switching. Its slot
+ * is then 0 each time but the first, and what it reserved is kept on. If the
+ * context moves to a later generation, through another CPU that runs it, then so
+ * do all its reserved values: the next rollover must find it under its new one.
+ *
+ * A context that comes back with an ID of an earlier generation takes the same
+ * ID if it is free in the map: then no CPU has reserved it, as all that is
+ * reserved is in the map. If it is taken, then it may be because some CPU has
+ * reserved it for this very context, and finding out means to visit all slots.
+ * The hint, a small map of the reserved IDs modulo its size, spares most such
+ * visits: their cost grows with the machine, and in steady state the ID of
+ * nearly every context that comes back has been taken by another.
+ *
+ * A pinned context (hardware other than CPUs uses its ID) keeps its ID through
+ * all rollovers, since every fresh map has it set.
+ *
+ * After 2^48 generations the count starts again at the first; it is never 0. A
+ * context that does not run in all that time might find another's ID. At a
+ * million rollovers a second that takes nine years without a single switch to
+ * this context.
+ */
+#define pr_fmt(fmt) "idgen_alloc: " fmt
+
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+
+#include <linux/bitmap.h>
+#include <linux/bug.h>
+#include <linux/cpumask.h>
+#include <linux/export.h>
+#include <linux/idgen_alloc.h>
+#include <linux/kernel.h>
+#include <linux/log2.h>
+#include <linux/moduleparam.h>
+#include <linux/percpu.h>
+#include <linux/printk.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+
+/*
+ * Bits of the hint for each CPU. With 32, one in 32 of the visits that it is
+ * to spare is made at worst, for four bytes a CPU.
+ */
+#define HINT_BITS_PER_CPU	32
+
+VISIBLE_IF_KUNIT char idgen_bits_param[64];
+EXPORT_SYMBOL_IF_KUNIT(idgen_bits_param);
+module_param_string(bits, idgen_bits_param, sizeof(idgen_bits_param), 0444);
+MODULE_PARM_DESC(bits, "Use fewer ID bits than there are: <allocator>:<bits>[,...]");
+
+static u64 id_of(u64 value)
+{
+	return value & IDGEN_ID_MASK;
+}
+
+static bool is_current(const struct idgen_alloc *a, u64 value)
+{
+	return (value & ~IDGEN_ID_MASK) == a->generation;
+}
+
+static struct idgen_slot *slot_of(const struct idgen_alloc *a, unsigned int cpu)
+{
+	return a->array ? &a->array[cpu] : per_cpu_ptr(a->slots, cpu);
+}
+
+static unsigned int next_cpu(const struct idgen_alloc *a, int cpu)
+{
+	return a->array ? cpu + 1 : cpumask_next(cpu, cpu_possible_mask);
+}
+
+#define for_each_slot(a, cpu, slot)					\
+	for (cpu = next_cpu(a, -1);					\
+	     cpu < (a)->nr_cpus && ((slot) = slot_of(a, cpu), true);	\
+	     cpu = next_cpu(a, cpu))
+
+static unsigned int nr_slots(const struct idgen_alloc *a)
+{
+	return a->array ? a->nr_cpus : num_possible_cpus();
+}
+
+#ifdef CONFIG_DEBUG_IDGEN_ALLOC
+#define check(a, invariant, cond, fmt, ...)				\
+	WARN(!(cond), "idgen_alloc: %s: " invariant " is broken: " fmt,	\
+	     (a)->name, ##__VA_ARGS__)
+
+/* Look at everything; with the lock held, at the end of each slow path. */
+static void check_invariants(struct idgen_alloc *a)
+{
+	unsigned long nr = idgen_alloc_nr(a);
+	struct idgen_slot *slot;
+	unsigned int cpu;
+	u64 active;
+
+	for_each_slot(a, cpu, slot) {
+		/* Its CPU may replace it now, by another that must do as well. */
+		active = atomic64_read(&slot->active);
+
+		check(a, "ReservedInMap",
+		      id_of(slot->reserved) < nr &&
+		      test_bit(id_of(slot->reserved), a->map),
+		      "CPU%u reserved %#llx\n", cpu, slot->reserved);
+		check(a, "UniqueActive",
+		      !active || (is_current(a, active) && id_of(active) < nr &&
+				  test_bit(id_of(active), a->map)),
+		      "CPU%u runs %#llx in generation %#llx\n", cpu, active,
+		      a->generation);
+	}
+
+	check(a, "NeverReservedID",
+	      a->generation && !id_of(a->generation) && test_bit(0, a->map) &&
+	      (!a->base || bitmap_subset(a->base, a->map, nr)),
+	      "ID 0, or one never handed out or pinned, is free in %#llx\n",
+	      a->generation);
+	check(a, "PinStays",
+	      a->nr_pinned <= a->max_pinned &&
+	      (!a->base || bitmap_weight(a->base, nr) ==
+			   nr - a->usable + a->nr_pinned),
+	      "%lu pinned, at most %lu\n", a->nr_pinned, a->max_pinned);
+}
+#else
+#define check(a, invariant, cond, fmt, ...)	do { } while (0)
+
+static void check_invariants(struct idgen_alloc *a)
+{
+}
+#endif
+
+/* First half of a rollover, for one slot; see __idgen_alloc_replace(). */
+VISIBLE_IF_KUNIT void
+idgen_take_slot(struct idgen_alloc *a, struct idgen_slot *slot)
+{
+	u64 value = atomic64_xchg_relaxed(&slot->active, 0);
+
+	/*
+	 * 0 already: the CPU has not switched since an earlier rollover. What
+	 * it reserved then is the one trace of the context that it runs.
+	 */
+	if (value)
+		slot->reserved = value;
+	else
+		value = slot->reserved;
+
+	__set_bit(id_of(value), a->map);
+	__set_bit(id_of(value) & (a->hint_size - 1), a->hint);
+}
+EXPORT_SYMBOL_IF_KUNIT(idgen_take_slot);
+
+static void rollover(struct idgen_alloc *a)
+{
+	struct idgen_slot *slot;
+	unsigned int cpu;
+
+	a->generation += IDGEN_GEN_STEP;
+	if (unlikely(!a->generation))
+		a->generation = IDGEN_FIRST_GEN;
+
+	if (a->base) {
+		bitmap_copy(a->map, a->base, idgen_alloc_nr(a));
+	} else {
+		bitmap_zero(a->map, idgen_alloc_nr(a));
+		__set_bit(0, a->map);
+	}
+	bitmap_zero(a->hint, a->hint_size);
+	a->cursor = 0;
+
+	for_each_slot(a, cpu, slot)
+		idgen_take_slot(a, slot);
+
+	/*
+	 * Only now: what a CPU ran until its slot was taken may have left entries
+	 * in its TLB. What it runs from then on is reserved.
+	 */
+	if (a->ops->flush_all)
+		a->ops->flush_all(a);
+}
+
+/*
+ * Some CPU may have reserved @old. If so, its context goes on with @value: all
+ * the reserved copies are replaced, lest the next rollover finds one of
+ * a generation that the context has left (Linux commit 0ebea8088095).
+ */
+static bool renew_reserved(struct idgen_alloc *a, u64 old, u64 value)
+{
+	struct idgen_slot *slot;
+	unsigned int cpu;
+	bool found = false;
+
+	if (!test_bit(id_of(old) & (a->hint_size - 1), a->hint))
+		return false;
+
+	for_each_slot(a, cpu, slot) {
+		if (slot->reserved == old) {
+			slot->reserved = value;
+			found = true;
+		}
+	}
+	return found;
+}
+
+/* A value of the current generation for a context that has @old, or 0. */
+static u64 new_value(struct idgen_alloc *a, u64 old, refcount_t *pins)
+{
+	unsigned long nr = idgen_alloc_nr(a);
+	unsigned long id = id_of(old);
+
+	if (old && (!__test_and_set_bit(id, a->map) ||
+		    renew_reserved(a, old, a->generation | id) ||
+		    (pins && refcount_read(pins))))
+		return a->generation | id;
+
+	id = find_next_zero_bit(a->map, nr, a->cursor);
+	if (id >= nr) {
+		rollover(a);
+		/* Not all are set: init saw to it, and idgen_alloc_pin() does. */
+		id = find_next_zero_bit(a->map, nr, a->cursor);
+		check(a, "AlwaysSucceeds", id < nr, "%lu usable IDs\n", a->usable);
+	}
+	__set_bit(id, a->map);
+	a->cursor = id + 1;
+
+	return a->generation | id;
+}
+
+/* Give @ctx a value of the current generation if it has none. */
+static u64 bring_up_to_date(struct idgen_alloc *a, atomic64_t *ctx,
+			    refcount_t *pins)
+{
+	u64 value = atomic64_read(ctx);
+
+	lockdep_assert_held(&a->lock);
+
+	if (!is_current(a, value)) {
+		value = new_value(a, value, pins);
+		atomic64_set(ctx, value);
+	}
+	return value;
+}
+
+/* Have this CPU's @slot show @value, of the current generation. */
+static void set_slot(struct idgen_alloc *a, struct idgen_slot *slot, u64 value)
+{
+	lockdep_assert_held(&a->lock);
+
+	if (!atomic64_read(&slot->active) && a->ops->flush_cpu)
+		a->ops->flush_cpu(a);
+	atomic64_set(&slot->active, value);
+	check_invariants(a);
+}
+
+/* Slow path of idgen_alloc_switch(). */
+void __idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
+			  atomic64_t *ctx, refcount_t *pins)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&a->lock, flags);
+	/* First the value: that may roll over, and then the flush is due. */
+	set_slot(a, slot, bring_up_to_date(a, ctx, pins));
+	raw_spin_unlock_irqrestore(&a->lock, flags);
+}
+EXPORT_SYMBOL_GPL(__idgen_alloc_switch);
+
+/*
+ * Slow path of idgen_alloc_sched_out(): a rollover has taken the slot, and with
+ * it reserved the ID that this CPU ran. Were the slot left at 0, each
+ * rollover to come would reserve that ID again for a CPU that has no use for it.
+ */
+void __idgen_alloc_sched_out(struct idgen_alloc *a, struct idgen_slot *slot)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&a->lock, flags);
+	set_slot(a, slot, a->generation);
+	raw_spin_unlock_irqrestore(&a->lock, flags);
+}
+EXPORT_SYMBOL_GPL(__idgen_alloc_sched_out);
+
+/**
+ * idgen_alloc_pin() - have a context keep its ID until it is unpinned
+ * @a: the allocator
+ * @ctx: the context's value, 0 if it never had an ID
+ * @pins: the context's pin count, 0 to begin with; also given to each switch to
+ *	this context
+ *
+ * For contexts whose ID is used by more than CPUs: an SMMU that walks their
+ * tables. Pins nest; the first one counts towards the limit, which is the usable
+ * IDs less one for each possible CPU less one, so that allocation succeeds.
+ *
+ * Ordering: the lock's; the ID is set in @ctx before the return.
+ *
+ * Context: Any; takes the lock, with interrupts off. May roll over.
+ * Return: The ID, 1 to 2^bits - 1, or 0 if as many contexts as can be are pinned,
+ * or &idgen_params.pins was not set.
+ */
+u64 idgen_alloc_pin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins)
+{
+	unsigned long flags;
+	u64 value = 0;
+
+	raw_spin_lock_irqsave(&a->lock, flags);
+	if (refcount_inc_not_zero(pins)) {
+		value = atomic64_read(ctx);
+	} else if (a->nr_pinned < a->max_pinned) {
+		value = bring_up_to_date(a, ctx, pins);
+		__set_bit(id_of(value), a->base);
+		a->nr_pinned++;
+		refcount_set(pins, 1);
+		check_invariants(a);
+	}
+	raw_spin_unlock_irqrestore(&a->lock, flags);
+
+	return id_of(value);
+}
+EXPORT_SYMBOL_GPL(idgen_alloc_pin);
+
+/**
+ * idgen_alloc_unpin() - undo one idgen_alloc_pin() that returned an ID
+ * @a: the allocator
+ * @ctx: the context's value
+ * @pins: the context's pin count
+ *
+ * After the last one the ID is the context's as that of any other: at least until
+ * the next rollover. Unpinning a context that is not pinned is warned about and
+ * does nothing.
+ *
+ * Context: Any; takes the lock, with interrupts off.
+ */
+void idgen_alloc_unpin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&a->lock, flags);
+	/* The count would saturate, and the context seem pinned for ever. */
+	if (!WARN_ON_ONCE(!refcount_read(pins)) && refcount_dec_and_test(pins)) {
+		__clear_bit(id_of(atomic64_read(ctx)), a->base);
+		a->nr_pinned--;
+		check_invariants(a);
+	}
+	raw_spin_unlock_irqrestore(&a->lock, flags);
+}
+EXPORT_SYMBOL_GPL(idgen_alloc_unpin);
+
+/* Fill @map with what is never handed out. Returns how many IDs are left. */
+static unsigned long mark_never(struct idgen_alloc *a, unsigned long *map)
+{
+	unsigned long nr = idgen_alloc_nr(a);
+
+	bitmap_zero(map, nr);
+	__set_bit(0, map);
+	if (a->ops->mark_never)
+		a->ops->mark_never(a, map);
+
+	return nr - bitmap_weight(map, nr);
+}
+
+static void set_usable(struct idgen_alloc *a, unsigned long usable)
+{
+	a->usable = usable;
+	/*
+	 * After a rollover each CPU may have reserved an ID, each pinned context
+	 * has one, and one must be free.
+	 */
+	if (a->pins)
+		a->max_pinned = usable - nr_slots(a) - 1;
+}
+
+/* How many bits the boot parameter asks for; what the hardware has if it does not. */
+static unsigned int wanted_bits(const struct idgen_params *params)
+{
+	size_t len = strlen(params->name);
+	const char *s = idgen_bits_param;
+	unsigned int bits;
+
+	for (; s; s = strchr(s, ',')) {
+		s += *s == ',';
+		if (strncmp(s, params->name, len) || s[len] != ':')
+			continue;
+		if (sscanf(s + len, ":%u", &bits) == 1 &&
+		    bits >= IDGEN_MIN_BITS && bits <= params->bits)
+			return bits;
+		pr_warn("%s: bits=%s is not a number from %u to %u, ignored\n",
+			params->name, s, IDGEN_MIN_BITS, params->bits);
+	}
+	return params->bits;
+}
+
+VISIBLE_IF_KUNIT unsigned long *idgen_bitmap_zalloc(unsigned long nbits)
+{
+	KUNIT_STATIC_STUB_REDIRECT(idgen_bitmap_zalloc, nbits);
+	return bitmap_zalloc(nbits, GFP_KERNEL);
+}
+EXPORT_SYMBOL_IF_KUNIT(idgen_bitmap_zalloc);
+
+/**
+ * idgen_alloc_init() - set up an allocator
+ * @a: the allocator, of which nothing is in use
+ * @params: what it is to be like
+ *
+ * The boot parameter idgen_alloc.bits= can have it use fewer bits than @params
+ * says, but no fewer than leave a usable ID more than there are possible CPUs.
+ *
+ * Context: May sleep. The possible CPUs are known. Nobody uses @a or the slots.
+ * Return: 0; -EINVAL if @params makes no sense; -ENOSPC if, with all the bits
+ * there are, there is no usable ID more than possible CPUs, so that allocation
+ * could fail; -ENOMEM. If not 0, @a needs no idgen_alloc_destroy(); for all but
+ * -ENOMEM a message says why.
+ */
+int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params)
+{
+	const struct idgen_ops *ops = params->ops;
+	unsigned int wanted, cpu;
+	struct idgen_slot *slot;
+	unsigned long usable;
+
+	memset(a, 0, sizeof(*a));
+
+	if (!params->name || !ops || (!ops->flush_all && !ops->flush_cpu) ||
+	    !params->slots == !params->array || !params->array != !params->nr_array) {
+		pr_err("%s: needs a name, a flush callback, and slots\n",
+		       params->name ?: "?");
+		return -EINVAL;
+	}
+	if (params->bits < IDGEN_MIN_BITS || params->bits > IDGEN_ID_BITS) {
+		pr_err("%s: cannot work with %u bits, only with %u to %u\n",
+		       params->name, params->bits, IDGEN_MIN_BITS, IDGEN_ID_BITS);
+		return -EINVAL;
+	}
+
+	raw_spin_lock_init(&a->lock);
+	a->generation = IDGEN_FIRST_GEN;
+	a->bits = params->bits;
+	a->slots = params->slots;
+	a->array = params->array;
+	a->nr_cpus = params->array ? params->nr_array : nr_cpu_ids;
+	a->pins = params->pins;
+	a->ops = ops;
+	a->name = params->name;
+	a->hint_size = min(idgen_alloc_nr(a),
+			   roundup_pow_of_two(a->nr_cpus) * HINT_BITS_PER_CPU);
+
+	a->map = idgen_bitmap_zalloc(idgen_alloc_nr(a));
+	a->hint = idgen_bitmap_zalloc(a->hint_size);
+	if (params->pins || ops->mark_never)
+		a->base = idgen_bitmap_zalloc(idgen_alloc_nr(a));
+	if (!a->map || !a->hint || (!a->base && (params->pins || ops->mark_never))) {
+		idgen_alloc_destroy(a);
+		return -ENOMEM;
+	}
+
+	wanted = wanted_bits(params);
+	for (a->bits = wanted; ; a->bits++) {
+		usable = mark_never(a, a->map);
+		if (usable > nr_slots(a) || a->bits == params->bits)
+			break;
+	}
+	if (usable <= nr_slots(a)) {
+		pr_err("%s: %lu usable IDs with %u bits are too few for %u CPUs\n",
+		       a->name, usable, a->bits, nr_slots(a));
+		idgen_alloc_destroy(a);
+		return -ENOSPC;
+	}
+	if (a->bits != wanted)
+		pr_warn("%s: using %u bits, %u are too few for %u CPUs\n",
+			a->name, a->bits, wanted, nr_slots(a));
+	else if (a->bits != params->bits)
+		pr_info("%s: using %u bits of %u\n", a->name, a->bits, params->bits);
+
+	if (a->base)
+		bitmap_copy(a->base, a->map, idgen_alloc_nr(a));
+	set_usable(a, usable);
+
+	/* As if sched out: there is nothing to reserve, and no flush owed. */
+	for_each_slot(a, cpu, slot) {
+		atomic64_set(&slot->active, IDGEN_FIRST_GEN);
+		slot->reserved = IDGEN_FIRST_GEN;
+	}
+	return 0;
+}
+EXPORT_SYMBOL_GPL(idgen_alloc_init);
+
+/**
+ * idgen_alloc_update_never() - the architecture rules out fewer IDs than it did
+ * @a: the allocator
+ *
+ * Asks &idgen_ops.mark_never again, for an architecture that had to assume the
+ * worst at first. The IDs that are no longer ruled out are handed out from the
+ * next rollover on.
+ *
+ * Context: May sleep. Switches may go on, but no pins may be held.
+ * Return: 0; -EINVAL if an ID is ruled out that was not before (a context may have
+ * it); -EBUSY if a context is pinned; -ENOMEM. If not 0, nothing has changed.
+ */
+int idgen_alloc_update_never(struct idgen_alloc *a)
+{
+	unsigned long nr = idgen_alloc_nr(a);
+	unsigned long *map, usable, flags;
+	int ret = 0;
+
+	if (!a->base)
+		return 0;
+
+	map = idgen_bitmap_zalloc(nr);
+	if (!map)
+		return -ENOMEM;
+	usable = mark_never(a, map);
+
+	raw_spin_lock_irqsave(&a->lock, flags);
+	if (a->nr_pinned) {
+		ret = -EBUSY;
+	} else if (!bitmap_subset(map, a->base, nr)) {
+		ret = -EINVAL;
+	} else {
+		bitmap_copy(a->base, map, nr);
+		set_usable(a, usable);
+	}
+	raw_spin_unlock_irqrestore(&a->lock, flags);
+
+	bitmap_free(map);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(idgen_alloc_update_never);
+
+/**
+ * idgen_alloc_destroy() - undo idgen_alloc_init()
+ * @a: the allocator; one on which init failed, or zero-filled, will do
+ *
+ * Context: May sleep. Nobody uses @a any more. It can be set up again, but then
+ * contexts must start from 0, and TLBs without entries of theirs.
+ */
+void idgen_alloc_destroy(struct idgen_alloc *a)
+{
+	bitmap_free(a->map);
+	bitmap_free(a->base);
+	bitmap_free(a->hint);
+	a->map = NULL;
+	a->base = NULL;
+	a->hint = NULL;
+}
+EXPORT_SYMBOL_GPL(idgen_alloc_destroy);

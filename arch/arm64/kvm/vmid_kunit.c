@@ -5,17 +5,15 @@
  *
  * Works with and without EL2: each case has an allocator of its own in the place of
  * KVM's, and a flush that counts in the place of the hypervisor's. No guest runs
- * meanwhile, as suites run before userspace, and this CPU is not left.
+ * meanwhile, as suites run before userspace.
  */
 #include <kunit/test.h>
 
 #include <linux/preempt.h>
+#include <linux/sched.h>
 
-static struct {
-	struct idgen_alloc vmids;
-	struct idgen_slot slot;
-	unsigned int vmid_bits;
-} kvm_own;
+static struct idgen_alloc kvm_own_vmids;
+static unsigned int kvm_own_vmid_bits;
 
 static unsigned int vmid_flushes;
 static u64 vmid_flushed_generation;
@@ -40,22 +38,20 @@ static const struct idgen_ops counting_vmid_ops = {
 
 static int __init vmid_test_init(struct kunit *test)
 {
-	int ret;
+	/* Slots are as they were set up, or exit could not put them back. */
+	if (vmids.map)
+		KUNIT_ASSERT_EQ(test, vmids.generation, IDGEN_FIRST_GEN);
+	kvm_own_vmids = vmids;
+	kvm_own_vmid_bits = kvm_arm_vmid_bits;
 
-	kvm_own.vmids = vmids;
-	kvm_own.vmid_bits = kvm_arm_vmid_bits;
-	migrate_disable();
-	kvm_own.slot = *this_cpu_ptr(&vmid_slots);
+	/* The case runs on this thread, which then ends. */
+	KUNIT_ASSERT_EQ(test, 0, set_cpus_allowed_ptr(current,
+					cpumask_of(raw_smp_processor_id())));
 	vmid_flushes = 0;
 	vmid_flushed_generation = 0;
 	vmid_flush_in_order = true;
 
-	ret = kvm_arm_vmid_alloc_init();
-	if (ret) {
-		vmids = kvm_own.vmids;
-		migrate_enable();
-		return ret;
-	}
+	KUNIT_ASSERT_EQ(test, kvm_arm_vmid_alloc_init(), 0);
 	KUNIT_EXPECT_PTR_EQ(test, vmids.ops, &vmid_ops);
 	vmids.ops = &counting_vmid_ops;
 	return 0;
@@ -63,11 +59,17 @@ static int __init vmid_test_init(struct kunit *test)
 
 static void __init vmid_test_exit(struct kunit *test)
 {
+	unsigned int cpu;
+
 	kvm_arm_vmid_alloc_free();
-	vmids = kvm_own.vmids;
-	kvm_arm_vmid_bits = kvm_own.vmid_bits;
-	*this_cpu_ptr(&vmid_slots) = kvm_own.slot;
-	migrate_enable();
+	vmids = kvm_own_vmids;
+	kvm_arm_vmid_bits = kvm_own_vmid_bits;
+	for_each_possible_cpu(cpu) {
+		struct idgen_slot *slot = per_cpu_ptr(&vmid_slots, cpu);
+
+		atomic64_set(&slot->active, IDGEN_FIRST_GEN);
+		slot->reserved = IDGEN_FIRST_GEN;
+	}
 }
 
 static u64 vmid_of(struct kvm_vmid *vm)
@@ -80,14 +82,14 @@ static u64 this_slot(void)
 	return atomic64_read(&this_cpu_ptr(&vmid_slots)->active);
 }
 
-static void vcpu_load(struct kvm_vmid *vm)
+static void load_vm(struct kvm_vmid *vm)
 {
 	preempt_disable();
 	kvm_arm_vmid_update(vm);
 	preempt_enable();
 }
 
-static void vcpu_put(void)
+static void put_vm(void)
 {
 	preempt_disable();
 	kvm_arm_vmid_clear_active();
@@ -102,8 +104,8 @@ static void __init vmid_roll_over(struct kunit *test)
 	while (vmids.generation == generation && left--) {
 		struct kvm_vmid vm = {};
 
-		vcpu_load(&vm);
-		vcpu_put();
+		load_vm(&vm);
+		put_vm();
 	}
 	KUNIT_ASSERT_EQ(test, vmids.generation, generation + IDGEN_GEN_STEP);
 }
@@ -112,10 +114,10 @@ static void __init loaded_vcpu_has_a_vmid(struct kunit *test)
 {
 	struct kvm_vmid vm = {};
 
-	vcpu_load(&vm);
+	load_vm(&vm);
 	KUNIT_EXPECT_NE(test, vmid_of(&vm), 0);
 	KUNIT_EXPECT_EQ(test, this_slot(), atomic64_read(&vm.id));
-	vcpu_put();
+	put_vm();
 }
 
 static void __init vmids_are_as_wide_as_the_hardware_has_them(struct kunit *test)
@@ -131,16 +133,16 @@ static void __init sched_out_leaves_invalid_vmid(struct kunit *test)
 	struct kvm_vmid vm = {};
 	u64 value;
 
-	vcpu_load(&vm);
+	load_vm(&vm);
 	value = atomic64_read(&vm.id);
-	vcpu_put();
+	put_vm();
 	KUNIT_EXPECT_EQ(test, this_slot() & IDGEN_ID_MASK, 0);
 	KUNIT_EXPECT_NE(test, this_slot(), 0);
 	/* The VM keeps its VMID, */
 	KUNIT_EXPECT_EQ(test, atomic64_read(&vm.id), value);
-	vcpu_load(&vm);
+	load_vm(&vm);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&vm.id), value);
-	vcpu_put();
+	put_vm();
 	/* until others need it. */
 	vmid_roll_over(test);
 	KUNIT_EXPECT_EQ(test, this_cpu_ptr(&vmid_slots)->reserved & IDGEN_ID_MASK, 0);
@@ -153,10 +155,10 @@ static void __init vmid_0_is_never_handed_out(struct kunit *test)
 	for (i = 0; i < 2 * idgen_alloc_nr(&vmids); i++) {
 		struct kvm_vmid vm = {};
 
-		vcpu_load(&vm);
+		load_vm(&vm);
 		KUNIT_ASSERT_NE(test, vmid_of(&vm), 0);
 		KUNIT_ASSERT_NE(test, atomic64_read(&vm.id), IDGEN_FIRST_GEN);
-		vcpu_put();
+		put_vm();
 		KUNIT_ASSERT_NE(test, atomic64_read(&vm.id), this_slot());
 	}
 	KUNIT_EXPECT_GE(test, vmid_flushes, 2);
@@ -179,9 +181,9 @@ static void __init vcpu_that_is_loaded_keeps_its_vmid_over_a_rollover(struct kun
 	struct kvm_vmid vm = {};
 	u64 vmid;
 
-	vcpu_load(&vm);
+	load_vm(&vm);
 	vmid = vmid_of(&vm);
-	/* As when another CPU rolls over: this one does not call vcpu_put(). */
+	/* As when another CPU rolls over: this one does not call put_vm(). */
 	while (!vmid_flushes) {
 		struct kvm_vmid other = {};
 		struct idgen_slot elsewhere = {
@@ -194,11 +196,11 @@ static void __init vcpu_that_is_loaded_keeps_its_vmid_over_a_rollover(struct kun
 		KUNIT_ASSERT_NE(test, vmid_of(&other), vmid);
 	}
 	KUNIT_EXPECT_EQ(test, this_slot(), 0);
-	vcpu_load(&vm);
+	load_vm(&vm);
 	KUNIT_EXPECT_EQ(test, vmid_of(&vm), vmid);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&vm.id) & ~IDGEN_ID_MASK,
 			vmids.generation);
-	vcpu_put();
+	put_vm();
 }
 
 static void __init put_without_load_is_harmless(struct kunit *test)
@@ -206,19 +208,19 @@ static void __init put_without_load_is_harmless(struct kunit *test)
 	struct kvm_vmid vm = {};
 
 	/* Protected mode does so on each put. */
-	vcpu_put();
-	vcpu_put();
+	put_vm();
+	put_vm();
 	KUNIT_EXPECT_EQ(test, this_slot(), IDGEN_FIRST_GEN);
-	vcpu_load(&vm);
+	load_vm(&vm);
 	KUNIT_EXPECT_NE(test, vmid_of(&vm), 0);
-	vcpu_put();
+	put_vm();
 }
 
 static void __init free_leaves_an_allocator_that_can_be_set_up_again(struct kunit *test)
 {
 	struct kvm_vmid vm = {};
 
-	vcpu_load(&vm);
+	load_vm(&vm);
 	kvm_arm_vmid_alloc_free();
 	KUNIT_EXPECT_NULL(test, vmids.map);
 	KUNIT_ASSERT_EQ(test, kvm_arm_vmid_alloc_init(), 0);

@@ -97,29 +97,23 @@ static bool is_current(const struct idgen_alloc *a, u64 value)
 	return (value & ~IDGEN_ID_MASK) == a->generation;
 }
 
-static struct idgen_slot *slot_of(const struct idgen_alloc *a, unsigned int cpu)
+/* The slot after that of @cpu, which is raised to its CPU; NULL if it is the last. */
+static struct idgen_slot *next_slot(const struct idgen_alloc *a, int *cpu)
 {
-	return a->array ? &a->array[cpu] : per_cpu_ptr(a->slots, cpu);
+	*cpu = a->array ? *cpu + 1 : cpumask_next(*cpu, cpu_possible_mask);
+	if (*cpu >= a->nr_cpus)
+		return NULL;
+	return a->array ? &a->array[*cpu] : per_cpu_ptr(a->slots, *cpu);
 }
-
-static unsigned int next_cpu(const struct idgen_alloc *a, int cpu)
-{
-	return a->array ? cpu + 1 : cpumask_next(cpu, cpu_possible_mask);
-}
-
-#define for_each_slot(a, cpu, slot)					\
-	for (cpu = next_cpu(a, -1);					\
-	     cpu < (a)->nr_cpus && ((slot) = slot_of(a, cpu), true);	\
-	     cpu = next_cpu(a, cpu))
 
 static unsigned int nr_slots(const struct idgen_alloc *a)
 {
 	return a->array ? a->nr_cpus : num_possible_cpus();
 }
 
-#ifdef CONFIG_DEBUG_IDGEN_ALLOC
 #define check(a, invariant, cond, fmt, ...)				\
-	WARN(!(cond), "idgen_alloc: %s: " invariant " is broken: " fmt,	\
+	WARN(IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC) && !(cond),		\
+	     "idgen_alloc: %s: " invariant " is broken: " fmt,		\
 	     (a)->name, ##__VA_ARGS__)
 
 /* Look at everything; with the lock held, at the end of each slow path. */
@@ -127,21 +121,24 @@ static void check_invariants(struct idgen_alloc *a)
 {
 	unsigned long nr = idgen_alloc_nr(a);
 	struct idgen_slot *slot;
-	unsigned int cpu;
+	int cpu = -1;
 	u64 active;
 
-	for_each_slot(a, cpu, slot) {
+	if (!IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC))
+		return;
+
+	while ((slot = next_slot(a, &cpu))) {
 		/* Its CPU may replace it now, by another that must do as well. */
 		active = atomic64_read(&slot->active);
 
 		check(a, "ReservedInMap",
 		      id_of(slot->reserved) < nr &&
 		      test_bit(id_of(slot->reserved), a->map),
-		      "CPU%u reserved %#llx\n", cpu, slot->reserved);
+		      "CPU%d reserved %#llx\n", cpu, slot->reserved);
 		check(a, "UniqueActive",
 		      !active || (is_current(a, active) && id_of(active) < nr &&
 				  test_bit(id_of(active), a->map)),
-		      "CPU%u runs %#llx in generation %#llx\n", cpu, active,
+		      "CPU%d runs %#llx in generation %#llx\n", cpu, active,
 		      a->generation);
 	}
 
@@ -156,17 +153,8 @@ static void check_invariants(struct idgen_alloc *a)
 			   nr - a->usable + a->nr_pinned),
 	      "%lu pinned, at most %lu\n", a->nr_pinned, a->max_pinned);
 }
-#else
-#define check(a, invariant, cond, fmt, ...)	do { } while (0)
-
-static void check_invariants(struct idgen_alloc *a)
-{
-}
-#endif
-
 /* First half of a rollover, for one slot; see __idgen_alloc_replace(). */
-VISIBLE_IF_KUNIT void
-idgen_take_slot(struct idgen_alloc *a, struct idgen_slot *slot)
+VISIBLE_IF_KUNIT void idgen_take_slot(struct idgen_alloc *a, struct idgen_slot *slot)
 {
 	u64 value = atomic64_xchg_relaxed(&slot->active, 0);
 
@@ -187,7 +175,7 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_take_slot);
 static void rollover(struct idgen_alloc *a)
 {
 	struct idgen_slot *slot;
-	unsigned int cpu;
+	int cpu = -1;
 
 	a->generation += IDGEN_GEN_STEP;
 	if (unlikely(!a->generation))
@@ -202,7 +190,7 @@ static void rollover(struct idgen_alloc *a)
 	bitmap_zero(a->hint, a->hint_size);
 	a->cursor = 0;
 
-	for_each_slot(a, cpu, slot)
+	while ((slot = next_slot(a, &cpu)))
 		idgen_take_slot(a, slot);
 
 	/*
@@ -221,13 +209,13 @@ static void rollover(struct idgen_alloc *a)
 static bool renew_reserved(struct idgen_alloc *a, u64 old, u64 value)
 {
 	struct idgen_slot *slot;
-	unsigned int cpu;
 	bool found = false;
+	int cpu = -1;
 
 	if (!test_bit(id_of(old) & (a->hint_size - 1), a->hint))
 		return false;
 
-	for_each_slot(a, cpu, slot) {
+	while ((slot = next_slot(a, &cpu))) {
 		if (slot->reserved == old) {
 			slot->reserved = value;
 			found = true;
@@ -447,9 +435,10 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_bitmap_zalloc);
 int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params)
 {
 	const struct idgen_ops *ops = params->ops;
-	unsigned int wanted, cpu;
 	struct idgen_slot *slot;
 	unsigned long usable;
+	unsigned int wanted;
+	int cpu = -1;
 
 	memset(a, 0, sizeof(*a));
 
@@ -509,7 +498,7 @@ int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params)
 	set_usable(a, usable);
 
 	/* As if sched out: there is nothing to reserve, and no flush owed. */
-	for_each_slot(a, cpu, slot) {
+	while ((slot = next_slot(a, &cpu))) {
 		atomic64_set(&slot->active, IDGEN_FIRST_GEN);
 		slot->reserved = IDGEN_FIRST_GEN;
 	}

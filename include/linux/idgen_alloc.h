@@ -9,7 +9,7 @@
 #define _LINUX_IDGEN_ALLOC_H
 
 #include <linux/atomic.h>
-#include <linux/cache.h>
+#include <linux/bits.h>
 #include <linux/compiler.h>
 #include <linux/percpu-defs.h>
 #include <linux/refcount.h>
@@ -22,8 +22,8 @@
  * bits zero.
  */
 #define IDGEN_ID_BITS		16
-#define IDGEN_ID_MASK		((1ULL << IDGEN_ID_BITS) - 1)
-#define IDGEN_GEN_STEP		(1ULL << IDGEN_ID_BITS)
+#define IDGEN_ID_MASK		GENMASK_ULL(IDGEN_ID_BITS - 1, 0)
+#define IDGEN_GEN_STEP		BIT_ULL(IDGEN_ID_BITS)
 #define IDGEN_FIRST_GEN		IDGEN_GEN_STEP
 /* Fewest ID bits that an allocator takes. */
 #define IDGEN_MIN_BITS		4

@@ -80,28 +80,34 @@ struct world {
 	u64 asking_had;
 };
 
-enum mode {
+enum flush_mode {
 	LOCAL = BIT(0),
 	BROADCAST = BIT(1),
 	BOTH = LOCAL | BROADCAST,
 };
 
-static const struct {
+struct mode_param {
 	const char *desc;
-	enum mode mode;
-} modes[] = {
+	enum flush_mode mode;
+};
+
+static const struct mode_param modes[] = {
 	{ "local flush", LOCAL },
 	{ "broadcast flush", BROADCAST },
 	{ "both flushes", BOTH },
 };
+
 KUNIT_ARRAY_PARAM_DESC(mode, modes, desc);
 
-static const struct {
+struct width_param {
 	const char *desc;
 	unsigned int bits;
-} widths[] = {
+};
+
+static const struct width_param widths[] = {
 	{ "4 bits", 4 }, { "8 bits", 8 }, { "11 bits", 11 }, { "16 bits", 16 },
 };
+
 KUNIT_ARRAY_PARAM_DESC(width, widths, desc);
 
 static u64 id(struct context *ctx)
@@ -119,6 +125,11 @@ static struct world *world_of(struct idgen_alloc *a)
 	return container_of(a, struct world, a);
 }
 
+static bool in_map(struct world *w, u64 nr)
+{
+	return test_bit(nr, w->a.map);
+}
+
 /* The hardware walks the tables that it has been given. */
 static void fill(struct world *w, unsigned int cpu)
 {
@@ -130,8 +141,8 @@ static void fill(struct world *w, unsigned int cpu)
 
 	e = &c->tlb[c->id];
 	KUNIT_EXPECT_TRUE_MSG(w->test, !e->serial || e->serial == c->ctx->serial,
-		"UniquePerCPU: CPU%u has an entry of context %u with ID %llu of %u",
-		cpu, e->serial, c->id, c->ctx->serial);
+			      "UniquePerCPU: CPU%u, ID %llu: context %u has %u's",
+			      cpu, c->id, c->ctx->serial, e->serial);
 	/* An old entry is hit, and hides the new one. */
 	if (!e->serial)
 		*e = (struct entry){ c->ctx->serial, c->ctx->version };
@@ -168,9 +179,10 @@ static void flush_all(struct idgen_alloc *a)
 	for (cpu = 0; cpu < w->nr_cpus; cpu++) {
 		KUNIT_EXPECT_EQ_MSG(w->test, atomic64_read(&w->slot[cpu].active), 0,
 				    "CPU%u not taken before the flush", cpu);
-		KUNIT_EXPECT_TRUE_MSG(w->test,
-			test_bit(w->slot[cpu].reserved & IDGEN_ID_MASK, a->map),
-			"CPU%u's ID not in the map before the flush", cpu);
+		KUNIT_EXPECT_TRUE_MSG(w->test, in_map(w, w->slot[cpu].reserved &
+							 IDGEN_ID_MASK),
+				      "CPU%u's ID not in the map before the flush",
+				      cpu);
 		flush_tlb(w, cpu);
 	}
 	w->broadcasts++;
@@ -227,7 +239,7 @@ static void power_on(struct world *w, const struct idgen_params *params)
 	__set_bit(0, w->never);
 }
 
-static struct idgen_params params_for(struct world *w, enum mode mode,
+static struct idgen_params params_for(struct world *w, enum flush_mode mode,
 				      unsigned int bits)
 {
 	return (struct idgen_params){
@@ -240,8 +252,8 @@ static struct idgen_params params_for(struct world *w, enum mode mode,
 	};
 }
 
-static struct world *boot(struct kunit *test, enum mode mode, unsigned int cpus,
-			  unsigned int bits)
+static struct world *boot(struct kunit *test, enum flush_mode mode,
+			  unsigned int cpus, unsigned int bits)
 {
 	struct world *w = new_world(test, cpus);
 	struct idgen_params params = params_for(w, mode, bits);
@@ -250,9 +262,9 @@ static struct world *boot(struct kunit *test, enum mode mode, unsigned int cpus,
 	return w;
 }
 
-static enum mode mode_of(struct kunit *test)
+static enum flush_mode mode_of(struct kunit *test)
 {
-	return modes[(typeof(&modes[0]))test->param_value - modes].mode;
+	return ((const struct mode_param *)test->param_value)->mode;
 }
 
 static void birth(struct world *w, struct context *ctx)
@@ -288,12 +300,12 @@ static void check_switched(struct world *w, unsigned int cpu)
 			continue;
 		if (o->ctx == c->ctx)
 			KUNIT_EXPECT_EQ_MSG(w->test, o->id, c->id,
-				"SameActive: context %u on CPU%u and CPU%u",
-				c->ctx->serial, other, cpu);
+					    "SameActive: context %u on CPU%u and %u",
+					    c->ctx->serial, other, cpu);
 		else
 			KUNIT_EXPECT_NE_MSG(w->test, o->id, c->id,
-				"UniqueActive: contexts %u on CPU%u, %u on CPU%u",
-				o->ctx->serial, other, c->ctx->serial, cpu);
+					    "UniqueActive: context %u, CPU%u and %u",
+					    c->ctx->serial, other, cpu);
 	}
 }
 
@@ -382,11 +394,6 @@ static void roll_over(struct world *w, unsigned int cpu)
 	sched_out(w, cpu);
 }
 
-static bool in_map(struct world *w, u64 nr)
-{
-	return test_bit(nr, w->a.map);
-}
-
 /*
  * IDs and generations
  */
@@ -422,8 +429,7 @@ static void same_id_again_without_the_lock(struct kunit *test)
 
 static void ids_are_distinct_until_exhaustion(struct kunit *test)
 {
-	unsigned int bits = *(unsigned int *)((char *)test->param_value +
-					      offsetof(typeof(widths[0]), bits));
+	unsigned int bits = ((const struct width_param *)test->param_value)->bits;
 	struct world *w = boot(test, LOCAL, 1, bits);
 	unsigned long i, nr = idgen_alloc_nr(&w->a);
 	unsigned long *seen = kunit_kzalloc(test, BITS_TO_LONGS(nr) * sizeof(long),
@@ -798,7 +804,7 @@ static void no_flush_on_the_fast_path_nor_for_an_id_within_the_generation(struct
 }
 
 /* flush_all() sees to it that it comes after the slots and before any new ID. */
-static void one_broadcast_for_each_rollover(struct kunit *test)
+static void one_broadcast_per_rollover(struct kunit *test)
 {
 	struct world *w = boot(test, BROADCAST, 4, 5);
 	struct context ctx[4];
@@ -1635,6 +1641,7 @@ static const struct bad_params bad_params[] = {
 	{ .desc = "more CPUs than usable IDs", .bits = 8, .cpus = 300,
 	  .error = -ENOSPC },
 };
+
 KUNIT_ARRAY_PARAM_DESC(bad_params, bad_params, desc);
 
 static void init_refuses_what_cannot_work(struct kunit *test)
@@ -1757,6 +1764,7 @@ static const struct boot_param boot_params[] = {
 	{ "raised further", "test:4", 63, 7 },
 	{ "raised to all there is", "test:4", 200, 8 },
 };
+
 KUNIT_ARRAY_PARAM_DESC(boot_params, boot_params, desc);
 
 static void boot_parameter_lowers_the_bits(struct kunit *test)
@@ -1883,8 +1891,8 @@ static void unmap(struct random_world *r)
 		e = &c->tlb[c->id];
 		if (c->ctx == ctx)
 			KUNIT_EXPECT_EQ_MSG(r->w->test, e->version, ctx->version,
-				"EmptyAfterUnmap: context %u on CPU%u",
-				ctx->serial, cpu);
+					    "EmptyAfterUnmap: context %u on CPU%u",
+					    ctx->serial, cpu);
 	}
 	r->unmapping = NULL;
 }
@@ -1930,8 +1938,9 @@ static void random_step(struct random_world *r)
 	}
 }
 
-static void random_steps(struct kunit *test, enum mode mode, unsigned int cpus,
-			 unsigned int bits, unsigned int usable, int nr)
+static void random_steps(struct kunit *test, enum flush_mode mode,
+			 unsigned int cpus, unsigned int bits,
+			 unsigned int usable, int nr)
 {
 	u64 s = seed ?: get_random_u64();
 	struct world *w = new_world(test, cpus);
@@ -2178,7 +2187,7 @@ static struct kunit_case idgen_alloc_cases[] = {
 	MODE_CASE(no_flush_in_the_first_generation),
 	KUNIT_CASE(each_cpu_flushes_once_and_before_its_first_id),
 	MODE_CASE(no_flush_on_the_fast_path_nor_for_an_id_within_the_generation),
-	KUNIT_CASE(one_broadcast_for_each_rollover),
+	KUNIT_CASE(one_broadcast_per_rollover),
 	KUNIT_CASE(both_flushes_on_one_allocator),
 	KUNIT_CASE(rollover_for_a_pin_leaves_this_cpu_owing_its_flush),
 	MODE_CASE(unmap_with_the_id_of_before_a_rollover_leaves_no_old_entry),
@@ -2242,6 +2251,7 @@ static struct kunit_suite idgen_alloc_suite = {
 	.name = "idgen_alloc",
 	.test_cases = idgen_alloc_cases,
 };
+
 kunit_test_suite(idgen_alloc_suite);
 
 MODULE_DESCRIPTION("KUnit tests of the allocator of generation-tagged IDs");

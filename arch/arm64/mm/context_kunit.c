@@ -73,7 +73,7 @@ static void kernel_has_asids_only_with_kpti(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_bit(nr - 1, asids.map), kpti);
 }
 
-static void pinned_limit_leaves_an_asid_for_each_cpu_and_one(struct kunit *test)
+static void pinned_limit_leaves_an_asid_per_cpu_and_one(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, asids.max_pinned,
 			asids.usable - num_possible_cpus() - 1);
@@ -140,7 +140,7 @@ static void pins_beyond_the_limit_are_refused(struct kunit *test)
 
 static unsigned long asid_in_ttbr1(void)
 {
-	return FIELD_GET(TTBRx_EL1_ASID_MASK, read_sysreg(ttbr1_el1));
+	return read_sysreg(ttbr1_el1) >> USER_ASID_BIT;
 }
 
 /* Cases that switch: no other thread may come in between. */
@@ -236,7 +236,7 @@ static void every_online_cpu_has_the_asid_bits_of_the_boot_cpu(struct kunit *tes
 static struct kunit_case arm64_asid_cases[] = {
 	KUNIT_CASE(kpti_keeps_the_odd_asid_of_each_pair),
 	KUNIT_CASE(kernel_has_asids_only_with_kpti),
-	KUNIT_CASE(pinned_limit_leaves_an_asid_for_each_cpu_and_one),
+	KUNIT_CASE(pinned_limit_leaves_an_asid_per_cpu_and_one),
 	KUNIT_CASE(asid_0_is_never_handed_out),
 	KUNIT_CASE(asid_for_an_smmu_is_the_one_of_userspace),
 	KUNIT_CASE(pinned_asid_stays_over_rollovers),
@@ -252,4 +252,5 @@ static struct kunit_suite arm64_asid_suite = {
 	.name = "arm64_asid",
 	.test_cases = arm64_asid_cases,
 };
+
 kunit_test_suite(arm64_asid_suite);

@@ -153,6 +153,7 @@ static void check_invariants(struct idgen_alloc *a)
 			   nr - a->usable + a->nr_pinned),
 	      "%lu pinned, at most %lu\n", a->nr_pinned, a->max_pinned);
 }
+
 /* First half of a rollover, for one slot; see __idgen_alloc_replace(). */
 VISIBLE_IF_KUNIT void idgen_take_slot(struct idgen_alloc *a, struct idgen_slot *slot)
 {

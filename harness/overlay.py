@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Lay our files over a kernel tree, all of them or none.
+
+The new content of every file is worked out first, in memory, and whatever does not fit is reported in one go;
+only a tree where everything fits is written to. What was written is remembered in the tree (in STAMP), so that a
+later version of ours can take the place of an earlier one while somebody's edits to our files are left alone.
+
+The table of what goes where is overlay.toml.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+STAMP = ".idgen-overlay.json"
+HERE = Path(__file__).resolve().parent
+
+
+class Overlay:
+    """One tree, the files it will hold, and the reasons why it cannot."""
+
+    def __init__(self, ours: Path, tree: Path, table: dict[str, Any]) -> None:
+        self.ours = ours
+        self.tree = tree
+        self.table = table
+        self.problems: list[str] = []
+        self.result: dict[str, str] = {}
+        self.wrote: dict[str, Any] = {"files": {}, "lines": []}
+        self.before: dict[str, Any] = {"files": {}, "lines": []}
+        stamp = tree / STAMP
+        if stamp.exists():
+            self.before = json.loads(stamp.read_text(encoding="utf-8"))
+
+    def current(self, path: str) -> str | None:
+        """The content that a file has by now, None if there is no such file."""
+        if path not in self.result:
+            full = self.tree / path
+            if not full.is_file():
+                return None
+            self.result[path] = full.read_text(encoding="utf-8")
+        return self.result[path]
+
+    def whole_file(self, path: str, replaces: list[str]) -> None:
+        source = self.ours / path
+        if not source.is_file():
+            self.problems.append(f"{path}: missing from {self.ours}, restore it there")
+            return
+        content = self.renamed(path, source.read_text(encoding="utf-8"))
+        old = self.current(path)
+        if old is None and replaces:
+            self.problems.append(f"{path}: not in this tree, so there is nothing to replace")
+        elif old is not None and old != content:
+            digest = sha256(old)
+            if digest not in [*replaces, self.before["files"].get(path)]:
+                by = "edited since it was laid over" if path in self.before["files"] else "not a version we know"
+                self.problems.append(f"{path}: {by} (sha256 {digest}); keep its changes elsewhere and restore it")
+        self.result[path] = content
+        self.wrote["files"][path] = sha256(content)
+
+    def renamed(self, path: str, content: str) -> str:
+        for rename in self.table.get("rename", []):
+            if rename["path"] != path:
+                continue
+            header = self.current(rename["header"])
+            if header is None:
+                self.problems.append(f"{rename['header']}: not in this tree, needed to spell {rename['word']} in {path}")
+            elif re.search(rf"\b{rename['older']}\b", header):
+                content = re.sub(rf"\b{rename['word']}\b", rename["older"], content)
+        return content
+
+    def take_back(self) -> None:
+        """Undo the insertions of an earlier run, unless somebody undid or changed them since."""
+        for path, text in self.before["lines"]:
+            now = self.current(path)
+            if now is not None and now.count(text) == 1:
+                self.result[path] = now.replace(text, "")
+
+    def insertion(self, spot: dict[str, Any]) -> None:
+        if "older" in spot and self.current(spot["path"]) is None:
+            spot = spot["older"]
+        path, text = spot["path"], spot["text"].lstrip("\n")
+        side = "before" if "before" in spot else "after"
+        now = self.current(path)
+        if now is None:
+            self.problems.append(f"{path}: not in this tree")
+            return
+        self.wrote["lines"].append([path, text])
+        first = text.splitlines()[0]
+        lines = now.splitlines(keepends=True)
+        if first + "\n" in lines:
+            if text not in now:
+                self.problems.append(f"{path}: has its own \"{first.strip()}\", differing from ours; remove it")
+            return
+        anchor = spot[side] + "\n"
+        if lines.count(anchor) != 1:
+            self.problems.append(f"{path}: the line \"{spot[side].strip()}\" is there "
+                                 f"{lines.count(anchor)} times, not once; add a spot to overlay.toml")
+            return
+        lines.insert(lines.index(anchor) + (side == "after"), text)
+        self.result[path] = "".join(lines)
+
+    def work_out(self) -> None:
+        self.take_back()
+        for spot in self.table["insert"]:
+            self.insertion(spot)
+        for entry in self.table["file"]:
+            self.whole_file(entry["path"], entry.get("replaces", []))
+        self.result[STAMP] = json.dumps(self.wrote, indent=1) + "\n"
+
+    def changes(self) -> list[str]:
+        return [path for path, content in self.result.items()
+                if not (self.tree / path).is_file() or (self.tree / path).read_text(encoding="utf-8") != content]
+
+    def write(self, changed: list[str]) -> None:
+        """Stage every file beside its place first, so that a full disk is met before anything is replaced."""
+        staged: list[tuple[str, Path]] = []
+        try:
+            for path in changed:
+                place = self.tree / path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                fd, name = tempfile.mkstemp(prefix=".idgen-", dir=place.parent)
+                staged.append((name, place))
+                with os.fdopen(fd, "w", encoding="utf-8") as out:
+                    out.write(self.result[path])
+                os.chmod(name, place.stat().st_mode & 0o777 if place.exists() else 0o644)
+            for name, place in staged:
+                os.replace(name, place)
+        finally:
+            for name, _ in staged:
+                Path(name).unlink(missing_ok=True)
+
+
+def sha256(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def touched(table: dict[str, Any]) -> list[str]:
+    """Every path that the overlay reads or writes in a tree."""
+    spots = [s for spot in table["insert"] for s in (spot, spot.get("older", spot))]
+    paths = [s["path"] for s in [*table["file"], *spots]] + [r["header"] for r in table.get("rename", [])]
+    return sorted({*paths, STAMP})
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Lay our kernel files over a kernel tree.")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="say whether it would fit, change nothing")
+    what.add_argument("--paths", action="store_true", help="list the paths concerned, one a line")
+    parser.add_argument("tree", type=Path, nargs="?", help="the kernel tree")
+    args = parser.parse_args()
+    table = tomllib.loads((HERE / "overlay.toml").read_text(encoding="utf-8"))
+    if args.paths:
+        print("\n".join(touched(table)))
+        return 0
+    if args.tree is None:
+        parser.error("name the kernel tree")
+    try:
+        overlay = Overlay(HERE.parent, args.tree, table)
+        overlay.work_out()
+        changed = overlay.changes()
+        if overlay.problems:
+            print(f"{args.tree}: our files do not fit, and nothing was changed:", file=sys.stderr)
+            for problem in overlay.problems:
+                print(f"  {problem}", file=sys.stderr)
+            return 1
+        if not args.check:
+            overlay.write(changed)
+    except (OSError, ValueError) as error:
+        print(f"{args.tree}: {error}; nothing was laid over", file=sys.stderr)
+        return 1
+    verb = "would be written" if args.check else "written"
+    print(f"{args.tree}: {len(changed)} files {verb}, {len(overlay.result) - len(changed)} as they should be")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

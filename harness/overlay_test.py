@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""What overlay.py promises about other people's trees, on trees of a few lines."""
+
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+
+from overlay import STAMP, Overlay, sha256
+
+TABLE: dict[str, Any] = {
+    "file": [{"path": "lib/new.c"}, {"path": "arch/old.c", "replaces": [sha256("v1\n"), sha256("v2\n")]}],
+    "rename": [{"path": "arch/old.c", "word": "MASK_NEW", "older": "MASK_OLD", "header": "arch/mask.h"}],
+    "insert": [
+        {"path": "lib/Kconfig", "before": "config B", "text": "\nconfig OURS\n\tbool\n\n"},
+        {"path": "lib/tests/Makefile", "after": "b.o", "text": "\nours.o\n",
+         "older": {"path": "lib/Makefile", "after": "b.o", "text": "\ntests/ours.o\n"}},
+    ],
+}
+
+
+class OverlayTest(unittest.TestCase):
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.ours, self.tree = Path(scratch.name, "ours"), Path(scratch.name, "tree")
+        self.put(self.ours, {"lib/new.c": "new\n", "arch/old.c": "ours MASK_NEW\n"})
+        self.put(self.tree, {"arch/old.c": "v1\n", "arch/mask.h": "#define MASK_NEW\n",
+                             "lib/Kconfig": "config A\n\nconfig B\n", "lib/tests/Makefile": "a.o\nb.o\n"})
+
+    def put(self, root: Path, files: dict[str, str]) -> None:
+        for path, content in files.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(content)
+
+    def held(self) -> dict[str, str]:
+        return {str(p.relative_to(self.tree)): p.read_text() for p in self.tree.rglob("*") if p.is_file()}
+
+    def lay(self, table: dict[str, Any] = TABLE) -> list[str]:
+        overlay = Overlay(self.ours, self.tree, table)
+        overlay.work_out()
+        self.assertEqual(overlay.problems, [])
+        changed = overlay.changes()
+        overlay.write(changed)
+        return changed
+
+    def refused(self, *names: str) -> None:
+        """The overlay is refused with one problem for each name."""
+        overlay = Overlay(self.ours, self.tree, TABLE)
+        overlay.work_out()
+        self.assertEqual(sorted(p.split(":")[0] for p in overlay.problems), sorted(names))
+
+    def test_lays_over(self) -> None:
+        self.lay()
+        held = self.held()
+        self.assertEqual(held["lib/new.c"], "new\n")
+        self.assertEqual(held["arch/old.c"], "ours MASK_NEW\n")
+        self.assertEqual(held["lib/Kconfig"], "config A\n\nconfig OURS\n\tbool\n\nconfig B\n")
+        self.assertEqual(held["lib/tests/Makefile"], "a.o\nb.o\nours.o\n")
+
+    def test_second_time_changes_nothing(self) -> None:
+        self.lay()
+        self.assertEqual(self.lay(), [])
+
+    def test_second_time_without_stamp_changes_only_the_stamp(self) -> None:
+        self.lay()
+        (self.tree / STAMP).unlink()
+        self.assertEqual(self.lay(), [STAMP])
+
+    def test_other_known_version_is_replaced(self) -> None:
+        self.put(self.tree, {"arch/old.c": "v2\n"})
+        self.lay()
+        self.assertEqual(self.held()["arch/old.c"], "ours MASK_NEW\n")
+
+    def test_older_tree_gets_older_names_and_places(self) -> None:
+        (self.tree / "lib/tests/Makefile").unlink()
+        self.put(self.tree, {"arch/mask.h": "#define MASK_OLD\n", "lib/Makefile": "b.o\n"})
+        self.lay()
+        self.assertEqual(self.held()["arch/old.c"], "ours MASK_OLD\n")
+        self.assertEqual(self.held()["lib/Makefile"], "b.o\ntests/ours.o\n")
+
+    def test_our_next_version_takes_the_place_of_the_last(self) -> None:
+        self.lay()
+        self.put(self.ours, {"lib/new.c": "newer\n"})
+        moved = {"path": "lib/Kconfig", "before": "config A", "text": "\nconfig OURS\n\tbool \"Ours\"\n\n"}
+        self.lay({**TABLE, "insert": [moved, TABLE["insert"][1]]})
+        self.assertEqual(self.held()["lib/new.c"], "newer\n")
+        self.assertEqual(self.held()["lib/Kconfig"], "config OURS\n\tbool \"Ours\"\n\nconfig A\n\nconfig B\n")
+
+    def test_lays_over_again_after_checkout(self) -> None:
+        pristine = self.held()
+        self.lay()
+        self.put(self.tree, pristine)
+        self.assertEqual(sorted(self.lay()), ["arch/old.c", "lib/Kconfig", "lib/tests/Makefile"])
+
+    def test_unknown_version_is_refused(self) -> None:
+        self.put(self.tree, {"arch/old.c": "v3\n"})
+        self.refused("arch/old.c")
+
+    def test_missing_original_is_refused(self) -> None:
+        (self.tree / "arch/old.c").unlink()
+        self.refused("arch/old.c")
+
+    def test_missing_spot_is_refused(self) -> None:
+        self.put(self.tree, {"lib/Kconfig": "config A\n"})
+        self.refused("lib/Kconfig")
+
+    def test_ambiguous_spot_is_refused(self) -> None:
+        self.put(self.tree, {"lib/Kconfig": "config B\nconfig B\n"})
+        self.refused("lib/Kconfig")
+
+    def test_all_problems_are_named(self) -> None:
+        self.put(self.tree, {"arch/old.c": "v3\n", "lib/Kconfig": "", "lib/new.c": "theirs\n"})
+        (self.tree / "lib/tests/Makefile").unlink()
+        self.refused("arch/old.c", "lib/Kconfig", "lib/new.c", "lib/Makefile")
+
+    def test_missing_file_of_ours_is_refused(self) -> None:
+        (self.ours / "lib/new.c").unlink()
+        self.refused("lib/new.c")
+
+    def test_edited_file_of_ours_is_refused(self) -> None:
+        self.lay()
+        self.put(self.tree, {"lib/new.c": "new, edited\n"})
+        self.refused("lib/new.c")
+
+    def test_edited_lines_of_ours_are_refused(self) -> None:
+        self.lay()
+        self.put(self.tree, {"lib/Kconfig": self.held()["lib/Kconfig"].replace("\tbool", "\ttristate")})
+        self.refused("lib/Kconfig")
+
+    def test_full_disk_changes_nothing(self) -> None:
+        before = self.held()
+        overlay = Overlay(self.ours, self.tree, TABLE)
+        overlay.work_out()
+        changed = overlay.changes()
+        overlay.result[changed[-1]] = "\udc80"  # cannot be encoded, so that writing the last file fails
+        with self.assertRaises(ValueError):
+            overlay.write(changed)
+        self.assertEqual(self.held(), before)
+
+
+if __name__ == "__main__":
+    result = unittest.main(exit=False, verbosity=2).result
+    failed = len(result.failures) + len(result.errors)
+    print(f"{result.testsRun - failed} passed, {failed} failed, 0 skipped")
+    sys.exit(failed != 0)

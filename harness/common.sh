@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+#
+# What every script here shares: where things are, one run at a time, and long steps that say what they do.
+# Progress goes to stderr, so that a script's result can be its stdout.
+
+set -euo pipefail
+shopt -s inherit_errexit
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+harness=$repo/harness
+build=$repo/build
+cross=aarch64-linux-gnu-
+
+# One cache for every clone: paths below the repository are cached relative to it, and nothing holds the date.
+export CCACHE_BASEDIR=$repo CCACHE_NOHASHDIR=1
+export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_USER=idgen KBUILD_BUILD_HOST=idgen
+
+die() {
+	echo "error: $*" >&2
+	exit 1
+}
+
+# step TEXT COMMAND...: run COMMAND, saying what is being done and, at the end, how long that took. COMMAND may be a
+# function: it is not run as part of a condition, where bash would carry on after a command in it that failed.
+doing=
+step() {
+	local start=$SECONDS
+	doing=$1
+	shift
+	echo "==> $doing" >&2
+	"$@" >&2
+	echo "    done in $((SECONDS - start)) s" >&2
+	doing=
+}
+
+# A script that needs a directory for a while names it in "scratch".
+scratch=
+at_exit() {
+	local status=$?
+	[[ -z $scratch ]] || rm -rf "$scratch"
+	[[ -z $doing || $status -eq 0 ]] || echo "error: $doing: failed (see above)" >&2
+}
+trap at_exit EXIT
+
+# Everything below build/ belongs to one run at a time; the scripts that a run starts are part of it.
+lock() {
+	[[ -z ${IDGEN_LOCKED-} ]] || return 0
+	mkdir -p "$build" || die "cannot make $build"
+	exec 9>"$build/.lock"
+	flock -n 9 || die "another run is using $build; wait for it, or work in another clone"
+	export IDGEN_LOCKED=1
+}
+
+# check NAME COMMAND...: run COMMAND (a function will do) with its output in build/log/NAME.log, say "ok" or "not ok",
+# and count it. A command that counts its own cases ends in a line "N passed, N failed, N skipped"; they are added.
+passed=0 failed=0 skipped=0 checks=()
+check() {
+	local name=$1 log=$build/log/$1.log start=$SECONDS status result=ok cases
+	shift
+	mkdir -p "$build/log"
+	set +e
+	(
+		set -e
+		"$@"
+	) >"$log" 2>&1 </dev/null
+	status=$?
+	set -e
+	cases=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1 || true)
+	if [[ -n $cases ]]; then
+		read -r p _ f _ s _ <<<"$cases"
+		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	fi
+	if ((status)); then
+		result="not ok" failed=$((failed + 1))
+		tail -n 40 "$log" | sed 's/^/    | /'
+	else
+		passed=$((passed + 1))
+	fi
+	echo "$result $name (${cases:+$cases, }$((SECONDS - start)) s)"
+	checks+=("$name,$result,$((SECONDS - start))")
+}
+
+# report CSV: the table of the checks, and the one line that sums up.
+report() {
+	printf '%s\n' check,result,seconds "${checks[@]}" >"$1"
+	echo "$passed passed, $failed failed, $skipped skipped"
+	((failed == 0))
+}
+
+# kunit VERB TREE BUILD_DIR ARGS...: the tree's own kunit.py.
+kunit() {
+	local verb=$1 tree=$2 dir=$3
+	shift 3
+	(cd "$tree" && ./tools/testing/kunit/kunit.py "$verb" --build_dir="$dir" "$@")
+}
+
+# How kunit.py, and how make, are told to build for arm64 with gcc and with clang.
+arm64_gcc=(--arch=arm64 "--cross_compile=$cross" --make_options "CC=ccache ${cross}gcc" --make_options "HOSTCC=ccache gcc")
+arm64_clang=(--arch=arm64 --make_options LLVM=-19 --make_options "CC=ccache clang-19" --make_options "HOSTCC=ccache gcc")
+make_gcc=(ARCH=arm64 "CROSS_COMPILE=$cross" "CC=ccache ${cross}gcc" "HOSTCC=ccache gcc")
+make_clang=(ARCH=arm64 LLVM=-19 "CC=ccache clang-19" "HOSTCC=ccache gcc")
+
+# The objects that our files make on arm64.
+objects=(lib/idgen_alloc.o lib/tests/idgen_alloc_kunit.o arch/arm64/mm/context.o arch/arm64/kvm/vmid.o)

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# deps.sh TARGET...: have the Debian packages that make TARGET (kunit, uml, lint) needs. Root gets what is missing
+# installed; anybody else gets the one line to run. A package counts as there when its probe (a command or a file)
+# is, so that tools from elsewhere do as well.
+
+. "$(dirname "$0")/common.sh"
+
+base='make gcc libc6-dev:/usr/include/stdlib.h flex bison bc libssl-dev:/usr/include/openssl/ssl.h
+	libelf-dev:/usr/include/libelf.h python3 perl ccache rsync xz-utils:xz git'
+arm64='gcc-aarch64-linux-gnu:aarch64-linux-gnu-gcc'
+declare -A needs=(
+	[kunit]="$base $arm64 qemu-system-arm:qemu-system-aarch64"
+	[uml]="$base"
+	[lint]="$base $arm64 clang-19 lld-19:ld.lld-19 llvm-19:llvm-nm-19 shellcheck mypy"
+)
+
+missing=()
+for target in "$@"; do
+	for need in ${needs[$target]}; do
+		probe=${need#*:}
+		[[ $probe = /* && -e $probe ]] || command -v "$probe" >/dev/null || missing+=("${need%%:*}")
+	done
+done
+((${#missing[@]})) || exit 0
+mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+install=(apt-get install -y --no-install-recommends "${missing[@]}")
+command -v apt-get >/dev/null || die "this is no Debian system; install what these packages hold: ${missing[*]}"
+if ((EUID)); then
+	echo "error: packages are missing; run this as root, then try again:" >&2
+	echo "apt-get update && ${install[*]}" >&2
+	exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+step "reading the package lists" apt-get -q -o DPkg::Lock::Timeout=300 update
+step "installing ${missing[*]}" "${install[@]:0:1}" -q -o DPkg::Lock::Timeout=300 "${install[@]:1}" </dev/null

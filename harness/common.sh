@@ -12,6 +12,9 @@ harness=$repo/harness
 build=$repo/build
 cross=aarch64-linux-gnu-
 
+# Sorting, and the messages of tools, are the same everywhere.
+export LC_ALL=C.UTF-8
+
 # One cache for every clone: paths below the repository are cached relative to it, and nothing holds the date.
 export CCACHE_BASEDIR=$repo CCACHE_NOHASHDIR=1
 export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_USER=idgen KBUILD_BUILD_HOST=idgen

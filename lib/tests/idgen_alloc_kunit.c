@@ -316,7 +316,7 @@ static void about_to_ask(struct world *w, unsigned int cpu, struct context *ctx)
 	w->asking_had = atomic64_read(&ctx->value);
 }
 
-/* The allocator is done; the register is written. */
+/* The allocator is done; the register is written. Ends the case if all is not well. */
 static void install(struct world *w, unsigned int cpu, struct context *ctx)
 {
 	w->asking = NULL;
@@ -325,6 +325,7 @@ static void install(struct world *w, unsigned int cpu, struct context *ctx)
 	check_switched(w, cpu);
 	if (w->cpu[cpu].id < idgen_alloc_nr(&w->a))
 		fill(w, cpu);
+	KUNIT_ASSERT_NE(w->test, READ_ONCE(w->test->status), KUNIT_FAILURE);
 }
 
 static void run(struct world *w, unsigned int cpu, struct context *ctx)
@@ -373,6 +374,19 @@ static u64 pin(struct world *w, unsigned int cpu, struct context *ctx)
 static void unpin(struct world *w, struct context *ctx)
 {
 	idgen_alloc_unpin(&w->a, &ctx->value, &ctx->pins);
+}
+
+/* New contexts, each run once, until there is one with this ID: @ctx. */
+static void run_until(struct world *w, unsigned int cpu, struct context *ctx,
+		      u64 wanted)
+{
+	unsigned long left = 3 * idgen_alloc_nr(&w->a);
+
+	do {
+		KUNIT_ASSERT_NE(w->test, left--, 0);
+		birth(w, ctx);
+		run(w, cpu, ctx);
+	} while (id(ctx) != wanted);
 }
 
 /* New contexts, each run once, until there is a rollover. CPU @cpu does it. */
@@ -486,6 +500,7 @@ static void generations_start_again_at_the_first_after_the_last(struct kunit *te
 {
 	struct world *w = boot(test, mode_of(test), 2, 4);
 	struct context ctx, fresh;
+	unsigned int i;
 
 	w->a.generation = -IDGEN_GEN_STEP;
 	atomic64_set(&w->slot[0].active, w->a.generation);
@@ -495,10 +510,10 @@ static void generations_start_again_at_the_first_after_the_last(struct kunit *te
 	KUNIT_EXPECT_EQ(test, gen(&ctx), -IDGEN_GEN_STEP);
 
 	/* Not 0: that is a slot taken by a rollover, and a context without ID. */
-	do {
+	for (i = 0; i < 16 && w->a.generation == -IDGEN_GEN_STEP; i++) {
 		birth(w, &fresh);
 		run(w, 0, &fresh);
-	} while (w->a.generation == -IDGEN_GEN_STEP);
+	}
 	KUNIT_EXPECT_EQ(test, w->a.generation, IDGEN_FIRST_GEN);
 	KUNIT_EXPECT_EQ(test, gen(&fresh), IDGEN_FIRST_GEN);
 	sched_out(w, 0);
@@ -644,10 +659,7 @@ static void stale_context_whose_id_was_taken_gets_another(struct kunit *test)
 	had = id(&old);
 	sched_out(w, 1);
 	roll_over(w, 0);
-	do {
-		birth(w, &taker);
-		run(w, 0, &taker);
-	} while (id(&taker) != had);
+	run_until(w, 0, &taker, had);
 	run(w, 1, &old);
 	KUNIT_EXPECT_NE(test, id(&old), had);
 	KUNIT_EXPECT_EQ(test, gen(&old), w->a.generation);
@@ -681,10 +693,7 @@ static void reserved_id_is_not_given_to_another_context_that_once_had_it(struct 
 	wanted = id(&before);
 	sched_out(w, 1);
 	roll_over(w, 0);
-	do {
-		birth(w, &after);
-		run(w, 2, &after);
-	} while (id(&after) != wanted);
+	run_until(w, 2, &after, wanted);
 	roll_over(w, 0);
 	/* CPU 2 runs @after; @before's value has the same ID. */
 	KUNIT_ASSERT_EQ(test, w->slot[2].reserved & IDGEN_ID_MASK, wanted);
@@ -707,17 +716,11 @@ static void hint_that_speaks_of_another_id_misleads_nobody(struct kunit *test)
 	birth(w, &running);
 	run(w, 1, &running);
 	wanted = id(&running) + size;
-	do {
-		birth(w, &stale);
-		run(w, 0, &stale);
-	} while (id(&stale) != wanted);
+	run_until(w, 0, &stale, wanted);
 	sched_out(w, 0);
 	roll_over(w, 0);
 	KUNIT_ASSERT_TRUE(test, test_bit(wanted % size, w->a.hint));
-	do {
-		birth(w, &fresh);
-		run(w, 0, &fresh);
-	} while (id(&fresh) != wanted);
+	run_until(w, 0, &fresh, wanted);
 	run(w, 0, &stale);
 	KUNIT_EXPECT_NE(test, id(&stale), wanted);
 	KUNIT_EXPECT_NE(test, id(&stale), id(&running));
@@ -848,10 +851,7 @@ static void rollover_for_a_pin_leaves_this_cpu_owing_its_flush(struct kunit *tes
 	birth(w, &running);
 	birth(w, &pinned);
 	run(w, 1, &running);
-	while (w->a.cursor < idgen_alloc_nr(&w->a)) {
-		birth(w, &fresh);
-		run(w, 0, &fresh);
-	}
+	run_until(w, 0, &fresh, 15);
 	sched_out(w, 0);
 	KUNIT_ASSERT_NE(test, pin(w, 1, &pinned), 0);
 	KUNIT_ASSERT_EQ(test, w->a.generation, IDGEN_FIRST_GEN + IDGEN_GEN_STEP);
@@ -879,10 +879,7 @@ static void unmap_with_the_id_of_before_a_rollover_leaves_no_old_entry(struct ku
 	old = id(&mm);
 
 	roll_over(w, 0);
-	do {
-		birth(w, &taker);
-		run(w, 0, &taker);
-	} while (id(&taker) != old);
+	run_until(w, 0, &taker, old);
 	run(w, 1, &mm);
 	KUNIT_ASSERT_NE(test, id(&mm), old);
 
@@ -970,9 +967,9 @@ static void ids_ruled_out_no_longer_are_used_from_the_next_rollover_on(struct ku
 {
 	struct world *w = new_world(test, 2);
 	struct idgen_params params = params_for(w, mode_of(test), 6);
-	unsigned long generation;
 	bool odd_seen = false;
 	struct context ctx;
+	unsigned int i;
 
 	mark_pairs(w);
 	power_on(w, &params);
@@ -986,12 +983,11 @@ static void ids_ruled_out_no_longer_are_used_from_the_next_rollover_on(struct ku
 	KUNIT_EXPECT_EQ(test, w->a.max_pinned, 63 - 2 - 1);
 
 	roll_over(w, 0);
-	generation = w->a.generation;
-	do {
+	for (i = 0; i < 50; i++) {
 		birth(w, &ctx);
 		run(w, 1, &ctx);
 		odd_seen |= id(&ctx) & 1;
-	} while (w->a.generation == generation);
+	}
 	KUNIT_EXPECT_TRUE(test, odd_seen);
 }
 
@@ -1167,10 +1163,7 @@ static void switch_after_sched_out_during_a_rollover_notices_the_rollover(struct
 	/* Until a generation later its ID is another's. */
 	sched_out(w, 1);
 	roll_over(w, 0);
-	do {
-		birth(w, &fresh);
-		run(w, 0, &fresh);
-	} while (id(&fresh) != (value & IDGEN_ID_MASK));
+	run_until(w, 0, &fresh, value & IDGEN_ID_MASK);
 	KUNIT_EXPECT_FALSE(test, runs_fast(w, 1, &vm));
 	sched_out(w, 1);
 	KUNIT_EXPECT_FALSE(test, runs_fast(w, 1, &vm));
@@ -1443,10 +1436,7 @@ static void pin_of_a_stale_context_gives_it_an_id_of_this_generation(struct kuni
 	had = id(&stale);
 	sched_out(w, 1);
 	roll_over(w, 0);
-	do {
-		birth(w, &taker);
-		run(w, 0, &taker);
-	} while (id(&taker) != had);
+	run_until(w, 0, &taker, had);
 	KUNIT_EXPECT_NE(test, pin(w, 0, &stale), had);
 	KUNIT_EXPECT_EQ(test, gen(&stale), w->a.generation);
 	run(w, 1, &stale);
@@ -1541,10 +1531,7 @@ static void pin_that_finds_no_free_id_rolls_over(struct kunit *test)
 
 	birth(w, &last);
 	birth(w, &next);
-	while (w->a.cursor < 15) {
-		birth(w, &fresh);
-		run(w, 0, &fresh);
-	}
+	run_until(w, 0, &fresh, 14);
 	sched_out(w, 0);
 	/* The very last ID, */
 	KUNIT_EXPECT_EQ(test, pin(w, 0, &last), 15);
@@ -1568,10 +1555,7 @@ static void pinned_id_is_not_taken_by_another_context_that_once_had_it(struct ku
 	wanted = id(&before);
 	sched_out(w, 1);
 	roll_over(w, 0);
-	do {
-		birth(w, &after);
-		run(w, 0, &after);
-	} while (id(&after) != wanted);
+	run_until(w, 0, &after, wanted);
 	KUNIT_EXPECT_EQ(test, pin(w, 0, &after), wanted);
 	sched_out(w, 0);
 	roll_over(w, 0);
@@ -1959,13 +1943,8 @@ static void random_steps(struct kunit *test, enum flush_mode mode,
 	prandom_seed_state(&r->rnd, s);
 	kunit_info(test, "idgen_alloc_kunit.seed=%llu\n", s);
 
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < nr; i++)
 		random_step(r);
-		if (READ_ONCE(test->status) == KUNIT_FAILURE) {
-			kunit_err(test, "step %d, idgen_alloc_kunit.seed=%llu\n", i, s);
-			return;
-		}
-	}
 	KUNIT_EXPECT_GT_MSG(test, w->a.generation, nr / 1000 * IDGEN_GEN_STEP,
 			    "hardly any rollover");
 	kunit_info(test, "%llu rollovers\n", (w->a.generation >> IDGEN_ID_BITS) - 1);

@@ -177,13 +177,14 @@ static void __init one_broadcast_flush_per_rollover_in_order(struct kunit *test)
 
 static void __init vcpu_that_is_loaded_keeps_its_vmid_over_a_rollover(struct kunit *test)
 {
+	unsigned long left = idgen_alloc_nr(&vmids);
 	struct kvm_vmid vm = {};
 	u64 vmid;
 
 	load_vm(&vm);
 	vmid = vmid_of(&vm);
 	/* As when another CPU rolls over: this one does not call put_vm(). */
-	while (!vmid_flushes) {
+	while (!vmid_flushes && left--) {
 		struct kvm_vmid other = {};
 		struct idgen_slot elsewhere = {
 			.active = ATOMIC64_INIT(vmids.generation),

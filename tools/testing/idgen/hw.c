@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The hardware around the allocator.
+ *
+ * Each CPU has a lock that stands for what its hardware does at once:
+ *
+ *  - A walk reads the page table and enters what it found in one step with
+ *    respect to an invalidation. That is what the completion of a TLBI by a DSB
+ *    promises (Arm ARM, "TLB maintenance instructions", on completion): no
+ *    entry remains, or comes later, from a walk that began before.
+ *  - A write of the register is one step. It is followed by an ISB in the kernel,
+ *    so the old value is not walked after it.
+ *
+ * A broadcast goes through the CPUs one at a time, in between they run on; it is
+ * complete when it has been to all. Entries are never dropped unless software has
+ * them dropped, and a walk does not replace an entry: both are at their worst.
+ */
+#include <stdarg.h>
+
+#include "hw.h"
+
+struct hw hw;
+__thread int self = -1;
+unsigned int nr_cpu_ids;
+
+void hw_violation(const char *fmt, ...)
+{
+	va_list args;
+
+	/* The first few tell the story. */
+	if (__atomic_fetch_add(&hw.violations, 1, __ATOMIC_RELAXED) >= 10)
+		return;
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+/* A check in the library itself, by its own words. */
+void shim_bad(const char *what)
+{
+	hw_violation("%.*s", (int)strcspn(what, "\n"), what);
+}
+
+/*
+ * ThreadSanitizer ignores it, and need not know: what it orders are atomics, and
+ * nothing else is published by it.
+ */
+static void full_barrier(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static u32 serial(struct context *ctx)
+{
+	return __atomic_load_n(&ctx->serial, __ATOMIC_RELAXED);
+}
+
+static bool walks(struct hw_cpu *c)
+{
+	return c->ctx && (hw.walk == WALK_ALWAYS || c->running);
+}
+
+static void fill(int cpu)
+{
+	struct hw_cpu *c = &hw.cpu[cpu];
+	struct entry *e;
+
+	if (!walks(c))
+		return;
+
+	e = &c->tlb[c->id];
+	if (e->serial && e->serial != serial(c->ctx)) {
+		hw_violation("UniquePerCPU: CPU%d walks context %u for ID %llu, and has an entry of %u",
+			     cpu, serial(c->ctx), c->id, e->serial);
+	} else if (!e->serial) {
+		e->serial = serial(c->ctx);
+		e->version = __atomic_load_n(&c->ctx->version, __ATOMIC_RELAXED);
+		c->fills++;
+	}
+}
+
+void hw_fill(int cpu)
+{
+	pthread_mutex_lock(&hw.cpu[cpu].lock);
+	fill(cpu);
+	pthread_mutex_unlock(&hw.cpu[cpu].lock);
+}
+
+static void flush(int cpu)
+{
+	struct hw_cpu *c = &hw.cpu[cpu];
+
+	shim_point("flush", c);
+	pthread_mutex_lock(&c->lock);
+	memset(c->tlb, 0, sizeof(*c->tlb) << hw.a.bits);
+	c->flushes++;
+	if (hw_walks_now())
+		fill(cpu);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void flush_cpu(struct idgen_alloc *a)
+{
+	flush(self);
+}
+
+static void flush_all(struct idgen_alloc *a)
+{
+	unsigned int cpu;
+
+	for (cpu = 0; cpu < hw.nr_cpus; cpu++)
+		flush(cpu);
+}
+
+static void mark_never(struct idgen_alloc *a, unsigned long *map)
+{
+	unsigned long id;
+
+	for (id = 0; id < idgen_alloc_nr(a); id++)
+		if (hw.never[id])
+			__set_bit(id, map);
+}
+
+const struct idgen_ops ops_local = {
+	.mark_never = mark_never, .flush_cpu = flush_cpu,
+};
+
+const struct idgen_ops ops_broadcast = {
+	.mark_never = mark_never, .flush_all = flush_all,
+};
+
+const struct idgen_ops ops_both = {
+	.mark_never = mark_never, .flush_cpu = flush_cpu, .flush_all = flush_all,
+};
+
+void hw_init(unsigned int cpus, unsigned int bits, const struct idgen_ops *ops,
+	     enum walk walk)
+{
+	struct idgen_params params = {
+		.name = "host", .ops = ops, .bits = bits, .slots = hw.slot, .pins = true,
+	};
+	unsigned int cpu;
+
+	nr_cpu_ids = cpus;
+	hw.nr_cpus = cpus;
+	hw.walk = walk;
+	hw.violations = 0;
+	if (idgen_alloc_init(&hw.a, &params))
+		exit(2);
+	for (cpu = 0; cpu < cpus; cpu++) {
+		hw.cpu[cpu] = (struct hw_cpu){
+			.tlb = calloc(idgen_alloc_nr(&hw.a), sizeof(struct entry)),
+		};
+		pthread_mutex_init(&hw.cpu[cpu].lock, NULL);
+	}
+}
+
+void hw_destroy(void)
+{
+	unsigned int cpu;
+
+	for (cpu = 0; cpu < hw.nr_cpus; cpu++)
+		free(hw.cpu[cpu].tlb);
+	idgen_alloc_destroy(&hw.a);
+}
+
+/* A context starts, in a struct that nobody uses. */
+void hw_birth(struct context *ctx)
+{
+	atomic64_set(&ctx->value, 0);
+	__atomic_store_n(&ctx->serial,
+			 __atomic_add_fetch(&hw.last_serial, 1, __ATOMIC_RELAXED),
+			 __ATOMIC_RELAXED);
+}
+
+/* @cpu is about to ask for another context, or to be sched out. */
+void hw_leave(int cpu)
+{
+	struct hw_cpu *c = &hw.cpu[cpu];
+
+	pthread_mutex_lock(&c->lock);
+	c->running = false;
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* The register is cleared: there is nothing more to walk. */
+void hw_clear(int cpu)
+{
+	struct hw_cpu *c = &hw.cpu[cpu];
+
+	shim_point("clear", c);
+	pthread_mutex_lock(&c->lock);
+	c->running = false;
+	c->ctx = NULL;
+	pthread_mutex_unlock(&c->lock);
+}
+
+/*
+ * Every other CPU's register is looked at in turn. That does for a snapshot: this
+ * CPU runs @ctx throughout.
+ */
+static void check_others(int cpu, struct context *ctx, u64 id)
+{
+	unsigned int other;
+
+	for (other = 0; other < hw.nr_cpus; other++) {
+		struct hw_cpu *o = &hw.cpu[other];
+
+		if (other == cpu)
+			continue;
+		pthread_mutex_lock(&o->lock);
+		if (o->running && o->ctx == ctx && o->id != id)
+			hw_violation("SameActive: context %u is %llu on CPU%d, %llu on CPU%d",
+				     serial(ctx), id, cpu, o->id, other);
+		if (o->running && o->ctx != ctx && o->id == id)
+			hw_violation("UniqueActive: ID %llu is context %u on CPU%d, %u on CPU%d",
+				     id, serial(ctx), cpu, serial(o->ctx), other);
+		pthread_mutex_unlock(&o->lock);
+	}
+}
+
+/* The allocator has been asked: @cpu runs @ctx with the ID that it has now. */
+void hw_enter(int cpu, struct context *ctx)
+{
+	struct hw_cpu *c = &hw.cpu[cpu];
+	u64 id = atomic64_read(&ctx->value) & IDGEN_ID_MASK;
+	struct entry *e;
+
+	if (id >= idgen_alloc_nr(&hw.a)) {
+		hw_violation("AlwaysSucceeds: CPU%d was given ID %llu of %lu", cpu, id,
+			     idgen_alloc_nr(&hw.a));
+		return;
+	}
+	if (!id || hw.never[id])
+		hw_violation("NeverReservedID: CPU%d was given ID %llu", cpu, id);
+
+	shim_point("enter", c);
+	pthread_mutex_lock(&c->lock);
+	e = &c->tlb[id];
+	if (e->serial && e->serial != serial(ctx))
+		hw_violation("FlushBeforeReuse: CPU%d runs context %u with ID %llu, and has an entry of %u",
+			     cpu, serial(ctx), id, e->serial);
+	c->ctx = ctx;
+	c->id = id;
+	c->running = true;
+	/*
+	 * The register's write comes before the walks for it, and the ID's update
+	 * before that: a TLBI by an older ID then has the page table changed first.
+	 * See hw_unmap(), and litmus/unmap-*.
+	 */
+	full_barrier();
+	if (hw_walks_now())
+		fill(cpu);
+	pthread_mutex_unlock(&c->lock);
+
+	check_others(cpu, ctx, id);
+}
+
+/*
+ * An entry of @ctx's page table is cleared, and its ID invalidated on all CPUs.
+ * From then on a CPU that runs @ctx must not have the old one.
+ */
+bool hw_unmap(struct context *ctx)
+{
+	u32 version = __atomic_add_fetch(&ctx->version, 1, __ATOMIC_RELAXED);
+	unsigned int cpu;
+	u64 id;
+
+	/* DSB ISHST, and only then the ID (Linux commit 5e10f9887ed8). */
+	full_barrier();
+	id = atomic64_read(&ctx->value) & IDGEN_ID_MASK;
+	if (!id)
+		return false;
+
+	for (cpu = 0; cpu < hw.nr_cpus; cpu++) {
+		struct hw_cpu *c = &hw.cpu[cpu];
+
+		shim_point("tlbi", c);
+		pthread_mutex_lock(&c->lock);
+		c->tlb[id] = (struct entry){};
+		if (hw_walks_now())
+			fill(cpu);
+		pthread_mutex_unlock(&c->lock);
+	}
+	for (cpu = 0; cpu < hw.nr_cpus; cpu++) {
+		struct hw_cpu *c = &hw.cpu[cpu];
+		struct entry *e;
+
+		shim_point("check", c);
+		pthread_mutex_lock(&c->lock);
+		e = &c->tlb[c->id];
+		if (c->running && c->ctx == ctx && e->serial == serial(ctx) &&
+		    (int)(e->version - version) < 0)
+			hw_violation("EmptyAfterUnmap: CPU%u runs context %u and has its entry from before",
+				     cpu, serial(ctx));
+		pthread_mutex_unlock(&c->lock);
+	}
+	return true;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The hardware around the allocator: CPUs with a translation register and a TLB,
+ * contexts with page tables, and what must always hold, by name.
+ */
+#ifndef _IDGEN_HW_H
+#define _IDGEN_HW_H
+
+#include <linux/idgen_alloc.h>
+
+#define MAX_CPUS	16
+#define MAX_CONTEXTS	256
+
+/* Whether and when a CPU walks tables on its own for what its register holds. */
+enum walk {
+	/*
+	 * At any time. So do ASIDs: the kernel runs in the very translation regime
+	 * whose TTBR0 holds the ASID.
+	 */
+	WALK_ALWAYS,
+	/*
+	 * Only while the context runs. So do VMIDs by what the Arm architecture
+	 * says of translation regimes that are out of context: a CPU at EL2 makes
+	 * no new walks of the EL1&0 regime of its own accord, and entering EL2 is
+	 * a context synchronisation event. An assumption, not checked here.
+	 */
+	WALK_RUNNING,
+};
+
+struct context {
+	atomic64_t value;
+	refcount_t pins;
+	/* Tells contexts apart that use this struct one after the other. */
+	u32 serial;
+	/* State of a page-table entry: raised when it is unmapped. */
+	u32 version;
+	/* CPUs and callers that hold on to it; -1 while it is being reborn. */
+	int users;
+};
+
+struct entry {
+	u32 serial;
+	u32 version;
+};
+
+struct hw_cpu {
+	pthread_mutex_t lock;
+	/* The register. NULL: cleared, there are no tables to walk. */
+	struct context *ctx;
+	u64 id;
+	/* From the register's write to the call that asks for another context. */
+	bool running;
+	struct entry *tlb;
+	unsigned long fills;
+	unsigned long flushes;
+} __aligned(128);
+
+struct hw {
+	struct idgen_alloc a;
+	struct idgen_slot slot[MAX_CPUS];
+	struct hw_cpu cpu[MAX_CPUS];
+	unsigned int nr_cpus;
+	enum walk walk;
+	/* IDs that mark_never() rules out. */
+	bool never[1 << IDGEN_ID_BITS];
+	unsigned long violations;
+	u32 last_serial;
+};
+
+extern struct hw hw;
+/* The CPU that the caller plays, which is also whom the local flush is for. */
+extern __thread int self;
+
+extern const struct idgen_ops ops_local, ops_broadcast, ops_both;
+
+void hw_init(unsigned int cpus, unsigned int bits, const struct idgen_ops *ops,
+	     enum walk walk);
+void hw_destroy(void);
+
+void hw_birth(struct context *ctx);
+void hw_leave(int cpu);
+void hw_enter(int cpu, struct context *ctx);
+void hw_clear(int cpu);
+void hw_fill(int cpu);
+/* Returns whether there was an ID to drop entries of. */
+bool hw_unmap(struct context *ctx);
+
+void hw_violation(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The program's: whether a CPU walks right now, where the hardware may choose. */
+bool hw_walks_now(void);
+
+#endif /* _IDGEN_HW_H */

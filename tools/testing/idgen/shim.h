@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What lib/idgen_alloc.c and include/linux/idgen_alloc.h need of the kernel, for
+ * a program on the host. Both files are built as they are: the Makefile makes a
+ * header of one line, an include of this one, for each that they ask for.
+ *
+ * The kernel's relaxed atomics are C's relaxed atomics here, no stronger, so
+ * ThreadSanitizer sees a race wherever the lock, or nothing, was relied upon
+ * where it must not be.
+ *
+ * Each access to an atomic, and each end of the lock, is also a point at which
+ * a program may step in: shim_point() is its to define. It is how schedules are
+ * made unlikely (torture) or chosen (explore).
+ */
+#ifndef _IDGEN_SHIM_H
+#define _IDGEN_SHIM_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef unsigned long long u64;
+typedef uint32_t u32;
+
+/* Options are 0 or 1, all of them given by the Makefile. */
+#define IS_ENABLED(option)	(option)
+
+#define likely(x)		__builtin_expect(!!(x), 1)
+#define unlikely(x)		__builtin_expect(!!(x), 0)
+#undef __always_inline
+#define __always_inline		inline __attribute__((always_inline))
+#define __aligned(n)		__attribute__((aligned(n)))
+#define __percpu
+#define VISIBLE_IF_KUNIT
+#define EXPORT_SYMBOL_GPL(s)
+#define EXPORT_SYMBOL_IF_KUNIT(s)
+#define KUNIT_STATIC_STUB_REDIRECT(...)
+#define MODULE_PARM_DESC(...)
+#define module_param_string(...)
+
+#define BIT_ULL(n)		(1ULL << (n))
+#define GENMASK_ULL(h, l)	((~0ULL >> (63 - (h))) & (~0ULL << (l)))
+#define min(a, b)		((a) < (b) ? (a) : (b))
+
+#define pr_info(fmt, ...)		printf(pr_fmt(fmt), ##__VA_ARGS__)
+#define pr_warn(fmt, ...)		fprintf(stderr, pr_fmt(fmt), ##__VA_ARGS__)
+#define pr_err(fmt, ...)		fprintf(stderr, pr_fmt(fmt), ##__VA_ARGS__)
+
+/* What happens on a violation is the program's to say; see shim_bad(). */
+void shim_bad(const char *what);
+
+#define WARN(cond, fmt, ...) ({						\
+	bool __bad = (cond);						\
+									\
+	if (unlikely(__bad)) {						\
+		char __text[256];					\
+									\
+		snprintf(__text, sizeof(__text), fmt, ##__VA_ARGS__);	\
+		shim_bad(__text);					\
+	}								\
+	__bad;								\
+})
+#define WARN_ON_ONCE(cond)	WARN(cond, "%s\n", #cond)
+
+/* Before an access that others can see. @what tells a trace what it is. */
+void shim_point(const char *what, const void *where);
+
+/*
+ * Atomics
+ */
+
+typedef struct {
+	u64 counter;
+} atomic64_t;
+
+static inline u64 atomic64_read(const atomic64_t *v)
+{
+	shim_point("read", v);
+	return __atomic_load_n(&v->counter, __ATOMIC_RELAXED);
+}
+
+static inline void atomic64_set(atomic64_t *v, u64 i)
+{
+	shim_point("set", v);
+	__atomic_store_n(&v->counter, i, __ATOMIC_RELAXED);
+}
+
+static inline u64 atomic64_xchg_relaxed(atomic64_t *v, u64 i)
+{
+	shim_point("xchg", v);
+	return __atomic_exchange_n(&v->counter, i, __ATOMIC_RELAXED);
+}
+
+static inline u64 atomic64_cmpxchg_relaxed(atomic64_t *v, u64 old, u64 new)
+{
+	shim_point("cmpxchg", v);
+	__atomic_compare_exchange_n(&v->counter, &old, new, false,
+				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	return old;
+}
+
+static inline u64 atomic64_fetch_and_relaxed(u64 i, atomic64_t *v)
+{
+	shim_point("fetch_and", v);
+	return __atomic_fetch_and(&v->counter, i, __ATOMIC_RELAXED);
+}
+
+typedef struct {
+	u32 refs;
+} refcount_t;
+
+static inline u32 refcount_read(const refcount_t *r)
+{
+	shim_point("count", r);
+	return __atomic_load_n(&r->refs, __ATOMIC_RELAXED);
+}
+
+static inline void refcount_set(refcount_t *r, u32 n)
+{
+	shim_point("count=", r);
+	__atomic_store_n(&r->refs, n, __ATOMIC_RELAXED);
+}
+
+static inline bool refcount_inc_not_zero(refcount_t *r)
+{
+	u32 n = refcount_read(r);
+
+	do {
+		if (!n)
+			return false;
+	} while (!__atomic_compare_exchange_n(&r->refs, &n, n + 1, false,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return true;
+}
+
+static inline bool refcount_dec_and_test(refcount_t *r)
+{
+	shim_point("count-", r);
+	return !__atomic_sub_fetch(&r->refs, 1, __ATOMIC_ACQ_REL);
+}
+
+/*
+ * The lock. A program that plays all CPUs on one thread has shim_lock() switch
+ * to another of them while it is taken.
+ */
+
+typedef struct {
+	pthread_mutex_t mutex;
+	int owner;
+} raw_spinlock_t;
+
+void shim_lock_init(raw_spinlock_t *lock);
+void shim_lock(raw_spinlock_t *lock);
+void shim_unlock(raw_spinlock_t *lock);
+/* Whether the caller has it. */
+bool shim_locked(const raw_spinlock_t *lock);
+
+#define raw_spin_lock_init(lock)	shim_lock_init(lock)
+#define raw_spin_lock_irqsave(lock, flags) \
+	((flags) = 0, shim_lock(lock))
+#define raw_spin_unlock_irqrestore(lock, flags) \
+	((void)(flags), shim_unlock(lock))
+#define lockdep_assert_held(lock) \
+	((void)WARN(!shim_locked(lock), "called without the lock\n"))
+
+/*
+ * CPUs: as many slots in a row as the program says
+ */
+
+extern unsigned int nr_cpu_ids;
+
+#define cpu_possible_mask		NULL
+#define cpumask_next(cpu, mask)		((cpu) + 1)
+#define num_possible_cpus()		nr_cpu_ids
+#define per_cpu_ptr(slots, cpu)		(&(slots)[cpu])
+
+/*
+ * Bitmaps. Plain memory under the lock: ThreadSanitizer tells if it is not.
+ */
+
+#define GFP_KERNEL			0
+#define SHIM_LONG			(8 * sizeof(long))
+#define SHIM_LONGS(nr)			(((nr) + SHIM_LONG - 1) / SHIM_LONG)
+
+static inline bool test_bit(unsigned long nr, const unsigned long *map)
+{
+	return map[nr / SHIM_LONG] >> nr % SHIM_LONG & 1;
+}
+
+static inline void __set_bit(unsigned long nr, unsigned long *map)
+{
+	map[nr / SHIM_LONG] |= 1UL << nr % SHIM_LONG;
+}
+
+static inline void __clear_bit(unsigned long nr, unsigned long *map)
+{
+	map[nr / SHIM_LONG] &= ~(1UL << nr % SHIM_LONG);
+}
+
+static inline bool __test_and_set_bit(unsigned long nr, unsigned long *map)
+{
+	bool was = test_bit(nr, map);
+
+	__set_bit(nr, map);
+	return was;
+}
+
+/* No longer than it must be, so that AddressSanitizer notices what is beyond. */
+static inline unsigned long *bitmap_zalloc(unsigned long nr, int flags)
+{
+	return calloc(SHIM_LONGS(nr), sizeof(long));
+}
+
+static inline void bitmap_free(unsigned long *map)
+{
+	free(map);
+}
+
+static inline void bitmap_zero(unsigned long *map, unsigned long nr)
+{
+	memset(map, 0, SHIM_LONGS(nr) * sizeof(long));
+}
+
+static inline void bitmap_copy(unsigned long *to, const unsigned long *from,
+			       unsigned long nr)
+{
+	memcpy(to, from, SHIM_LONGS(nr) * sizeof(long));
+}
+
+static inline unsigned long bitmap_weight(const unsigned long *map, unsigned long nr)
+{
+	unsigned long i, weight = 0;
+
+	for (i = 0; i < nr; i++)
+		weight += test_bit(i, map);
+	return weight;
+}
+
+static inline bool bitmap_subset(const unsigned long *part, const unsigned long *map,
+				 unsigned long nr)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++)
+		if (test_bit(i, part) && !test_bit(i, map))
+			return false;
+	return true;
+}
+
+static inline unsigned long find_next_zero_bit(const unsigned long *map,
+					       unsigned long nr, unsigned long from)
+{
+	while (from < nr && test_bit(from, map))
+		from++;
+	return min(from, nr);
+}
+
+static inline unsigned long roundup_pow_of_two(unsigned long n)
+{
+	unsigned long power = 1;
+
+	while (power < n)
+		power *= 2;
+	return power;
+}
+
+#endif /* _IDGEN_SHIM_H */

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Real threads on the allocator's own C file.
+ *
+ * Each thread plays a CPU: it runs contexts, is sched out, pins and unpins, and
+ * replaces a context that nobody uses by a new one. One more walks page tables for
+ * all CPUs, of what it finds in their translation registers, and another unmaps. What
+ * must hold is checked at each step, see hw.c.
+ *
+ * What each thread does follows from the seed. How they interleave is up to the
+ * host; before each access to an atomic a thread may yield or sleep, also by the
+ * seed, so that windows a few instructions wide are open most of the time.
+ */
+#include <sched.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hw.h"
+
+static const struct mode {
+	const char *name;
+	const struct idgen_ops *ops;
+	enum walk walk;
+	/* Sched out; each switch comes after one. */
+	bool out;
+} modes[] = {
+	/* ASIDs, and VMIDs. */
+	{ "local", &ops_local, WALK_ALWAYS, false },
+	{ "broadcast", &ops_broadcast, WALK_RUNNING, true },
+	{ "both", &ops_both, WALK_RUNNING, true },
+	{ "local-out", &ops_local, WALK_RUNNING, true },
+	{ "broadcast-direct", &ops_broadcast, WALK_RUNNING, false },
+	/*
+	 * Not in "all": known to fail. The register walks on after sched out, or
+	 * after the slot has gone on to the next context, with an ID that is no
+	 * longer reserved; and there is no flush of this CPU afterwards, or it
+	 * comes while the register still walks.
+	 */
+	{ "broadcast-direct-walk", &ops_broadcast, WALK_ALWAYS, false },
+	{ "broadcast-walk", &ops_broadcast, WALK_ALWAYS, true },
+	{ "local-walk", &ops_local, WALK_ALWAYS, true },
+};
+#define ALL	5
+
+struct stats {
+	unsigned long switches;
+	unsigned long reserved;
+	unsigned long outs;
+	unsigned long pins;
+	unsigned long births;
+	unsigned long unmaps;
+};
+
+static unsigned int cpus = 4, bits = 4, nr_contexts = 24;
+static struct context contexts[MAX_CONTEXTS];
+static struct stats stats[MAX_CPUS + 1];
+static const struct mode *mode;
+static u64 seed;
+static int stop;
+
+/* xorshift64*: one state for each thread. */
+static __thread u64 state;
+
+static u32 rnd(u32 below)
+{
+	state ^= state >> 12;
+	state ^= state << 25;
+	state ^= state >> 27;
+	return (u32)(state * 2685821657736338717ULL >> 32) % below;
+}
+
+static void seed_thread(int thread)
+{
+	state = (seed + thread) * 0x9e3779b97f4a7c15ULL | 1;
+}
+
+void shim_point(const char *what, const void *where)
+{
+	struct timespec ts = {};
+
+	if (!state)
+		return;
+	switch (rnd(2048)) {
+	case 0:
+		ts.tv_nsec = rnd(100000);
+		nanosleep(&ts, NULL);
+		break;
+	case 1 ... 100:
+		sched_yield();
+		break;
+	}
+}
+
+bool hw_walks_now(void)
+{
+	return rnd(2);
+}
+
+/* Preemption and interrupts are off: whoever has the lock is not waited for long. */
+void shim_lock_init(raw_spinlock_t *lock)
+{
+	pthread_mutex_init(&lock->mutex, NULL);
+	__atomic_store_n(&lock->owner, -1, __ATOMIC_RELAXED);
+}
+
+void shim_lock(raw_spinlock_t *lock)
+{
+	shim_point("lock", lock);
+	pthread_mutex_lock(&lock->mutex);
+	__atomic_store_n(&lock->owner, self, __ATOMIC_RELAXED);
+}
+
+void shim_unlock(raw_spinlock_t *lock)
+{
+	__atomic_store_n(&lock->owner, -1, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&lock->mutex);
+	shim_point("unlock", lock);
+}
+
+bool shim_locked(const raw_spinlock_t *lock)
+{
+	return __atomic_load_n(&lock->owner, __ATOMIC_RELAXED) == self;
+}
+
+/* Hold on to a context, unless it is being reborn. */
+static bool get(struct context *ctx)
+{
+	int users = __atomic_load_n(&ctx->users, __ATOMIC_RELAXED);
+
+	do {
+		if (users < 0)
+			return false;
+	} while (!__atomic_compare_exchange_n(&ctx->users, &users, users + 1, true,
+					      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+	return true;
+}
+
+static void put(struct context *ctx)
+{
+	if (ctx)
+		__atomic_fetch_sub(&ctx->users, 1, __ATOMIC_RELEASE);
+}
+
+static bool users_become(struct context *ctx, int from, int to)
+{
+	return __atomic_compare_exchange_n(&ctx->users, &from, to, false,
+					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+static struct context *get_any(void)
+{
+	struct context *ctx;
+
+	do
+		ctx = &contexts[rnd(nr_contexts)];
+	while (!get(ctx));
+	return ctx;
+}
+
+/* What this thread has pinned, and the ID that it must keep until it is unpinned. */
+#define MAX_PINS	4
+static __thread struct pinned {
+	struct context *ctx;
+	u64 id;
+} pinned[MAX_PINS];
+
+static void check_pinned(const struct pinned *p)
+{
+	u64 id = atomic64_read(&p->ctx->value) & IDGEN_ID_MASK;
+
+	if (id != p->id)
+		hw_violation("PinStays: context %u was pinned with ID %llu, has %llu",
+			     p->ctx->serial, p->id, id);
+}
+
+/* Several CPUs pin, also one context, also all that the limit allows. */
+static void pin(struct pinned *p, struct stats *s)
+{
+	p->ctx = get_any();
+	p->id = idgen_alloc_pin(&hw.a, &p->ctx->value, &p->ctx->pins);
+	if (p->id) {
+		check_pinned(p);
+		s->pins++;
+	} else {
+		put(p->ctx);
+		p->ctx = NULL;
+	}
+}
+
+static void unpin(struct pinned *p)
+{
+	check_pinned(p);
+	idgen_alloc_unpin(&hw.a, &p->ctx->value, &p->ctx->pins);
+	put(p->ctx);
+	p->ctx = NULL;
+}
+
+/* @had is what the register still holds. Returns what it holds then. */
+static struct context *run(int cpu, struct context *had, struct stats *s)
+{
+	struct context *ctx = get_any();
+	u64 before = atomic64_read(&ctx->value), after;
+	bool others = __atomic_load_n(&ctx->users, __ATOMIC_RELAXED) > 1;
+	unsigned int i;
+
+	hw_leave(cpu);
+	idgen_alloc_switch(&hw.a, &hw.slot[cpu], &ctx->value, &ctx->pins);
+	after = atomic64_read(&ctx->value);
+	hw_enter(cpu, ctx);
+	put(had);
+
+	s->switches++;
+	/* Its ID was kept for the CPU that ran it at the rollover. */
+	s->reserved += others && before && before != after &&
+		       !((before ^ after) & IDGEN_ID_MASK);
+	for (i = 0; i < MAX_PINS; i++)
+		if (pinned[i].ctx == ctx)
+			check_pinned(&pinned[i]);
+	return ctx;
+}
+
+static void sched_out(int cpu, struct context *had, struct stats *s)
+{
+	hw_leave(cpu);
+	idgen_alloc_sched_out(&hw.a, &hw.slot[cpu]);
+	/* Where it walks on, the register still holds it. */
+	if (hw.walk == WALK_RUNNING) {
+		hw_clear(cpu);
+		put(had);
+	}
+	s->outs++;
+}
+
+static void maybe_birth(struct stats *s)
+{
+	struct context *ctx = &contexts[rnd(nr_contexts)];
+
+	if (!users_become(ctx, 0, -1))
+		return;
+	hw_birth(ctx);
+	users_become(ctx, -1, 0);
+	s->births++;
+}
+
+static void *play_cpu(void *arg)
+{
+	int cpu = (long)arg;
+	struct stats *s = &stats[cpu];
+	struct context *had = NULL;
+	unsigned int i;
+
+	self = cpu;
+	seed_thread(cpu);
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		switch (rnd(16)) {
+		case 0:
+			i = rnd(MAX_PINS);
+			if (pinned[i].ctx)
+				unpin(&pinned[i]);
+			else
+				pin(&pinned[i], s);
+			break;
+		case 1:
+			maybe_birth(s);
+			break;
+		default:
+			if (mode->out && (had || !rnd(4))) {
+				sched_out(cpu, had, s);
+				if (hw.walk == WALK_RUNNING)
+					had = NULL;
+				if (!rnd(4))
+					break;
+			}
+			had = run(cpu, had, s);
+		}
+	}
+	for (i = 0; i < MAX_PINS; i++)
+		if (pinned[i].ctx)
+			unpin(&pinned[i]);
+	hw_clear(cpu);
+	put(had);
+	return NULL;
+}
+
+static void *speculate(void *arg)
+{
+	seed_thread(cpus);
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		hw_fill(rnd(cpus));
+		if (!rnd(8))
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void *unmap(void *arg)
+{
+	struct stats *s = &stats[cpus];
+	struct context *ctx;
+
+	seed_thread(cpus + 1);
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		ctx = get_any();
+		s->unmaps += hw_unmap(ctx);
+		put(ctx);
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void start(pthread_t *thread, void *(*what)(void *), long arg)
+{
+	if (pthread_create(thread, NULL, what, (void *)arg)) {
+		fprintf(stderr, "cannot make a thread\n");
+		exit(2);
+	}
+}
+
+static unsigned long torture(unsigned int seconds)
+{
+	pthread_t threads[MAX_CPUS + 2];
+	struct stats sum = {};
+	unsigned long fills = 0, flushes = 0, violations;
+	unsigned int i;
+
+	memset(stats, 0, sizeof(stats));
+	memset(contexts, 0, sizeof(contexts));
+	stop = 0;
+	hw_init(cpus, bits, mode->ops, mode->walk);
+	for (i = 0; i < nr_contexts; i++)
+		hw_birth(&contexts[i]);
+
+	for (i = 0; i < cpus; i++)
+		start(&threads[i], play_cpu, i);
+	start(&threads[cpus], speculate, 0);
+	start(&threads[cpus + 1], unmap, 0);
+	sleep(seconds);
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	for (i = 0; i < cpus + 2; i++)
+		pthread_join(threads[i], NULL);
+
+	for (i = 0; i <= cpus; i++) {
+		sum.switches += stats[i].switches;
+		sum.reserved += stats[i].reserved;
+		sum.outs += stats[i].outs;
+		sum.pins += stats[i].pins;
+		sum.births += stats[i].births;
+		sum.unmaps += stats[i].unmaps;
+		fills += i < cpus ? hw.cpu[i].fills : 0;
+		flushes += i < cpus ? hw.cpu[i].flushes : 0;
+	}
+	if (hw.a.nr_pinned)
+		hw_violation("PinStays: %lu pins are left over", hw.a.nr_pinned);
+	violations = hw.violations;
+	printf("%-21s %10lu %9llu %9lu %9lu %8lu %8lu %8lu %10lu %9lu %10lu\n", mode->name,
+	       sum.switches, hw.a.generation / IDGEN_GEN_STEP - 1, sum.reserved, sum.outs,
+	       sum.pins, sum.births, sum.unmaps, fills, flushes, violations);
+	fflush(stdout);
+	hw_destroy();
+	return violations;
+}
+
+static int usage(void)
+{
+	unsigned int i;
+
+	fprintf(stderr, "torture [-t seconds] [-s seed] [-c CPUs] [-b bits] [-n contexts] [-k] [-m mode]\n"
+			"  -k  every odd ID is ruled out\n"
+			"  -m  all (the default), or one of:");
+	for (i = 0; i < sizeof(modes) / sizeof(*modes); i++)
+		fprintf(stderr, " %s", modes[i].name);
+	fprintf(stderr, "\n");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long violations = 0, ran = 0;
+	unsigned int seconds = 10, i, id;
+	const char *which = "all";
+	int opt;
+
+	seed = (u64)time(NULL) << 16 ^ (u64)getpid();
+	while ((opt = getopt(argc, argv, "t:s:c:b:n:km:")) != -1) {
+		switch (opt) {
+		case 't': seconds = atoi(optarg); break;
+		case 's': seed = strtoull(optarg, NULL, 0); break;
+		case 'c': cpus = atoi(optarg); break;
+		case 'b': bits = atoi(optarg); break;
+		case 'n': nr_contexts = atoi(optarg); break;
+		case 'k':
+			for (id = 1; id < 1 << IDGEN_ID_BITS; id += 2)
+				hw.never[id] = true;
+			break;
+		case 'm': which = optarg; break;
+		default: return usage();
+		}
+	}
+	/* Each CPU holds on to one context and to pins: some must be left. */
+	if (!cpus || cpus > MAX_CPUS || !nr_contexts || nr_contexts > MAX_CONTEXTS)
+		return usage();
+
+	printf("seed %llu, %u CPUs, %u bits, %u contexts, %u s for each mode\n", seed, cpus,
+	       bits, nr_contexts, seconds);
+	printf("%-21s %10s %9s %9s %9s %8s %8s %8s %10s %9s %10s\n", "mode", "switches",
+	       "rollovers", "reserved", "sched out", "pins", "births", "unmaps", "fills",
+	       "flushes", "violations");
+	for (i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		if (strcmp(which, "all") ? strcmp(which, modes[i].name) : i >= ALL)
+			continue;
+		mode = &modes[i];
+		violations += torture(seconds);
+		ran++;
+	}
+	return ran ? !!violations : usage();
+}

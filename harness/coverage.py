@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""coverage.py TREE BUILD REASONS: every line of the library must have run, or be listed in REASONS.
+
+Reads what gcov says about the library and its test; a line of the header counts as run when either object ran its
+copy of it. An inline function that no object has is uncovered as a whole.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+FILES = ("lib/idgen_alloc.c", "include/linux/idgen_alloc.h")
+OBJECTS = ("lib/idgen_alloc", "lib/tests/idgen_alloc_kunit")
+
+
+def counts(build: Path) -> dict[str, dict[int, int]]:
+    """How often each line of FILES ran, by file and line number."""
+    total: dict[str, dict[int, int]] = {name: {} for name in FILES}
+    for name in OBJECTS:
+        data = build / f"{name}.gcda"
+        if not data.is_file():
+            sys.exit(f"error: no {data}: the kernel ended without writing its counts, see {build}/test.log")
+        out = subprocess.run(["gcov", "--json-format", "--stdout", str(data)],
+                             cwd=build, check=True, capture_output=True, text=True).stdout
+        for document in out.splitlines():
+            for file in json.loads(document)["files"]:
+                for lines in (total[path] for path in FILES if file["file"].endswith(path)):
+                    for line in file["lines"]:
+                        number = line["line_number"]
+                        lines[number] = lines.get(number, 0) + line["count"]
+    return total
+
+
+def unseen_functions(text: list[str], seen: dict[int, int]) -> list[int]:
+    """First lines of inline functions in which gcov knows no line at all."""
+    unseen = []
+    for start, line in enumerate(text, 1):
+        if not re.match(r"static (__always_)?inline\b", line):
+            continue
+        end = next(n for n in range(start, len(text) + 1) if text[n - 1] == "}" or text[n - 1].endswith("{ }"))
+        if not any(n in seen for n in range(start, end + 1)):
+            unseen.append(start)
+    return unseen
+
+
+def main() -> int:
+    tree, reasons = Path(sys.argv[1]), Path(sys.argv[3])
+    excused = []
+    for line in reasons.read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            excused.append([part.strip() for part in line.split(" | ")])
+    failed = False
+    for path, lines in counts(tree / sys.argv[2]).items():
+        text = (tree / path).read_text(encoding="utf-8").splitlines()
+        missing = sorted([n for n, count in lines.items() if not count] + unseen_functions(text, lines))
+        print(f"{path}: {len(lines) - sum(n in lines for n in missing)} of {len(lines)} lines ran")
+        for number in missing:
+            why = next((e for e in excused if e[:2] == [path, text[number - 1].strip()]), None)
+            if why:
+                excused.remove(why)
+            failed |= why is None
+            print(f"  {path}:{number}: {text[number - 1].strip()}  ({why[2] if why else 'never ran'})")
+    for path, line, _ in excused:
+        failed = True
+        print(f"{reasons}: stands for no uncovered line: {path} | {line}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# lint.sh: what the kernel's own checkers say about our kernel files, and shellcheck and mypy about the harness: each
+# must say nothing, and each must be seen to have looked.
+
+. "$(dirname "$0")/common.sh"
+"$harness/deps.sh" lint
+lock
+tree=$("$harness/tree.sh")
+work=$build/work-${tree#"$build"/tree-}
+mapfile -t ours < <(cd "$tree" && sed -nE 's/^path = "(.*\.([ch]|rst))"$/\1/p' "$harness/overlay.toml" | sort -u |
+	grep -E 'idgen_alloc|context|vmid')
+sources='(lib/(tests/)?idgen_alloc(_kunit)?|arch/arm64/(mm/context|kvm/vmid)(_kunit)?)\.c|include/linux/idgen_alloc\.h'
+
+# silent LOG: LOG must hold no warning or error about a file of ours.
+silent() {
+	! grep -E "^(\.\./|\./)*($sources):[0-9]" "$1"
+}
+
+# complaints DIR FILE: what checkpatch says about a file, without line numbers.
+complaints() {
+	cd "$tree"
+	(scripts/checkpatch.pl --strict --terse --no-summary --show-types -f "$1/$2" || true) |
+		sed -nE 's/^[^ ]*:[0-9]+: //p' | sort -u
+}
+
+# A file that takes the place of the kernel's may keep what checkpatch says of that one: its names and its headers.
+checkpatch_files() {
+	local file
+	for file in "${ours[@]}"; do
+		complaints "$work/laid" "$file" >"$work/complaints"
+		: >"$work/excused"
+		[[ ! -f $work/base/$file ]] || complaints "$work/base" "$file" >"$work/excused"
+		comm -23 "$work/complaints" "$work/excused" >"$work/left"
+		echo "$file: $(wc -l <"$work/left") complaints of $(wc -l <"$work/complaints")"
+		cat "$work/left"
+		[[ ! -s $work/left ]]
+	done
+	# It would find fault with a line that deserves it.
+	printf '// SPDX-License-Identifier: GPL-2.0\nint a=1;\n' >"$work/faulty.c"
+	complaints "$work" faulty.c | grep -q SPACING
+}
+
+# The lines that go into the kernel's own files, as the patch that they are.
+checkpatch_lines() {
+	cd "$work"
+	cp -a base old
+	rm -f "${ours[@]/#/old/}"
+	(cd laid && cp -a --parents "${ours[@]}" ../old)
+	(diff -ur -x '.idgen*' -x .kunitconfig old laid || true) | sed -E 's/^diff .* (old[^ ]*) /diff --git \1 /' >lines.patch
+	rm -rf old
+	grep -q '^+config IDGEN_ALLOC$' lines.patch
+	cd "$tree"
+	scripts/checkpatch.pl --strict --no-signoff --show-types --ignore COMMIT_MESSAGE "$work/lines.patch"
+}
+
+kernel_doc() {
+	local tool=tools/docs/kernel-doc file
+	cd "$tree"
+	[[ -x $tool ]] || tool=scripts/kernel-doc
+	for file in include/linux/idgen_alloc.h lib/idgen_alloc.c; do
+		"$tool" -none -Wall "$file" >"$work/kernel-doc" 2>&1
+		cat "$work/kernel-doc"
+		[[ ! -s $work/kernel-doc ]]
+	done
+	# Written out in full, the header must come to something.
+	"$tool" -rst include/linux/idgen_alloc.h | grep -c '^\.\. c:'
+}
+
+# warnings COMPILER CHECKS: our objects, and nothing else, with all the warnings that a kernel build can ask for.
+warnings() {
+	local dir=.lint-$1 extra=("${@:2}")
+	local -n flags=make_$1 options=arm64_$1
+	kunit config "$tree" "$dir" "${options[@]}" --kunitconfig=.kunitconfig
+	(cd "$tree/$dir" && rm -f "${objects[@]}")
+	make -C "$tree" O="$dir" -j"$(nproc)" "${flags[@]}" W=1 "${extra[@]}" "${objects[@]}" >"$work/warnings" 2>&1
+	cat "$work/warnings"
+	for object in "${objects[@]}"; do
+		grep -Eq "^ +CC .*$object$" "$work/warnings"
+		[[ -z ${extra[*]} ]] || grep -Eq "^ +CHECK .*${object%.o}.c$" "$work/warnings"
+	done
+	silent "$work/warnings"
+}
+
+# Before 0.6.5, sparse is a checker that kbuild drops without failing; Debian has that in sid, built for sid's libc,
+# whose own loader runs it anywhere.
+sparse() {
+	local root=$build/sparse suite=sid package
+	if [[ ! -x $root/bin/sparse ]]; then
+		rm -rf "$root.new"
+		mkdir -p "$root.new/bin"
+		for package in sparse libc6; do
+			dpkg-deb -x "$("$harness/deb.sh" "$suite" "$package")" "$root.new"
+		done
+		cat >"$root.new/bin/sparse" <<-'END'
+			#!/bin/sh
+			root=$(cd "$(dirname "$0")/.." && pwd)
+			exec "$(echo "$root"/usr/lib*/ld-linux-*)" --library-path "$(dirname "$(find "$root/usr/lib" -name libc.so.6)")" \
+				"$root/usr/bin/sparse" "$@"
+		END
+		chmod +x "$root.new/bin/sparse"
+		rm -rf "$root"
+		mv "$root.new" "$root"
+	fi
+	"$root/bin/sparse" --version
+	PATH=$root/bin:$PATH warnings gcc C=2
+}
+
+harness_scripts() {
+	cd "$harness"
+	shellcheck -x ./*.sh "$repo/.ci/run"
+	mypy --strict --no-error-summary --cache-dir="$build/mypy" ./*.py
+	echo "looked at" ./*.sh ./*.py
+}
+
+check lint-harness harness_scripts
+check checkpatch-files checkpatch_files
+check checkpatch-lines checkpatch_lines
+check kernel-doc kernel_doc
+check sparse-gcc-W1 sparse
+check clang-W1 warnings clang
+report "$build/lint.csv"

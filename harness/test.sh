@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# test.sh: everything, as checks that count: the main job and the same kernel on other machines, the library on UML,
+# lint, Linux 6.12, and the configurations that our files are compiled for but the main job does not have.
+#
+# All rows of the matrix that only compile share one build directory, so each costs what its options change. Those
+# that change the most are booted together, in one kernel made by clang.
+
+. "$(dirname "$0")/common.sh"
+"$harness/deps.sh" kunit uml lint
+lock
+tree=$("$harness/tree.sh")
+suites=(idgen_alloc arm64_asid kvm_arm_vmid)
+
+# again ARGS...: boot the kernel of the main job once more.
+again() {
+	rm -f "$build/again.json"
+	kunit exec "$tree" .kunit "${arm64_gcc[@]}" --kunitconfig=.kunitconfig --json="$build/again.json" "$@"
+	"$harness/results.py" "$build/again.json" "${suites[@]}"
+}
+
+# options NAME=VALUE...: the options of a row, for kunit.py, which fails if one is not in the .config it comes to.
+options() {
+	printf -- '--kconfig_add=CONFIG_%s\n' WERROR=y "$@"
+}
+
+# compile OBJECT... -- NAME=VALUE...: the main job's configuration with these options, those objects only.
+compile() {
+	local objects=() more dir=.kunit-matrix
+	while [[ $1 != -- ]]; do
+		objects+=("$1")
+		shift
+	done
+	mapfile -t more < <(options "${@:2}")
+	kunit config "$tree" "$dir" "${arm64_gcc[@]}" --kunitconfig=.kunitconfig "${more[@]}"
+	(cd "$tree/$dir" && rm -f "${objects[@]}")
+	make -C "$tree" O="$dir" -j"$(nproc)" "${make_gcc[@]}" "${objects[@]}"
+	(cd "$tree/$dir" && ls -l "${objects[@]}" && cp .config "$build/log/last.config")
+}
+
+# A module has only what is exported: every idgen_ symbol that the test lacks must be.
+compile_module() {
+	local symbol
+	compile "${objects[@]}" -- KUNIT=m MODULES=y IDGEN_ALLOC_KUNIT_TEST=m ARM64_ASID_KUNIT_TEST=n \
+		KVM_ARM_VMID_KUNIT_TEST=n
+	cd "$tree/.kunit-matrix"
+	"${cross}nm" lib/idgen_alloc.o >"$build/log/exports"
+	for symbol in $("${cross}nm" -u lib/tests/idgen_alloc_kunit.o | grep -o '\bidgen_.*'); do
+		grep -E "__(export_symbol|ksymtab)_$symbol$" "$build/log/exports" ||
+			die "$symbol is used by the test as a module, but not exported"
+	done
+}
+
+boot_unusual() {
+	local more
+	mapfile -t more < <(options EXPERT=y PREEMPT_RT=y ARM64_64K_PAGES=y ARM64_SW_TTBR0_PAN=y \
+		DEBUG_KERNEL=y DEBUG_PER_CPU_MAPS=y CPUMASK_OFFSTACK=y NR_CPUS=4096)
+	rm -f "$build/unusual.json"
+	# A Cortex-A57 has neither PAN nor VHE, so the software PAN and nVHE are what runs.
+	kunit run "$tree" .kunit-unusual "${arm64_clang[@]}" --kunitconfig=.kunitconfig "${more[@]}" --jobs="$(nproc)" \
+		--qemu_args='-cpu cortex-a57 -smp 4' --qemu_args='-machine virtualization=on' --json="$build/unusual.json"
+	"$harness/results.py" "$build/unusual.json" "${suites[@]}"
+}
+
+kunit_612() { LINUX='' LINUX_VERSION=6.12 KUNIT_ARGS='' "$harness/kunit.sh"; }
+kunit_main() { KUNIT_ARGS='' "$harness/kunit.sh"; }
+
+no_kvm=("${objects[@]:0:3}")
+check overlay "$harness/overlay_test.py"
+check kunit kunit_main
+check kunit-kpti again --kernel_args=kpti=1
+check kunit-smp-el2 again --qemu_args='-smp 4' --qemu_args='-machine virtualization=on'
+check uml "$harness/uml.sh"
+check lint "$harness/lint.sh"
+check compile-no-kvm compile "${no_kvm[@]}" -- KVM=n KVM_ARM_VMID_KUNIT_TEST=n
+check compile-kunit-module compile_module
+check compile-no-kpti compile "${objects[@]}" -- EXPERT=y UNMAP_KERNEL_AT_EL0=n
+check compile-sw-pan compile "${objects[@]}" -- ARM64_SW_TTBR0_PAN=y
+check compile-4096-cpus compile "${objects[@]}" -- DEBUG_KERNEL=y DEBUG_PER_CPU_MAPS=y CPUMASK_OFFSTACK=y NR_CPUS=4096
+check compile-rt compile "${objects[@]}" -- EXPERT=y PREEMPT_RT=y
+check compile-64k-pages compile "${objects[@]}" -- ARM64_64K_PAGES=y
+check kunit-unusual-clang boot_unusual
+check kunit-6.12 kunit_612
+report "$build/test.csv"

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# uml.sh: the library's suite on User-mode Linux, built with gcov, and the lines that it never executed.
+# ccache stays out of it: an object from another clone would write its counts there.
+
+. "$(dirname "$0")/common.sh"
+"$harness/deps.sh" uml
+lock
+tree=$("$harness/tree.sh")
+rm -f "$build/uml.json" "$tree"/.kunit-uml/lib/{,tests/}idgen_alloc*.gcda
+step "building and running KUnit on UML (the first time, some 3 minutes on 2 cores)" \
+	kunit run "$tree" .kunit-uml --kunitconfig="$harness/uml.kunitconfig" \
+	--kunitconfig=tools/testing/kunit/configs/coverage_uml.config --jobs="$(nproc)" --json="$build/uml.json"
+step "reading the coverage" "$harness/coverage.py" "$tree" .kunit-uml "$harness/uncovered.txt"
+"$harness/results.py" "$build/uml.json" idgen_alloc

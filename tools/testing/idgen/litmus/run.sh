@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# run.sh: run the litmus tests beside this file, and see that each comes to the result that its head comment states.
+#
+#   LINUX=/path   kernel tree whose tools/memory-model judges the tests in C (default: the one that this is part of)
+#   HERD7=herd7   the simulator; ../herd7.sh finds or fetches one
+#
+# Those for AArch64 are judged by the architecture's model that comes with herd7.
+
+set -euo pipefail
+shopt -s inherit_errexit
+
+here=$(cd "$(dirname "$0")" && pwd)
+linux=${LINUX:-$here/../../../..}
+herd7=${HERD7:-$("$here/../herd7.sh")}
+[[ -r $linux/tools/memory-model/linux-kernel.cfg ]] || {
+	echo "error: $linux has no tools/memory-model: give a kernel tree as LINUX=" >&2
+	exit 1
+}
+cd "$linux/tools/memory-model"
+
+passed=0 failed=0
+printf '%-32s %-10s %-10s %s\n' test expected observed states
+for test in "$here"/*.litmus; do
+	want=$(sed -n 's/^ \* Result: \(Never\|Sometimes\)$/\1/p' "$test")
+	conf=(-conf linux-kernel.cfg)
+	[[ $(head -n 1 "$test") != AArch64* ]] || conf=()
+	out=$(timeout 60 "$herd7" "${conf[@]}" "$test" 2>&1) || true
+	got=$(sed -n 's/^Observation [^ ]* \([A-Za-z]*\) .*/\1/p' <<<"$out")
+	states=$(sed -n 's/^States //p' <<<"$out")
+	printf '%-32s %-10s %-10s %s' "$(basename "$test" .litmus)" "${want:-none}" "${got:-error}" "${states:--}"
+	if [[ -n $want && $want == "$got" ]]; then
+		passed=$((passed + 1))
+		echo
+	else
+		failed=$((failed + 1))
+		printf '   <-- not as stated\n%s\n' "$out"
+	fi
+done
+((passed + failed)) || failed=1
+echo "litmus: $passed passed, $failed failed"
+((!failed))

@@ -116,8 +116,8 @@ static unsigned int nr_slots(const struct idgen_alloc *a)
 	     "idgen_alloc: %s: " invariant " is broken: " fmt,		\
 	     (a)->name, ##__VA_ARGS__)
 
-/* Look at everything; with the lock held, at the end of each slow path. */
-static void check_invariants(struct idgen_alloc *a)
+/* Look at all slots; with the lock held, at the end of each slow path. */
+static void check_slots(struct idgen_alloc *a)
 {
 	unsigned long nr = idgen_alloc_nr(a);
 	struct idgen_slot *slot;
@@ -141,6 +141,15 @@ static void check_invariants(struct idgen_alloc *a)
 		      "CPU%d runs %#llx in generation %#llx\n", cpu, active,
 		      a->generation);
 	}
+}
+
+/* Look at all of the maps; with the lock held, whenever one was written anew. */
+static void check_maps(struct idgen_alloc *a)
+{
+	unsigned long nr = idgen_alloc_nr(a);
+
+	if (!IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC))
+		return;
 
 	check(a, "NeverReservedID",
 	      a->generation && !id_of(a->generation) && test_bit(0, a->map) &&
@@ -152,6 +161,9 @@ static void check_invariants(struct idgen_alloc *a)
 	      (!a->base || bitmap_weight(a->base, nr) ==
 			   nr - a->usable + a->nr_pinned),
 	      "%lu pinned, at most %lu\n", a->nr_pinned, a->max_pinned);
+	check(a, "AlwaysSucceeds",
+	      a->cursor || find_first_zero_bit(a->map, nr) < nr,
+	      "%lu usable IDs\n", a->usable);
 }
 
 /* First half of a rollover, for one slot; see __idgen_alloc_replace(). */
@@ -200,6 +212,7 @@ static void rollover(struct idgen_alloc *a)
 	 */
 	if (a->ops->flush_all)
 		a->ops->flush_all(a);
+	check_maps(a);
 }
 
 /*
@@ -241,7 +254,6 @@ static u64 new_value(struct idgen_alloc *a, u64 old, refcount_t *pins)
 		rollover(a);
 		/* Not all are set: init saw to it, and idgen_alloc_pin() does. */
 		id = find_next_zero_bit(a->map, nr, a->cursor);
-		check(a, "AlwaysSucceeds", id < nr, "%lu usable IDs\n", a->usable);
 	}
 	__set_bit(id, a->map);
 	a->cursor = id + 1;
@@ -272,7 +284,7 @@ static void set_slot(struct idgen_alloc *a, struct idgen_slot *slot, u64 value)
 	if (!atomic64_read(&slot->active) && a->ops->flush_cpu)
 		a->ops->flush_cpu(a);
 	atomic64_set(&slot->active, value);
-	check_invariants(a);
+	check_slots(a);
 }
 
 /* Slow path of idgen_alloc_switch(). */
@@ -333,7 +345,7 @@ u64 idgen_alloc_pin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins)
 		__set_bit(id_of(value), a->base);
 		a->nr_pinned++;
 		refcount_set(pins, 1);
-		check_invariants(a);
+		check_maps(a);
 	}
 	raw_spin_unlock_irqrestore(&a->lock, flags);
 
@@ -362,7 +374,7 @@ void idgen_alloc_unpin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins)
 	if (!WARN_ON_ONCE(!refcount_read(pins)) && refcount_dec_and_test(pins)) {
 		__clear_bit(id_of(atomic64_read(ctx)), a->base);
 		a->nr_pinned--;
-		check_invariants(a);
+		check_maps(a);
 	}
 	raw_spin_unlock_irqrestore(&a->lock, flags);
 }

@@ -24,7 +24,7 @@ def counts(build: Path) -> dict[str, dict[int, int]]:
         if not data.is_file():
             sys.exit(f"error: no {data}: the kernel ended without writing its counts, see {build}/test.log")
         out = subprocess.run(["gcov", "--json-format", "--stdout", str(data)],
-                             cwd=build, check=True, capture_output=True, text=True).stdout
+                             cwd=build, check=True, stdout=subprocess.PIPE, text=True).stdout
         for document in out.splitlines():
             for file in json.loads(document)["files"]:
                 for lines in (total[path] for path in FILES if file["file"].endswith(path)):
@@ -47,7 +47,7 @@ def unseen_functions(text: list[str], seen: dict[int, int]) -> list[int]:
 
 
 def main() -> int:
-    tree, reasons = Path(sys.argv[1]), Path(sys.argv[3])
+    tree, reasons = Path(sys.argv[1]).resolve(), Path(sys.argv[3])
     excused = []
     for line in reasons.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # uml.sh: the library's suite on User-mode Linux, built with gcov, and the lines that it never executed.
-# ccache stays out of it: an object from another clone would write its counts there.
 
 . "$(dirname "$0")/common.sh"
 "$harness/deps.sh" uml
@@ -11,6 +10,7 @@ tree=$("$harness/tree.sh")
 rm -f "$build/uml.json" "$tree"/.kunit-uml/lib/{,tests/}idgen_alloc*.gcda
 step "building and running KUnit on UML (the first time, some 3 minutes on 2 cores)" \
 	kunit run "$tree" .kunit-uml --kunitconfig="$harness/uml.kunitconfig" \
-	--kunitconfig=tools/testing/kunit/configs/coverage_uml.config --jobs="$(nproc)" --json="$build/uml.json"
+	--kunitconfig=tools/testing/kunit/configs/coverage_uml.config --make_options 'CC=ccache gcc' \
+	--make_options "LDFLAGS_EXECSTACK=-z noexecstack --no-warn-rwx-segments -T $harness/gcov.ld" --jobs="$(nproc)" --json="$build/uml.json"
 step "reading the coverage" "$harness/coverage.py" "$tree" .kunit-uml "$harness/uncovered.txt"
 "$harness/results.py" "$build/uml.json" idgen_alloc

@@ -260,6 +260,12 @@ static inline unsigned long find_next_zero_bit(const unsigned long *map,
 	return min(from, nr);
 }
 
+static inline unsigned long find_first_zero_bit(const unsigned long *map,
+						unsigned long nr)
+{
+	return find_next_zero_bit(map, nr, 0);
+}
+
 static inline unsigned long roundup_pow_of_two(unsigned long n)
 {
 	unsigned long power = 1;

@@ -66,7 +66,6 @@
 #include <linux/bitmap.h>
 #include <linux/bug.h>
 #include <linux/cpumask.h>
-#include <linux/export.h>
 #include <linux/idgen_alloc.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
@@ -77,8 +76,8 @@
 #include <linux/string.h>
 
 /*
- * Bits of the hint for each CPU. With 32, one in 32 of the visits that it is
- * to spare is made at worst, for four bytes a CPU.
+ * Bits of the hint for each CPU. With 32, no more than one in 32 of the visits that
+ * it is to spare is made on average, for four bytes a CPU.
  */
 #define HINT_BITS_PER_CPU	32
 
@@ -97,7 +96,7 @@ static bool is_current(const struct idgen_alloc *a, u64 value)
 	return (value & ~IDGEN_ID_MASK) == a->generation;
 }
 
-/* The slot after that of @cpu, which is raised to its CPU; NULL if it is the last. */
+/* Advance @cpu to the next CPU that has a slot, and return that, or NULL. */
 static struct idgen_slot *next_slot(const struct idgen_alloc *a, int *cpu)
 {
 	*cpu = a->array ? *cpu + 1 : cpumask_next(*cpu, cpu_possible_mask);
@@ -172,8 +171,8 @@ VISIBLE_IF_KUNIT void idgen_take_slot(struct idgen_alloc *a, struct idgen_slot *
 	u64 value = atomic64_xchg_relaxed(&slot->active, 0);
 
 	/*
-	 * 0 already: the CPU has not switched since an earlier rollover. What
-	 * it reserved then is the one trace of the context that it runs.
+	 * 0 already: the CPU has not switched since an earlier rollover, and
+	 * runs what it reserved then. Keep that on.
 	 */
 	if (value)
 		slot->reserved = value;
@@ -217,7 +216,7 @@ static void rollover(struct idgen_alloc *a)
 
 /*
  * Some CPU may have reserved @old. If so, its context goes on with @value: all
- * the reserved copies are replaced, lest the next rollover finds one of
+ * the reserved copies are replaced, or the next rollover would find one of
  * a generation that the context has left (Linux commit 0ebea8088095).
  */
 static bool renew_reserved(struct idgen_alloc *a, u64 old, u64 value)
@@ -298,7 +297,7 @@ void __idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
 	set_slot(a, slot, bring_up_to_date(a, ctx, pins));
 	raw_spin_unlock_irqrestore(&a->lock, flags);
 }
-EXPORT_SYMBOL_GPL(__idgen_alloc_switch);
+EXPORT_SYMBOL_IF_KUNIT(__idgen_alloc_switch);
 
 /*
  * Slow path of idgen_alloc_sched_out(): a rollover has taken the slot, and with
@@ -313,7 +312,7 @@ void __idgen_alloc_sched_out(struct idgen_alloc *a, struct idgen_slot *slot)
 	set_slot(a, slot, a->generation);
 	raw_spin_unlock_irqrestore(&a->lock, flags);
 }
-EXPORT_SYMBOL_GPL(__idgen_alloc_sched_out);
+EXPORT_SYMBOL_IF_KUNIT(__idgen_alloc_sched_out);
 
 /**
  * idgen_alloc_pin() - have a context keep its ID until it is unpinned
@@ -322,8 +321,8 @@ EXPORT_SYMBOL_GPL(__idgen_alloc_sched_out);
  * @pins: the context's pin count, 0 to begin with; also given to each switch to
  *	this context
  *
- * For contexts whose ID is used by more than CPUs: an SMMU that walks their
- * tables. Pins nest; the first one counts towards the limit, which is the usable
+ * For contexts whose ID is used by hardware other than CPUs: an SMMU that walks
+ * their tables. Pins nest; the first one counts towards the limit, which is the usable
  * IDs less one for each possible CPU less one, so that allocation succeeds.
  *
  * Ordering: the lock's; the ID is set in @ctx before the return.
@@ -351,7 +350,7 @@ u64 idgen_alloc_pin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins)
 
 	return id_of(value);
 }
-EXPORT_SYMBOL_GPL(idgen_alloc_pin);
+EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_pin);
 
 /**
  * idgen_alloc_unpin() - undo one idgen_alloc_pin() that returned an ID
@@ -359,9 +358,10 @@ EXPORT_SYMBOL_GPL(idgen_alloc_pin);
  * @ctx: the context's value
  * @pins: the context's pin count
  *
- * After the last one the ID is the context's as that of any other: at least until
- * the next rollover. Unpinning a context that is not pinned is warned about and
- * does nothing.
+ * After the last one the ID is kept as any other context's: at least until the next
+ * rollover. Unpinning a context that is not pinned is warned about and does nothing.
+ *
+ * Ordering: the lock's.
  *
  * Context: Any; takes the lock, with interrupts off.
  */
@@ -378,7 +378,7 @@ void idgen_alloc_unpin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins)
 	}
 	raw_spin_unlock_irqrestore(&a->lock, flags);
 }
-EXPORT_SYMBOL_GPL(idgen_alloc_unpin);
+EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_unpin);
 
 /* Fill @map with what is never handed out. Returns how many IDs are left. */
 static unsigned long mark_never(struct idgen_alloc *a, unsigned long *map)
@@ -410,16 +410,18 @@ static unsigned int wanted_bits(const struct idgen_params *params)
 	size_t len = strlen(params->name);
 	const char *s = idgen_bits_param;
 	unsigned int bits;
+	char end;
 
 	for (; s; s = strchr(s, ',')) {
 		s += *s == ',';
 		if (strncmp(s, params->name, len) || s[len] != ':')
 			continue;
-		if (sscanf(s + len, ":%u", &bits) == 1 &&
+		end = ',';
+		if (sscanf(s + len, ":%u%c", &bits, &end) >= 1 && end == ',' &&
 		    bits >= IDGEN_MIN_BITS && bits <= params->bits)
 			return bits;
-		pr_warn("%s: bits=%s is not a number from %u to %u, ignored\n",
-			params->name, s, IDGEN_MIN_BITS, params->bits);
+		pr_warn("bits=%.*s ignored: not a number from %u to %u\n",
+			(int)strcspn(s, ","), s, IDGEN_MIN_BITS, params->bits);
 	}
 	return params->bits;
 }
@@ -437,18 +439,21 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_bitmap_zalloc);
  * @params: what it is to be like
  *
  * The boot parameter idgen_alloc.bits= can have it use fewer bits than @params
- * says, but no fewer than leave a usable ID more than there are possible CPUs.
+ * says, but not so few that there are no more usable IDs than possible CPUs.
+ *
+ * Ordering: none; publish @a to those who use it.
  *
  * Context: May sleep. The possible CPUs are known. Nobody uses @a or the slots.
- * Return: 0; -EINVAL if @params makes no sense; -ENOSPC if, with all the bits
- * there are, there is no usable ID more than possible CPUs, so that allocation
- * could fail; -ENOMEM. If not 0, @a needs no idgen_alloc_destroy(); for all but
- * -ENOMEM a message says why.
+ * Return: 0; -EINVAL if @params makes no sense; -ENOSPC if even with all bits there
+ * are no more usable IDs than possible CPUs, so that allocation could fail;
+ * -ENOMEM. If not 0, @a needs no idgen_alloc_destroy(); for all but -ENOMEM
+ * a message says why.
  */
 int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params)
 {
 	const struct idgen_ops *ops = params->ops;
 	struct idgen_slot *slot;
+	bool base = params->pins || (ops && ops->mark_never);
 	unsigned long usable;
 	unsigned int wanted;
 	int cpu = -1;
@@ -481,9 +486,9 @@ int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params)
 
 	a->map = idgen_bitmap_zalloc(idgen_alloc_nr(a));
 	a->hint = idgen_bitmap_zalloc(a->hint_size);
-	if (params->pins || ops->mark_never)
+	if (base)
 		a->base = idgen_bitmap_zalloc(idgen_alloc_nr(a));
-	if (!a->map || !a->hint || (!a->base && (params->pins || ops->mark_never))) {
+	if (!a->map || !a->hint || (base && !a->base)) {
 		idgen_alloc_destroy(a);
 		return -ENOMEM;
 	}
@@ -517,7 +522,7 @@ int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params)
 	}
 	return 0;
 }
-EXPORT_SYMBOL_GPL(idgen_alloc_init);
+EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_init);
 
 /**
  * idgen_alloc_update_never() - the architecture rules out fewer IDs than it did
@@ -526,6 +531,8 @@ EXPORT_SYMBOL_GPL(idgen_alloc_init);
  * Asks &idgen_ops.mark_never again, for an architecture that had to assume the
  * worst at first. The IDs that are no longer ruled out are handed out from the
  * next rollover on.
+ *
+ * Ordering: the lock's.
  *
  * Context: May sleep. Switches may go on, but no pins may be held.
  * Return: 0; -EINVAL if an ID is ruled out that was not before (a context may have
@@ -559,7 +566,7 @@ int idgen_alloc_update_never(struct idgen_alloc *a)
 	bitmap_free(map);
 	return ret;
 }
-EXPORT_SYMBOL_GPL(idgen_alloc_update_never);
+EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_never);
 
 /**
  * idgen_alloc_destroy() - undo idgen_alloc_init()
@@ -577,4 +584,4 @@ void idgen_alloc_destroy(struct idgen_alloc *a)
 	a->base = NULL;
 	a->hint = NULL;
 }
-EXPORT_SYMBOL_GPL(idgen_alloc_destroy);
+EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_destroy);

@@ -25,7 +25,7 @@
 #define IDGEN_ID_MASK		GENMASK_ULL(IDGEN_ID_BITS - 1, 0)
 #define IDGEN_GEN_STEP		BIT_ULL(IDGEN_ID_BITS)
 #define IDGEN_FIRST_GEN		IDGEN_GEN_STEP
-/* Fewest ID bits that an allocator takes. */
+/* Minimum number of ID bits. */
 #define IDGEN_MIN_BITS		4
 
 struct idgen_alloc;
@@ -52,13 +52,14 @@ struct idgen_slot {
  * @mark_never: Set in @map the bit of every ID, from 0 to 2^bits - 1, that must
  *	never be handed out, besides ID 0, which never is. May be NULL. Called by
  *	idgen_alloc_init() and idgen_alloc_update_never() in their context; by
- *	the former possibly more than once, each time with fewer bits ruled out.
+ *	the former possibly more than once, each time for one bit more.
  * @flush_all: Drop the TLB entries of all IDs on all CPUs, and complete before
  *	returning. Called once in each rollover: after every slot was taken,
  *	before any ID of the new generation is out. NULL if @flush_cpu does.
  * @flush_cpu: Drop the TLB entries of all IDs on the CPU that calls, and complete
- *	before returning. Called on each CPU once in a generation, the first apart,
- *	before its slot shows an ID of that generation. NULL if @flush_all does.
+ *	before returning. Called at most once on each CPU in each generation except
+ *	the first: by its first switch or sched out, before its slot shows an ID of
+ *	that generation. NULL if @flush_all does.
  *
  * One of the two flushes is needed; with both, both are called. They run under
  * the allocator's lock with interrupts off: they must not sleep, nor call
@@ -173,9 +174,9 @@ __idgen_alloc_replace(struct idgen_slot *slot, u64 old, u64 value)
 {
 	/*
 	 * A slot that is not 0 tells the generation of its CPU, so the current
-	 * one need not be looked up. A context that never had an ID (0) differs
-	 * from all of them but the slot that a rollover has taken (0), and that
-	 * one the exchange gives back as 0.
+	 * one need not be looked up. A context that never had an ID (0) matches
+	 * only a slot that a rollover has taken (0), and then the exchange gives
+	 * back 0.
 	 *
 	 * Pairs with the atomic64_xchg_relaxed() in idgen_take_slot(). Read-
 	 * modify-writes of one location have one order: either the rollover
@@ -194,23 +195,23 @@ __idgen_alloc_replace(struct idgen_slot *slot, u64 old, u64 value)
  * @ctx: the context's value, 0 if it never had an ID
  * @pins: the context's pin count, or NULL if contexts here have none
  *
- * When it returns, @ctx has an ID of the current generation, or of the one before
- * if a rollover is running or has just run, which then reserves this ID. It stays
- * @ctx's own on all CPUs until this CPU switches again or is sched out, and at
- * least until the rollover after that. Call it before the hardware is given the
- * ID; read the ID from @ctx thereafter, for a rollover may raise its generation
- * at any time. Its number will be the same.
+ * When it returns, @ctx has an ID, which this CPU's slot shows, so that rollovers
+ * reserve it: it stays @ctx's own on all CPUs until this CPU switches again or is
+ * sched out, and at least until the rollover after that. Call it before the
+ * hardware is given the ID; read the ID from @ctx thereafter. Rollovers may raise
+ * its generation at any time, but not change its number.
  *
- * If the hardware shares TLB entries between CPUs (CnP), have it use a table
- * without entries from before this call until it is given the ID.
+ * From before this call until the hardware is given the ID, it must not walk the
+ * tables that it had, unless every CPU flushes for itself (&idgen_ops.flush_cpu)
+ * and none shares a TLB with another (CnP). For once the slot shows the new ID, a
+ * rollover gives the old one away, and an entry made after its flush would stay.
  *
  * Ordering: none in the fast path. If a rollover was noticed, all that happened
  * before it on the CPU which ran it (lock, acquire) and the pending flush come
  * before the return.
  *
- * Context: Any, preemption off, and not in the middle of another call with the
- * same slot (an interrupt handler must not switch). May take the lock, with
- * interrupts off. Does not fail.
+ * Context: Preemption disabled; must not be interrupted by another call with the
+ * same slot. May take the lock, with interrupts off. Does not fail.
  */
 static __always_inline void
 idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
@@ -229,7 +230,7 @@ idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
  * From now on a rollover need not keep the context's ID for this CPU. Use it
  * only if the hardware makes no new TLB entries with that ID after the call:
  * otherwise leave the slot alone, which keeps the ID (lazy TLB). The slot is
- * left with ID 0, INVALID_VMID in KVM's words, which no context ever has. The
+ * left with ID 0 (KVM's INVALID_VMID), which no context ever has. The
  * next switch on this CPU takes the fast path.
  *
  * Ordering: none in the fast path; see idgen_alloc_switch() for the other.

@@ -225,6 +225,10 @@ static void __init free_leaves_an_allocator_that_can_be_set_up_again(struct kuni
 	KUNIT_EXPECT_NULL(test, vmids.map);
 	KUNIT_ASSERT_EQ(test, kvm_arm_vmid_alloc_init(), 0);
 	KUNIT_EXPECT_EQ(test, this_slot(), IDGEN_FIRST_GEN);
+	atomic64_set(&vm.id, 0);
+	load_vm(&vm);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&vm.id), IDGEN_FIRST_GEN | 1);
+	put_vm();
 }
 
 static struct kunit_case __refdata kvm_arm_vmid_cases[] = {

@@ -4,6 +4,9 @@
  *
  * lib/idgen_alloc.c hands out the ASIDs. Here is what arm64 adds: how many there
  * are, which of them the kernel needs for itself, and the registers they go to.
+ *
+ * Takes the place, and has the interface, of a file that was
+ * Copyright (C) 2002-2003 Deep Blue Solutions Ltd, 2012 ARM Ltd.
  */
 
 #include <linux/bitfield.h>
@@ -39,7 +42,7 @@ static u32 get_cpu_asid_bits(void)
 	return 8;
 }
 
-/* A CPU comes up late: it must be able to hold every ASID there is. */
+/* A CPU comes up: it must be able to hold every ASID there is. */
 void verify_cpu_asid_bits(void)
 {
 	u32 asid = get_cpu_asid_bits();
@@ -63,12 +66,23 @@ static void asid_mark_pairs(struct idgen_alloc *a, unsigned long *map)
 		__set_bit(asid, map);
 }
 
-/* Whether there is KPTI is known only once all CPUs of the boot have been seen. */
+static bool asids_in_pairs(struct idgen_alloc *a)
+{
+	if (system_capabilities_finalized())
+		return arm64_kernel_unmapped_at_el0();
+
+	/*
+	 * Too early to know. Assume the worst, unless it is one that all the bits
+	 * there are could not cope with: that may still turn out not to be.
+	 */
+	return IS_ENABLED(CONFIG_UNMAP_KERNEL_AT_EL0) &&
+	       (a->bits < asid_bits ||
+		idgen_alloc_nr(a) / 2 - 1 > num_possible_cpus());
+}
+
 static void asid_mark_never(struct idgen_alloc *a, unsigned long *map)
 {
-	if (system_capabilities_finalized() ?
-	    arm64_kernel_unmapped_at_el0() :
-	    IS_ENABLED(CONFIG_UNMAP_KERNEL_AT_EL0))
+	if (asids_in_pairs(a))
 		asid_mark_pairs(a, map);
 }
 
@@ -104,9 +118,14 @@ void check_and_switch_context(struct mm_struct *mm)
 
 unsigned long arm64_mm_context_get(struct mm_struct *mm)
 {
-	u64 asid = idgen_alloc_pin(&asids, &mm->context.id, &mm->context.pinned);
+	u64 asid;
+
+	/* Until asids_update_limit(), pairs are a guess, and pins would fix it. */
+	if (!system_capabilities_finalized())
+		return 0;
 
 	/* Who asks walks userspace's mappings: the odd one of the pair. */
+	asid = idgen_alloc_pin(&asids, &mm->context.id, &mm->context.pinned);
 	if (asid && arm64_kernel_unmapped_at_el0())
 		asid |= 1;
 
@@ -133,21 +152,19 @@ asmlinkage void post_ttbr_update_workaround(void)
 
 void cpu_do_switch_mm(phys_addr_t pgd_phys, struct mm_struct *mm)
 {
-	unsigned long ttbr1 = read_sysreg(ttbr1_el1);
-	unsigned long asid = ASID(mm);
-	unsigned long ttbr0 = phys_to_ttbr(pgd_phys);
+	unsigned long asid = ASID(mm), field = FIELD_PREP(TTBRx_EL1_ASID_MASK, asid);
+	unsigned long ttbr0 = phys_to_ttbr(pgd_phys), ttbr1;
 
-	/* ASID 0 has different tables on different CPUs: not for sharing. */
-	if (system_supports_cnp() && asid)
-		ttbr0 |= TTBRx_EL1_CnP;
+	/* TCR_EL1.A1 is set: the ASID that counts is the one in TTBR1_EL1. */
+	ttbr1 = (read_sysreg(ttbr1_el1) & ~TTBRx_EL1_ASID_MASK) | field;
 
 	/* Emulated PAN takes the ASID from here upon entry to the kernel. */
 	if (IS_ENABLED(CONFIG_ARM64_SW_TTBR0_PAN))
-		ttbr0 |= FIELD_PREP(TTBRx_EL1_ASID_MASK, asid);
+		ttbr0 |= field;
 
-	/* TCR_EL1.A1 is set: the ASID that counts is the one in TTBR1_EL1. */
-	ttbr1 &= ~TTBRx_EL1_ASID_MASK;
-	ttbr1 |= FIELD_PREP(TTBRx_EL1_ASID_MASK, asid);
+	/* ASID 0 has different tables on different CPUs: not for sharing. */
+	if (asid && system_supports_cnp())
+		ttbr0 |= TTBRx_EL1_CnP;
 
 	/* Never the new ASID with the old tables, nor the other way round. */
 	cpu_set_reserved_ttbr0_nosync();
@@ -159,8 +176,9 @@ void cpu_do_switch_mm(phys_addr_t pgd_phys, struct mm_struct *mm)
 
 static int asids_update_limit(void)
 {
-	/* On failure, only half of the ASIDs will be used. */
-	WARN_ON(idgen_alloc_update_never(&asids));
+	/* No memory; or KPTI, and too few ASIDs for the CPUs to have pairs. */
+	if (idgen_alloc_update_never(&asids))
+		panic("Failed to set up %lu ASIDs for KPTI\n", idgen_alloc_nr(&asids));
 
 	/* ASID 0, of init_mm, is counted. */
 	pr_info("ASID allocator initialised with %lu entries\n",

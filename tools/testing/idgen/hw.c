@@ -58,7 +58,7 @@ static u32 serial(struct context *ctx)
 
 static bool walks(struct hw_cpu *c)
 {
-	return c->ctx && (hw.walk == WALK_ALWAYS || c->running);
+	return c->ctx && (hw.mode->walk == WALK_ALWAYS || c->running);
 }
 
 static void fill(int cpu)
@@ -122,29 +122,50 @@ static void mark_never(struct idgen_alloc *a, unsigned long *map)
 			__set_bit(id, map);
 }
 
-const struct idgen_ops ops_local = {
+static const struct idgen_ops ops_local = {
 	.mark_never = mark_never, .flush_cpu = flush_cpu,
 };
 
-const struct idgen_ops ops_broadcast = {
+static const struct idgen_ops ops_broadcast = {
 	.mark_never = mark_never, .flush_all = flush_all,
 };
 
-const struct idgen_ops ops_both = {
+static const struct idgen_ops ops_both = {
 	.mark_never = mark_never, .flush_cpu = flush_cpu, .flush_all = flush_all,
 };
 
-void hw_init(unsigned int cpus, unsigned int bits, const struct idgen_ops *ops,
-	     enum walk walk)
+const struct mode modes[NR_MODES] = {
+	/* ASIDs, and VMIDs. */
+	{ "local", &ops_local, WALK_ALWAYS, false },
+	{ "broadcast", &ops_broadcast, WALK_RUNNING, true },
+	{ "both", &ops_both, WALK_RUNNING, true },
+	{ "local-out", &ops_local, WALK_RUNNING, true },
+	{ "broadcast-direct", &ops_broadcast, WALK_RUNNING, false },
+	/*
+	 * The register walks on after sched out, or after the slot has gone on to
+	 * the next context, with an ID that is no longer reserved; and there is no
+	 * flush of this CPU afterwards, or it comes while the register still walks.
+	 */
+	{ "broadcast-direct-walk", &ops_broadcast, WALK_ALWAYS, false, true },
+	{ "broadcast-walk", &ops_broadcast, WALK_ALWAYS, true, true },
+	{ "local-walk", &ops_local, WALK_ALWAYS, true, true },
+};
+
+bool mode_is(const struct mode *mode, const char *name)
+{
+	return strcmp(name, "all") ? !strcmp(name, mode->name) : !mode->bad;
+}
+
+void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode)
 {
 	struct idgen_params params = {
-		.name = "host", .ops = ops, .bits = bits, .slots = hw.slot, .pins = true,
+		.name = "host", .ops = mode->ops, .bits = bits, .slots = hw.slot, .pins = true,
 	};
 	unsigned int cpu;
 
 	nr_cpu_ids = cpus;
 	hw.nr_cpus = cpus;
-	hw.walk = walk;
+	hw.mode = mode;
 	hw.violations = 0;
 	if (idgen_alloc_init(&hw.a, &params))
 		exit(2);

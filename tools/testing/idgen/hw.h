@@ -60,21 +60,33 @@ struct hw {
 	struct idgen_slot slot[MAX_CPUS];
 	struct hw_cpu cpu[MAX_CPUS];
 	unsigned int nr_cpus;
-	enum walk walk;
+	const struct mode *mode;
 	/* IDs that mark_never() rules out. */
 	bool never[1 << IDGEN_ID_BITS];
 	unsigned long violations;
 	u32 last_serial;
 };
 
+/* How an architecture uses the allocator, and whether that is expected to hold. */
+struct mode {
+	const char *name;
+	const struct idgen_ops *ops;
+	enum walk walk;
+	/* Sched out; each switch comes after one. */
+	bool out;
+	bool bad;
+};
+
+#define NR_MODES	8
+extern const struct mode modes[NR_MODES];
+/* By name; or all that are expected to hold, for "all". */
+bool mode_is(const struct mode *mode, const char *name);
+
 extern struct hw hw;
 /* The CPU that the caller plays, which is also whom the local flush is for. */
 extern __thread int self;
 
-extern const struct idgen_ops ops_local, ops_broadcast, ops_both;
-
-void hw_init(unsigned int cpus, unsigned int bits, const struct idgen_ops *ops,
-	     enum walk walk);
+void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode);
 void hw_destroy(void);
 
 void hw_birth(struct context *ctx);

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """See that each wrong version of the allocator in mutants.toml is noticed, and write who does to a CSV.
 
-A mutant is made in a scratch directory; the tree is not touched. "torture" and "torture-tsan" (the same under
-ThreadSanitizer) are run, without the library's own checks. A litmus test or TLA+ configuration that a mutant names
+A mutant is made in a scratch directory; the tree is not touched. "explore" (two steps of two CPUs, one preemption),
+"torture" and, for what that misses, "torture-tsan" are run, without the library's own checks. A litmus test or TLA+ configuration that a mutant names
 is the same fault in another language: that the litmus test still shows it is run here if herd7 and LINUX= are given.
 The unchanged files go first, and must pass.
 """
@@ -80,11 +80,12 @@ def main() -> int:
             scratch = Path(directory)
             for file, text in zip(FILES, mutate(originals, mutant["edits"])):
                 (scratch / file.name).write_text(text)
-            for program in ("torture", "torture-tsan"):
-                build(scratch, [program])
-                # A sanitizer's report makes the exit status, and slows down: only what the plain one misses needs it.
-                if program == "torture" or name == "unchanged" or not found["torture"]:
-                    found[program] = fails([f"{scratch}/out/{program}", "-t", args.seconds], 2)
+            build(scratch, ["explore", "torture"])
+            found["explore"] = fails([f"{scratch}/out/explore", "-l", "2", "-k", "1"])
+            found["torture"] = fails([f"{scratch}/out/torture", "-t", args.seconds], 2)
+            if name == "unchanged" or not found["torture"]:
+                build(scratch, ["torture-tsan"])
+                found["torture-tsan"] = fails([f"{scratch}/out/torture-tsan", "-t", args.seconds])
         if "litmus" in mutant and "LINUX" in os.environ:
             found["litmus"] = litmus_shows(mutant["litmus"])
         rows += [(name, layer, "yes" if caught else "no") for layer, caught in found.items()]

@@ -17,31 +17,6 @@
 
 #include "hw.h"
 
-static const struct mode {
-	const char *name;
-	const struct idgen_ops *ops;
-	enum walk walk;
-	/* Sched out; each switch comes after one. */
-	bool out;
-} modes[] = {
-	/* ASIDs, and VMIDs. */
-	{ "local", &ops_local, WALK_ALWAYS, false },
-	{ "broadcast", &ops_broadcast, WALK_RUNNING, true },
-	{ "both", &ops_both, WALK_RUNNING, true },
-	{ "local-out", &ops_local, WALK_RUNNING, true },
-	{ "broadcast-direct", &ops_broadcast, WALK_RUNNING, false },
-	/*
-	 * Not in "all": known to fail. The register walks on after sched out, or
-	 * after the slot has gone on to the next context, with an ID that is no
-	 * longer reserved; and there is no flush of this CPU afterwards, or it
-	 * comes while the register still walks.
-	 */
-	{ "broadcast-direct-walk", &ops_broadcast, WALK_ALWAYS, false },
-	{ "broadcast-walk", &ops_broadcast, WALK_ALWAYS, true },
-	{ "local-walk", &ops_local, WALK_ALWAYS, true },
-};
-#define ALL	5
-
 struct stats {
 	unsigned long switches;
 	unsigned long reserved;
@@ -224,7 +199,7 @@ static void sched_out(int cpu, struct context *had, struct stats *s)
 	hw_leave(cpu);
 	idgen_alloc_sched_out(&hw.a, &hw.slot[cpu]);
 	/* Where it walks on, the register still holds it. */
-	if (hw.walk == WALK_RUNNING) {
+	if (mode->walk == WALK_RUNNING) {
 		hw_clear(cpu);
 		put(had);
 	}
@@ -266,7 +241,7 @@ static void *play_cpu(void *arg)
 		default:
 			if (mode->out && (had || !rnd(4))) {
 				sched_out(cpu, had, s);
-				if (hw.walk == WALK_RUNNING)
+				if (mode->walk == WALK_RUNNING)
 					had = NULL;
 				if (!rnd(4))
 					break;
@@ -326,7 +301,7 @@ static unsigned long torture(unsigned int seconds)
 	memset(stats, 0, sizeof(stats));
 	memset(contexts, 0, sizeof(contexts));
 	stop = 0;
-	hw_init(cpus, bits, mode->ops, mode->walk);
+	hw_init(cpus, bits, mode);
 	for (i = 0; i < nr_contexts; i++)
 		hw_birth(&contexts[i]);
 
@@ -367,7 +342,7 @@ static int usage(void)
 	fprintf(stderr, "torture [-t seconds] [-s seed] [-c CPUs] [-b bits] [-n contexts] [-k] [-m mode]\n"
 			"  -k  every odd ID is ruled out\n"
 			"  -m  all (the default), or one of:");
-	for (i = 0; i < sizeof(modes) / sizeof(*modes); i++)
+	for (i = 0; i < NR_MODES; i++)
 		fprintf(stderr, " %s", modes[i].name);
 	fprintf(stderr, "\n");
 	return 2;
@@ -405,8 +380,8 @@ int main(int argc, char **argv)
 	printf("%-21s %10s %9s %9s %9s %8s %8s %8s %10s %9s %10s\n", "mode", "switches",
 	       "rollovers", "reserved", "sched out", "pins", "births", "unmaps", "fills",
 	       "flushes", "violations");
-	for (i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
-		if (strcmp(which, "all") ? strcmp(which, modes[i].name) : i >= ALL)
+	for (i = 0; i < NR_MODES; i++) {
+		if (!mode_is(&modes[i], which))
 			continue;
 		mode = &modes[i];
 		violations += torture(seconds);

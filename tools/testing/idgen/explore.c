@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * All schedules with up to so many preemptions, on the allocator's own C file.
+ *
+ * Two CPUs are coroutines of one thread. A CPU runs until it is done, waits for the
+ * lock, or is preempted, which can be before each access that others can see (see
+ * shim_point()). Each combination of what the two do is run under each choice of
+ * such points. What there is to preempt for is often found with one preemption,
+ * nearly always with two.
+ *
+ * Each run starts just before a rollover, where it matters: three IDs can be handed
+ * out, three contexts have them, the CPUs run one each and have old entries of
+ * all. A fourth is new each time that it is run, unless it runs elsewhere.
+ *
+ * Not covered: accesses out of order (they are as in the program; for the rest see
+ * litmus/), more CPUs, more preemptions. Walks come as soon as they can.
+ */
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "hw.h"
+
+#define CPUS		2
+#define CONTEXTS	4
+#define FRESH		3
+/* Run one of the contexts; be sched out; pin or unpin the first; unmap of it. */
+enum { OUT = CONTEXTS, PIN, UNMAP, OPS };
+
+#define MAX_OPS		4
+#define MAX_STEPS	1024
+#define MAX_PREEMPTIONS	4
+
+struct preemption {
+	unsigned int step;
+};
+
+static struct context contexts[CONTEXTS];
+/* What the register holds, and what will be there next. */
+static struct context *holds[CPUS], *wants[CPUS];
+static bool pinned[CPUS];
+static unsigned int script[CPUS][MAX_OPS], nr_ops = 2;
+static unsigned int max_preemptions = 2;
+
+static ucontext_t scheduler, coroutine[CPUS];
+static char stack[CPUS][32768];
+static bool done[CPUS];
+
+/* The schedule of this run, and who was preemptible at each of its steps. */
+static unsigned int first, step, nr_preemptions, next_preemption;
+static struct preemption preemptions[MAX_PREEMPTIONS];
+static bool preemptible[MAX_STEPS];
+static bool tracing;
+
+static unsigned long runs, scenarios, rollovers, most_rollovers, longest;
+
+static void switch_to(int cpu)
+{
+	int had = self;
+
+	self = cpu;
+	swapcontext(had < 0 ? &scheduler : &coroutine[had],
+		    cpu < 0 ? &scheduler : &coroutine[cpu]);
+}
+
+void shim_point(const char *what, const void *where)
+{
+	if (self < 0)
+		return;
+	if (step >= MAX_STEPS) {
+		hw_violation("CPU%d does not come to an end", self);
+		exit(1);
+	}
+	preemptible[step] = !done[!self];
+	if (next_preemption < nr_preemptions && preemptions[next_preemption].step == step) {
+		next_preemption++;
+		if (tracing)
+			fprintf(stderr, "  step %u: CPU%d is preempted before %s\n", step,
+				self, what);
+		step++;
+		switch_to(!self);
+		return;
+	}
+	step++;
+}
+
+bool hw_walks_now(void)
+{
+	return true;
+}
+
+void shim_lock_init(raw_spinlock_t *lock)
+{
+	lock->owner = -1;
+}
+
+void shim_lock(raw_spinlock_t *lock)
+{
+	shim_point("lock", lock);
+	/* Its holder is the other one. */
+	while (lock->owner >= 0)
+		switch_to(!self);
+	lock->owner = self < 0 ? CPUS : self;
+}
+
+void shim_unlock(raw_spinlock_t *lock)
+{
+	lock->owner = -1;
+	shim_point("unlock", lock);
+}
+
+bool shim_locked(const raw_spinlock_t *lock)
+{
+	return lock->owner == (self < 0 ? CPUS : self);
+}
+
+static void sched_out(int cpu)
+{
+	hw_leave(cpu);
+	idgen_alloc_sched_out(&hw.a, &hw.slot[cpu]);
+	if (hw.mode->walk == WALK_RUNNING) {
+		hw_clear(cpu);
+		holds[cpu] = NULL;
+	}
+}
+
+static bool in_use(struct context *ctx)
+{
+	return holds[0] == ctx || holds[1] == ctx || wants[0] == ctx || wants[1] == ctx;
+}
+
+static void run(int cpu, struct context *ctx)
+{
+	if (hw.mode->out && holds[cpu])
+		sched_out(cpu);
+	if (ctx == &contexts[FRESH] && !in_use(ctx)) {
+		int me = self;
+
+		/* At once: the other CPU must not find half a context. */
+		self = -1;
+		hw_birth(ctx);
+		self = me;
+	}
+	hw_leave(cpu);
+	wants[cpu] = ctx;
+	idgen_alloc_switch(&hw.a, &hw.slot[cpu], &ctx->value, &ctx->pins);
+	hw_enter(cpu, ctx);
+	holds[cpu] = ctx;
+	wants[cpu] = NULL;
+}
+
+static void pin(int cpu)
+{
+	struct context *ctx = &contexts[0];
+
+	if (pinned[cpu])
+		idgen_alloc_unpin(&hw.a, &ctx->value, &ctx->pins);
+	pinned[cpu] = !pinned[cpu] && idgen_alloc_pin(&hw.a, &ctx->value, &ctx->pins);
+}
+
+static void act(int cpu, unsigned int op)
+{
+	switch (op) {
+	case OUT: sched_out(cpu); break;
+	case PIN: pin(cpu); break;
+	case UNMAP: hw_unmap(&contexts[0]); break;
+	default: run(cpu, &contexts[op]);
+	}
+}
+
+static void play_cpu(int cpu)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_ops; i++)
+		act(cpu, script[cpu][i]);
+	done[cpu] = true;
+	/* The other one goes on, if there is something to go on with. */
+	switch_to(done[!cpu] ? -1 : !cpu);
+}
+
+static void start(void)
+{
+	unsigned int cpu, i, had;
+
+	memset(contexts, 0, sizeof(contexts));
+	memset(holds, 0, sizeof(holds));
+	memset(wants, 0, sizeof(wants));
+	memset(pinned, 0, sizeof(pinned));
+	memset(done, 0, sizeof(done));
+	hw.last_serial = 0;
+	for (i = 0; i < CONTEXTS; i++)
+		hw_birth(&contexts[i]);
+	had = hw.violations;
+	hw_init(CPUS, IDGEN_MIN_BITS, hw.mode);
+	hw.violations = had;
+
+	/* All that have an ID have run on each CPU. */
+	for (i = FRESH; i--;)
+		for (cpu = 0; cpu < CPUS; cpu++)
+			run(cpu, &contexts[(i + cpu) % FRESH]);
+}
+
+static void run_once(void)
+{
+	unsigned int cpu;
+	u64 before;
+
+	start();
+	before = hw.a.generation;
+	step = next_preemption = 0;
+	for (cpu = 0; cpu < CPUS; cpu++) {
+		getcontext(&coroutine[cpu]);
+		coroutine[cpu].uc_stack.ss_sp = stack[cpu];
+		coroutine[cpu].uc_stack.ss_size = sizeof(stack[cpu]);
+		coroutine[cpu].uc_link = NULL;
+		makecontext(&coroutine[cpu], (void (*)(void))play_cpu, 1, cpu);
+	}
+	switch_to(first);
+
+	runs++;
+	rollovers = (hw.a.generation - before) / IDGEN_GEN_STEP;
+	most_rollovers = rollovers > most_rollovers ? rollovers : most_rollovers;
+	longest = step > longest ? step : longest;
+	hw_destroy();
+}
+
+static void tell(void)
+{
+	static const char * const names[] = { "1", "2", "3", "new", "out", "pin", "unmap" };
+	unsigned int cpu, i;
+
+	for (cpu = 0; cpu < CPUS; cpu++) {
+		fprintf(stderr, "%s: CPU%u:", hw.mode->name, cpu);
+		for (i = 0; i < nr_ops; i++)
+			fprintf(stderr, " %s", names[script[cpu][i]]);
+		fprintf(stderr, "%s\n", cpu == first ? " (first)" : "");
+	}
+	tracing = true;
+	run_once();
+	tracing = false;
+}
+
+/* This schedule, and each that goes on from it with one more preemption. */
+static bool explore(void)
+{
+	bool could[MAX_STEPS];
+	unsigned int steps, i;
+
+	run_once();
+	if (hw.violations) {
+		tell();
+		return false;
+	}
+	if (nr_preemptions == max_preemptions)
+		return true;
+
+	steps = step;
+	memcpy(could, preemptible, steps * sizeof(*could));
+	i = nr_preemptions ? preemptions[nr_preemptions - 1].step + 1 : 0;
+	for (; i < steps; i++) {
+		bool good;
+
+		if (!could[i])
+			continue;
+		preemptions[nr_preemptions++].step = i;
+		good = explore();
+		nr_preemptions--;
+		if (!good)
+			return false;
+	}
+	return true;
+}
+
+/* The next combination of what the CPUs do, as one counts. */
+static bool next_script(void)
+{
+	unsigned int cpu, i;
+
+	for (cpu = 0; cpu < CPUS; cpu++) {
+		for (i = 0; i < nr_ops; i++) {
+			if (++script[cpu][i] < OPS)
+				return true;
+			script[cpu][i] = 0;
+		}
+	}
+	return false;
+}
+
+static bool makes_sense(void)
+{
+	unsigned int cpu, i;
+
+	for (cpu = 0; cpu < CPUS; cpu++)
+		for (i = 0; i < nr_ops; i++)
+			if (script[cpu][i] == OUT && !hw.mode->out)
+				return false;
+	return true;
+}
+
+static unsigned long explore_mode(const struct mode *mode)
+{
+	double began = clock();
+	bool good = true;
+
+	hw.mode = mode;
+	hw.violations = runs = scenarios = most_rollovers = longest = 0;
+	memset(script, 0, sizeof(script));
+	do {
+		if (!makes_sense())
+			continue;
+		scenarios++;
+		for (first = 0; good && first < CPUS; first++)
+			good = explore();
+	} while (good && next_script());
+
+	printf("%-21s %9lu %11lu %7lu %9lu %8.1f %10lu\n", mode->name, scenarios, runs, longest,
+	       most_rollovers, (clock() - began) / CLOCKS_PER_SEC, hw.violations);
+	fflush(stdout);
+	return hw.violations;
+}
+
+static int usage(void)
+{
+	unsigned int i;
+
+	fprintf(stderr, "explore [-l steps of each CPU, to %u] [-k preemptions, to %u] [-m mode]\n"
+			"  -m  all (the default), or one of:", MAX_OPS, MAX_PREEMPTIONS);
+	for (i = 0; i < NR_MODES; i++)
+		fprintf(stderr, " %s", modes[i].name);
+	fprintf(stderr, "\n");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long violations = 0, ran = 0;
+	const char *which = "all";
+	unsigned int i;
+	int opt;
+
+	while ((opt = getopt(argc, argv, "l:k:m:")) != -1) {
+		switch (opt) {
+		case 'l': nr_ops = atoi(optarg); break;
+		case 'k': max_preemptions = atoi(optarg); break;
+		case 'm': which = optarg; break;
+		default: return usage();
+		}
+	}
+	if (!nr_ops || nr_ops > MAX_OPS || max_preemptions > MAX_PREEMPTIONS)
+		return usage();
+
+	for (i = CPUS + 2; i < 1 << IDGEN_MIN_BITS; i++)
+		hw.never[i] = true;
+	printf("%u CPUs, %u steps each, up to %u preemptions\n", CPUS, nr_ops, max_preemptions);
+	printf("%-21s %9s %11s %7s %9s %8s %10s\n", "mode", "scenarios", "schedules", "longest",
+	       "rollovers", "seconds", "violations");
+	for (i = 0; i < NR_MODES; i++) {
+		if (!mode_is(&modes[i], which))
+			continue;
+		violations += explore_mode(&modes[i]);
+		ran++;
+	}
+	return ran ? !!violations : usage();
+}

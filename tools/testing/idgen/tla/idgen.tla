@@ -1,0 +1,720 @@
+---- MODULE idgen ----
+\* SPDX-License-Identifier: GPL-2.0
+\*
+\* The allocator of lib/idgen_alloc.c among CPUs with translation registers and
+\* TLBs. A value is <<generation, ID>>; Zero is a context that never had an ID, and
+\* a slot that a rollover has taken.
+\*
+\* One process for each CPU does all that this CPU does: switch, sched out, pin,
+\* unpin. A label is one access that others can see; what only the lock's holder
+\* sees is done within a step. Reading the slot and the context is one step too,
+\* for the exchange after it fails if the slot has changed in between.
+\*
+\* Walks: an entry is added for what a register holds as soon as it can be, at each
+\* write of a register and after each flush. An entry is never dropped but by
+\* a flush, so this is the worst that a CPU which walks at random times can do; with
+\* Speculate there is a process that does so, and the two agree.
+\*
+\* It starts just before a rollover: all IDs are taken, by contexts or by such that
+\* are gone; every CPU is idle and has TLB entries for all of them. A context that is
+\* in no register may end, and another start in its place.
+
+EXTENDS Integers, FiniteSets, TLC
+
+CONSTANTS
+	CPUS, CTXS,		\* model values: both are symmetric
+	NIDS, GENS,		\* IDs are 1..NIDS; behaviours end with generation GENS
+	FlushLocal,		\* a CPU flushes itself before its first ID of a generation
+	FlushAll,		\* the rollover flushes all CPUs
+	CnP,			\* all CPUs share one TLB
+	OwnViewOnly,		\* with CnP: a local flush spares what other CPUs see
+	ReservedTable,		\* a switch starts by clearing the register
+	\* "none": there is no sched out. The register "keep"s its value, is cleared
+	\* "first", or "late" (after the slot), or "together" with the slot.
+	SchedOut,
+	Direct,			\* a switch need not come after a sched out
+	WalkRunning,		\* no walks but while the context runs
+	LastRan,		\* a context that has not run here before drops its ID here
+	MaxPins,		\* contexts pinned at once
+	Unmap,			\* a process that unmaps one page, once
+	BlindRefill,		\* a flush leaves entries without looking at the page table
+	Speculate,
+	\* "none", or what is done wrong; see where it is used.
+	Bug
+
+None == [c |-> "none", i |-> 0]
+Zero == <<0, 0>>
+IDS == 1..NIDS
+Id(v) == v[2]
+SameGen(v, w) == v[1] = w[1]
+Where(p) == IF CnP THEN "all" ELSE p
+Perms == Permutations(CPUS) \cup Permutations(CTXS)
+ASSUME NIDS > Cardinality(CPUS) + MaxPins
+
+(* --algorithm idgen {
+variables
+	lock = FALSE;
+	gen = 1;
+	map = IDS;				\* taken IDs
+	base = {};				\* pinned IDs
+	slot = [p \in CPUS |-> <<1, 0>>];
+	reserved = [p \in CPUS |-> <<1, 0>>];
+	ctx \in {f \in [CTXS -> {Zero} \cup {<<1, i>> : i \in IDS}] :
+		 \A c, d \in CTXS : c # d /\ f[c] = f[d] => f[c] = Zero};
+	pinned = [c \in CTXS |-> 0];
+	\* hardware
+	reg = [p \in CPUS |-> None];
+	running = [p \in CPUS |-> FALSE];
+	\* <<where, context, ID>>
+	tlb = {<<Where(p), IF \E c \in CTXS : ctx[c] = <<1, i>>
+			   THEN CHOOSE c \in CTXS : ctx[c] = <<1, i>> ELSE "gone", i>> :
+	       p \in CPUS, i \in IDS};
+	pte = [c \in CTXS |-> TRUE];
+	loaded = [p \in CPUS |-> FALSE];	\* since then, not sched out
+	ran = [p \in CPUS |-> {}];
+	want = [p \in CPUS |-> "none"];	\* being switched to, or pinned
+	unmapped = "none";
+
+define {
+	Walks(p, r, run) == r[p] # None /\ (WalkRunning => run[p])
+	\* What the registers have the CPUs enter
+	Fills(r, run) == {<<Where(p), r[p].c, r[p].i>> :
+			  p \in {q \in CPUS : Walks(q, r, run) /\ pte[r[q].c]}}
+	Eager(r, run) == IF Speculate THEN {} ELSE Fills(r, run)
+	\* What a flush leaves
+	Blind == IF BlindRefill
+		 THEN {<<Where(p), reg[p].c, reg[p].i>> : p \in {q \in CPUS : reg[q] # None}}
+		 ELSE {}
+	Without(p) == {e \in tlb : e[1] # Where(p)} \cup Blind \cup Eager(reg, running)
+	WithoutId(p, i) == {e \in tlb : ~(e[1] = Where(p) /\ e[3] = i)} \cup Eager(reg, running)
+	Free == IDS \ map
+	Min(s) == CHOOSE i \in s : \A j \in s : i <= j
+
+	UniquePerCPU == \A e, f \in tlb : e[1] = f[1] /\ e[3] = f[3] => e[2] = f[2]
+	\* The same, by name, where Where() is one for all
+	UniqueAllCPUs == CnP => UniquePerCPU
+	UniqueActive == \A p, q \in CPUS : running[p] /\ running[q] /\ reg[p].c # reg[q].c
+					   => reg[p].i # reg[q].i
+	SameActive == \A p, q \in CPUS : running[p] /\ running[q] /\ reg[p].c = reg[q].c
+					 => reg[p].i = reg[q].i
+	ReservedInMap == lock \/ \A p \in CPUS : Id(reserved[p]) \in map \cup {0}
+	NeverReservedID == \A c \in CTXS : ctx[c] = Zero \/ (Id(ctx[c]) \in IDS /\ ctx[c][1] > 0)
+	FlushBeforeReuse == \A p \in CPUS : running[p] =>
+		~\E e \in tlb : e[1] = Where(p) /\ e[3] = reg[p].i /\ e[2] # reg[p].c
+	PinStays == \A c \in CTXS : pinned[c] # 0 => pinned[c] = Id(ctx[c])
+	EmptyAfterUnmap == \A p \in CPUS : running[p] /\ reg[p].c = unmapped =>
+		<<Where(p), reg[p].c, reg[p].i>> \notin tlb
+	AlwaysSucceeds == \A p \in CPUS : pc[p] = "give" => Free # {}
+}
+
+\* A context's value of the current generation that needs no rollover
+macro take_id(c, i) {
+	map := map \cup {i};
+	ctx[c] := <<gen, i>>;
+}
+
+\* What is not looked at any more would only make states differ.
+macro forget_reads() {
+	old := Zero;
+	val := Zero;
+}
+
+macro done() {
+	op := "";
+	want[self] := "none";
+}
+
+fair process (cpu \in CPUS)
+variables op = "", old = Zero, val = Zero, todo = {};
+{
+act:	either {
+		with (c \in CTXS) {
+			await Direct \/ ~loaded[self];
+			await loaded[self] => c # reg[self].c;
+			op := "switch"; want[self] := c;
+		};
+		running[self] := FALSE;
+		if (ReservedTable) reg[self] := None;
+		goto fast;
+	} or {
+		await SchedOut # "none" /\ loaded[self];
+		op := "out";
+		running[self] := FALSE;
+		if (SchedOut = "first") reg[self] := None;
+		goto out;
+	} or {
+		await Cardinality(base) < MaxPins /\ ~lock;
+		with (c \in {d \in CTXS : pinned[d] = 0}) { op := "pin"; want[self] := c };
+		goto locked;
+	} or {
+		await ~lock;
+		with (c \in {d \in CTXS : pinned[d] # 0}) {
+			base := base \ {pinned[c]};
+			pinned[c] := 0;
+		};
+		goto act;
+	} or {
+		with (c \in {d \in CTXS : ctx[d] # Zero /\ pinned[d] = 0 /\ d # unmapped /\ pte[d] /\
+				\A p \in CPUS : reg[p].c # d /\ want[p] # d}) {
+			ctx[c] := Zero;
+			tlb := {IF e[2] = c THEN <<e[1], "gone", e[3]>> ELSE e : e \in tlb};
+			ran := [p \in CPUS |-> ran[p] \ {c}];
+		};
+		goto act;
+	};
+
+fast:	old := slot[self];
+	val := ctx[want[self]];
+	if (~SameGen(old, val) \/ old = Zero) goto locked;
+cmpxchg:
+	if (Bug = "xchg") {
+		\* arch/arm, and arm64 before a8ffaaa060b8
+		old := slot[self];
+		slot[self] := val;
+		if (old # Zero) goto enter;
+	} else if (Bug = "store") {
+		slot[self] := val;
+		goto enter;
+	} else if (slot[self] = old) {
+		slot[self] := val;
+		goto enter;
+	};
+
+locked:	await ~lock;
+	lock := TRUE;
+	forget_reads();
+	if (op = "out") goto set;
+	else {
+		with (v = ctx[want[self]], n = <<gen, Id(v)>>) {
+			if (SameGen(v, <<gen, 0>>)) {
+				skip;
+			} else if (v # Zero /\ Id(v) \notin map) {
+				take_id(want[self], Id(v));
+			} else if (v # Zero /\ \E p \in CPUS : reserved[p] = v) {
+				ctx[want[self]] := n;
+				\* Linux commit 0ebea8088095
+				if (Bug # "renew-none")
+					reserved := [p \in CPUS |-> IF reserved[p] = v THEN n
+								    ELSE reserved[p]];
+			} else if (v # Zero /\ pinned[want[self]] # 0) {
+				ctx[want[self]] := n;
+			} else if (Free # {}) {
+				take_id(want[self], Min(Free));
+			} else {
+				await gen < GENS;
+				gen := gen + 1;
+				map := base;
+				if (Bug = "early-flush") tlb := Eager(reg, running);
+				todo := CPUS;
+				goto take;
+			};
+		};
+	};
+got:	if (op = "pin") {
+		base := base \cup {Id(ctx[want[self]])};
+		pinned[want[self]] := Id(ctx[want[self]]);
+		lock := FALSE;
+		done();
+		goto act;
+	} else goto set;
+
+take:	while (todo # {}) {
+		with (p \in todo, v = IF slot[p] # Zero THEN slot[p]
+				      \* Linux commit ae120d9edfe9
+				      ELSE IF Bug = "forget" THEN <<1, 0>>
+				      ELSE reserved[p]) {
+			reserved[p] := v;
+			map := map \cup ({Id(v)} \ {0});
+			slot[p] := Zero;
+			todo := todo \ {p};
+		};
+	};
+	if (FlushAll /\ Bug # "early-flush") todo := IF CnP THEN {self} ELSE CPUS;
+flush:	while (todo # {}) {
+		with (p \in todo) {
+			tlb := Without(p);
+			todo := todo \ {p};
+		};
+	};
+give:	take_id(want[self], Min(Free));
+	if (op = "pin") goto got;
+
+set:	if (FlushLocal /\ slot[self] = Zero /\ Bug # "no-flush")
+		tlb := IF CnP /\ OwnViewOnly THEN tlb ELSE Without(self);
+	slot[self] := IF op = "out" THEN <<gen, 0>> ELSE ctx[want[self]];
+	lock := FALSE;
+	if (op = "out") goto left;
+
+enter:	forget_reads();
+	with (r = [reg EXCEPT ![self] = [c |-> want[self], i |-> Id(ctx[want[self]])]],
+	      run = [running EXCEPT ![self] = TRUE]) {
+		reg := r;
+		running := run;
+		tlb := (IF LastRan /\ want[self] \notin ran[self]
+			THEN WithoutId(self, Id(ctx[want[self]])) ELSE tlb) \cup Eager(r, run);
+	};
+	loaded[self] := TRUE;
+	if (LastRan) ran[self] := ran[self] \cup {want[self]};
+	done();
+	goto act;
+
+out:	if (SchedOut = "together") reg[self] := None;
+	if (Bug = "out-store") {
+		\* INVALID_VMID over whatever is there, of the generation that is known
+		slot[self] := <<IF slot[self] = Zero THEN reserved[self][1]
+				ELSE slot[self][1], 0>>;
+	} else if (slot[self] = Zero) {
+		goto locked;
+	} else {
+		slot[self] := <<slot[self][1], 0>>;
+	};
+left:	if (SchedOut = "late") reg[self] := None;
+	loaded[self] := FALSE;
+	done();
+	goto act;
+}
+
+fair process (unmap = "unmap")
+variables id = 0, left_to_do = {}, victim = "none";
+{
+clear:	await Unmap;
+	with (c \in {d \in CTXS : ctx[d] # Zero}) {
+		victim := c;
+		\* Linux commit 5e10f9887ed8
+		if (Bug = "early-id") id := Id(ctx[c]); else pte[c] := FALSE;
+	};
+read:	if (Bug = "early-id") pte[victim] := FALSE;
+	else id := Id(ctx[victim]);
+	left_to_do := IF CnP THEN {"all"} ELSE CPUS;
+tlbi:	while (left_to_do # {}) {
+		with (p \in left_to_do) {
+			tlb := {e \in tlb : ~(e[1] = p /\ e[3] = id)} \cup Eager(reg, running);
+			left_to_do := left_to_do \ {p};
+		};
+	};
+	unmapped := victim;
+}
+
+\* A walk at any time
+fair process (walker = "walker")
+{
+walk:	while (Speculate) {
+		with (p \in {q \in CPUS : Walks(q, reg, running) /\ pte[reg[q].c]})
+			tlb := tlb \cup {<<Where(p), reg[p].c, reg[p].i>>};
+	}
+}
+} *)
+\* BEGIN TRANSLATION (chksum(pcal) = "91272fa1" /\ chksum(tla) = "8fa7f4cd")
+VARIABLES pc, lock, gen, map, base, slot, reserved, ctx, pinned, reg, running, 
+          tlb, pte, loaded, ran, want, unmapped
+
+(* define statement *)
+Walks(p, r, run) == r[p] # None /\ (WalkRunning => run[p])
+
+Fills(r, run) == {<<Where(p), r[p].c, r[p].i>> :
+                  p \in {q \in CPUS : Walks(q, r, run) /\ pte[r[q].c]}}
+Eager(r, run) == IF Speculate THEN {} ELSE Fills(r, run)
+
+Blind == IF BlindRefill
+         THEN {<<Where(p), reg[p].c, reg[p].i>> : p \in {q \in CPUS : reg[q] # None}}
+         ELSE {}
+Without(p) == {e \in tlb : e[1] # Where(p)} \cup Blind \cup Eager(reg, running)
+WithoutId(p, i) == {e \in tlb : ~(e[1] = Where(p) /\ e[3] = i)} \cup Eager(reg, running)
+Free == IDS \ map
+Min(s) == CHOOSE i \in s : \A j \in s : i <= j
+
+UniquePerCPU == \A e, f \in tlb : e[1] = f[1] /\ e[3] = f[3] => e[2] = f[2]
+
+UniqueAllCPUs == CnP => UniquePerCPU
+UniqueActive == \A p, q \in CPUS : running[p] /\ running[q] /\ reg[p].c # reg[q].c
+                                   => reg[p].i # reg[q].i
+SameActive == \A p, q \in CPUS : running[p] /\ running[q] /\ reg[p].c = reg[q].c
+                                 => reg[p].i = reg[q].i
+ReservedInMap == lock \/ \A p \in CPUS : Id(reserved[p]) \in map \cup {0}
+NeverReservedID == \A c \in CTXS : ctx[c] = Zero \/ (Id(ctx[c]) \in IDS /\ ctx[c][1] > 0)
+FlushBeforeReuse == \A p \in CPUS : running[p] =>
+        ~\E e \in tlb : e[1] = Where(p) /\ e[3] = reg[p].i /\ e[2] # reg[p].c
+PinStays == \A c \in CTXS : pinned[c] # 0 => pinned[c] = Id(ctx[c])
+EmptyAfterUnmap == \A p \in CPUS : running[p] /\ reg[p].c = unmapped =>
+        <<Where(p), reg[p].c, reg[p].i>> \notin tlb
+AlwaysSucceeds == \A p \in CPUS : pc[p] = "give" => Free # {}
+
+VARIABLES op, old, val, todo, id, left_to_do, victim
+
+vars == << pc, lock, gen, map, base, slot, reserved, ctx, pinned, reg, 
+           running, tlb, pte, loaded, ran, want, unmapped, op, old, val, todo, 
+           id, left_to_do, victim >>
+
+ProcSet == (CPUS) \cup {"unmap"} \cup {"walker"}
+
+Init == (* Global variables *)
+        /\ lock = FALSE
+        /\ gen = 1
+        /\ map = IDS
+        /\ base = {}
+        /\ slot = [p \in CPUS |-> <<1, 0>>]
+        /\ reserved = [p \in CPUS |-> <<1, 0>>]
+        /\ ctx \in {f \in [CTXS -> {Zero} \cup {<<1, i>> : i \in IDS}] :
+                    \A c, d \in CTXS : c # d /\ f[c] = f[d] => f[c] = Zero}
+        /\ pinned = [c \in CTXS |-> 0]
+        /\ reg = [p \in CPUS |-> None]
+        /\ running = [p \in CPUS |-> FALSE]
+        /\ tlb = {<<Where(p), IF \E c \in CTXS : ctx[c] = <<1, i>>
+                              THEN CHOOSE c \in CTXS : ctx[c] = <<1, i>> ELSE "gone", i>> :
+                  p \in CPUS, i \in IDS}
+        /\ pte = [c \in CTXS |-> TRUE]
+        /\ loaded = [p \in CPUS |-> FALSE]
+        /\ ran = [p \in CPUS |-> {}]
+        /\ want = [p \in CPUS |-> "none"]
+        /\ unmapped = "none"
+        (* Process cpu *)
+        /\ op = [self \in CPUS |-> ""]
+        /\ old = [self \in CPUS |-> Zero]
+        /\ val = [self \in CPUS |-> Zero]
+        /\ todo = [self \in CPUS |-> {}]
+        (* Process unmap *)
+        /\ id = 0
+        /\ left_to_do = {}
+        /\ victim = "none"
+        /\ pc = [self \in ProcSet |-> CASE self \in CPUS -> "act"
+                                        [] self = "unmap" -> "clear"
+                                        [] self = "walker" -> "walk"]
+
+act(self) == /\ pc[self] = "act"
+             /\ \/ /\ \E c \in CTXS:
+                        /\ Direct \/ ~loaded[self]
+                        /\ loaded[self] => c # reg[self].c
+                        /\ op' = [op EXCEPT ![self] = "switch"]
+                        /\ want' = [want EXCEPT ![self] = c]
+                   /\ running' = [running EXCEPT ![self] = FALSE]
+                   /\ IF ReservedTable
+                         THEN /\ reg' = [reg EXCEPT ![self] = None]
+                         ELSE /\ TRUE
+                              /\ reg' = reg
+                   /\ pc' = [pc EXCEPT ![self] = "fast"]
+                   /\ UNCHANGED <<base, ctx, pinned, tlb, ran>>
+                \/ /\ SchedOut # "none" /\ loaded[self]
+                   /\ op' = [op EXCEPT ![self] = "out"]
+                   /\ running' = [running EXCEPT ![self] = FALSE]
+                   /\ IF SchedOut = "first"
+                         THEN /\ reg' = [reg EXCEPT ![self] = None]
+                         ELSE /\ TRUE
+                              /\ reg' = reg
+                   /\ pc' = [pc EXCEPT ![self] = "out"]
+                   /\ UNCHANGED <<base, ctx, pinned, tlb, ran, want>>
+                \/ /\ Cardinality(base) < MaxPins /\ ~lock
+                   /\ \E c \in {d \in CTXS : pinned[d] = 0}:
+                        /\ op' = [op EXCEPT ![self] = "pin"]
+                        /\ want' = [want EXCEPT ![self] = c]
+                   /\ pc' = [pc EXCEPT ![self] = "locked"]
+                   /\ UNCHANGED <<base, ctx, pinned, reg, running, tlb, ran>>
+                \/ /\ ~lock
+                   /\ \E c \in {d \in CTXS : pinned[d] # 0}:
+                        /\ base' = base \ {pinned[c]}
+                        /\ pinned' = [pinned EXCEPT ![c] = 0]
+                   /\ pc' = [pc EXCEPT ![self] = "act"]
+                   /\ UNCHANGED <<ctx, reg, running, tlb, ran, want, op>>
+                \/ /\ \E c \in {d \in CTXS : ctx[d] # Zero /\ pinned[d] = 0 /\ d # unmapped /\ pte[d] /\
+                                   \A p \in CPUS : reg[p].c # d /\ want[p] # d}:
+                        /\ ctx' = [ctx EXCEPT ![c] = Zero]
+                        /\ tlb' = {IF e[2] = c THEN <<e[1], "gone", e[3]>> ELSE e : e \in tlb}
+                        /\ ran' = [p \in CPUS |-> ran[p] \ {c}]
+                   /\ pc' = [pc EXCEPT ![self] = "act"]
+                   /\ UNCHANGED <<base, pinned, reg, running, want, op>>
+             /\ UNCHANGED << lock, gen, map, slot, reserved, pte, loaded, 
+                             unmapped, old, val, todo, id, left_to_do, victim >>
+
+fast(self) == /\ pc[self] = "fast"
+              /\ old' = [old EXCEPT ![self] = slot[self]]
+              /\ val' = [val EXCEPT ![self] = ctx[want[self]]]
+              /\ IF ~SameGen(old'[self], val'[self]) \/ old'[self] = Zero
+                    THEN /\ pc' = [pc EXCEPT ![self] = "locked"]
+                    ELSE /\ pc' = [pc EXCEPT ![self] = "cmpxchg"]
+              /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, 
+                              pinned, reg, running, tlb, pte, loaded, ran, 
+                              want, unmapped, op, todo, id, left_to_do, victim >>
+
+cmpxchg(self) == /\ pc[self] = "cmpxchg"
+                 /\ IF Bug = "xchg"
+                       THEN /\ old' = [old EXCEPT ![self] = slot[self]]
+                            /\ slot' = [slot EXCEPT ![self] = val[self]]
+                            /\ IF old'[self] # Zero
+                                  THEN /\ pc' = [pc EXCEPT ![self] = "enter"]
+                                  ELSE /\ pc' = [pc EXCEPT ![self] = "locked"]
+                       ELSE /\ IF Bug = "store"
+                                  THEN /\ slot' = [slot EXCEPT ![self] = val[self]]
+                                       /\ pc' = [pc EXCEPT ![self] = "enter"]
+                                  ELSE /\ IF slot[self] = old[self]
+                                             THEN /\ slot' = [slot EXCEPT ![self] = val[self]]
+                                                  /\ pc' = [pc EXCEPT ![self] = "enter"]
+                                             ELSE /\ pc' = [pc EXCEPT ![self] = "locked"]
+                                                  /\ slot' = slot
+                            /\ old' = old
+                 /\ UNCHANGED << lock, gen, map, base, reserved, ctx, pinned, 
+                                 reg, running, tlb, pte, loaded, ran, want, 
+                                 unmapped, op, val, todo, id, left_to_do, 
+                                 victim >>
+
+locked(self) == /\ pc[self] = "locked"
+                /\ ~lock
+                /\ lock' = TRUE
+                /\ old' = [old EXCEPT ![self] = Zero]
+                /\ val' = [val EXCEPT ![self] = Zero]
+                /\ IF op[self] = "out"
+                      THEN /\ pc' = [pc EXCEPT ![self] = "set"]
+                           /\ UNCHANGED << gen, map, reserved, ctx, tlb, todo >>
+                      ELSE /\ LET v == ctx[want[self]] IN
+                                LET n == <<gen, Id(v)>> IN
+                                  IF SameGen(v, <<gen, 0>>)
+                                     THEN /\ TRUE
+                                          /\ pc' = [pc EXCEPT ![self] = "got"]
+                                          /\ UNCHANGED << gen, map, reserved, 
+                                                          ctx, tlb, todo >>
+                                     ELSE /\ IF v # Zero /\ Id(v) \notin map
+                                                THEN /\ map' = (map \cup {(Id(v))})
+                                                     /\ ctx' = [ctx EXCEPT ![(want[self])] = <<gen, (Id(v))>>]
+                                                     /\ pc' = [pc EXCEPT ![self] = "got"]
+                                                     /\ UNCHANGED << gen, 
+                                                                     reserved, 
+                                                                     tlb, todo >>
+                                                ELSE /\ IF v # Zero /\ \E p \in CPUS : reserved[p] = v
+                                                           THEN /\ ctx' = [ctx EXCEPT ![want[self]] = n]
+                                                                /\ IF Bug # "renew-none"
+                                                                      THEN /\ reserved' = [p \in CPUS |-> IF reserved[p] = v THEN n
+                                                                                                          ELSE reserved[p]]
+                                                                      ELSE /\ TRUE
+                                                                           /\ UNCHANGED reserved
+                                                                /\ pc' = [pc EXCEPT ![self] = "got"]
+                                                                /\ UNCHANGED << gen, 
+                                                                                map, 
+                                                                                tlb, 
+                                                                                todo >>
+                                                           ELSE /\ IF v # Zero /\ pinned[want[self]] # 0
+                                                                      THEN /\ ctx' = [ctx EXCEPT ![want[self]] = n]
+                                                                           /\ pc' = [pc EXCEPT ![self] = "got"]
+                                                                           /\ UNCHANGED << gen, 
+                                                                                           map, 
+                                                                                           tlb, 
+                                                                                           todo >>
+                                                                      ELSE /\ IF Free # {}
+                                                                                 THEN /\ map' = (map \cup {(Min(Free))})
+                                                                                      /\ ctx' = [ctx EXCEPT ![(want[self])] = <<gen, (Min(Free))>>]
+                                                                                      /\ pc' = [pc EXCEPT ![self] = "got"]
+                                                                                      /\ UNCHANGED << gen, 
+                                                                                                      tlb, 
+                                                                                                      todo >>
+                                                                                 ELSE /\ gen < GENS
+                                                                                      /\ gen' = gen + 1
+                                                                                      /\ map' = base
+                                                                                      /\ IF Bug = "early-flush"
+                                                                                            THEN /\ tlb' = Eager(reg, running)
+                                                                                            ELSE /\ TRUE
+                                                                                                 /\ tlb' = tlb
+                                                                                      /\ todo' = [todo EXCEPT ![self] = CPUS]
+                                                                                      /\ pc' = [pc EXCEPT ![self] = "take"]
+                                                                                      /\ ctx' = ctx
+                                                                /\ UNCHANGED reserved
+                /\ UNCHANGED << base, slot, pinned, reg, running, pte, loaded, 
+                                ran, want, unmapped, op, id, left_to_do, 
+                                victim >>
+
+got(self) == /\ pc[self] = "got"
+             /\ IF op[self] = "pin"
+                   THEN /\ base' = (base \cup {Id(ctx[want[self]])})
+                        /\ pinned' = [pinned EXCEPT ![want[self]] = Id(ctx[want[self]])]
+                        /\ lock' = FALSE
+                        /\ op' = [op EXCEPT ![self] = ""]
+                        /\ want' = [want EXCEPT ![self] = "none"]
+                        /\ pc' = [pc EXCEPT ![self] = "act"]
+                   ELSE /\ pc' = [pc EXCEPT ![self] = "set"]
+                        /\ UNCHANGED << lock, base, pinned, want, op >>
+             /\ UNCHANGED << gen, map, slot, reserved, ctx, reg, running, tlb, 
+                             pte, loaded, ran, unmapped, old, val, todo, id, 
+                             left_to_do, victim >>
+
+take(self) == /\ pc[self] = "take"
+              /\ IF todo[self] # {}
+                    THEN /\ \E p \in todo[self]:
+                              LET v == IF slot[p] # Zero THEN slot[p]
+                                       
+                                       ELSE IF Bug = "forget" THEN <<1, 0>>
+                                       ELSE reserved[p] IN
+                                /\ reserved' = [reserved EXCEPT ![p] = v]
+                                /\ map' = (map \cup ({Id(v)} \ {0}))
+                                /\ slot' = [slot EXCEPT ![p] = Zero]
+                                /\ todo' = [todo EXCEPT ![self] = todo[self] \ {p}]
+                         /\ pc' = [pc EXCEPT ![self] = "take"]
+                    ELSE /\ IF FlushAll /\ Bug # "early-flush"
+                               THEN /\ todo' = [todo EXCEPT ![self] = IF CnP THEN {self} ELSE CPUS]
+                               ELSE /\ TRUE
+                                    /\ todo' = todo
+                         /\ pc' = [pc EXCEPT ![self] = "flush"]
+                         /\ UNCHANGED << map, slot, reserved >>
+              /\ UNCHANGED << lock, gen, base, ctx, pinned, reg, running, tlb, 
+                              pte, loaded, ran, want, unmapped, op, old, val, 
+                              id, left_to_do, victim >>
+
+flush(self) == /\ pc[self] = "flush"
+               /\ IF todo[self] # {}
+                     THEN /\ \E p \in todo[self]:
+                               /\ tlb' = Without(p)
+                               /\ todo' = [todo EXCEPT ![self] = todo[self] \ {p}]
+                          /\ pc' = [pc EXCEPT ![self] = "flush"]
+                     ELSE /\ pc' = [pc EXCEPT ![self] = "give"]
+                          /\ UNCHANGED << tlb, todo >>
+               /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, 
+                               pinned, reg, running, pte, loaded, ran, want, 
+                               unmapped, op, old, val, id, left_to_do, victim >>
+
+give(self) == /\ pc[self] = "give"
+              /\ map' = (map \cup {(Min(Free))})
+              /\ ctx' = [ctx EXCEPT ![(want[self])] = <<gen, (Min(Free))>>]
+              /\ IF op[self] = "pin"
+                    THEN /\ pc' = [pc EXCEPT ![self] = "got"]
+                    ELSE /\ pc' = [pc EXCEPT ![self] = "set"]
+              /\ UNCHANGED << lock, gen, base, slot, reserved, pinned, reg, 
+                              running, tlb, pte, loaded, ran, want, unmapped, 
+                              op, old, val, todo, id, left_to_do, victim >>
+
+set(self) == /\ pc[self] = "set"
+             /\ IF FlushLocal /\ slot[self] = Zero /\ Bug # "no-flush"
+                   THEN /\ tlb' = (IF CnP /\ OwnViewOnly THEN tlb ELSE Without(self))
+                   ELSE /\ TRUE
+                        /\ tlb' = tlb
+             /\ slot' = [slot EXCEPT ![self] = IF op[self] = "out" THEN <<gen, 0>> ELSE ctx[want[self]]]
+             /\ lock' = FALSE
+             /\ IF op[self] = "out"
+                   THEN /\ pc' = [pc EXCEPT ![self] = "left"]
+                   ELSE /\ pc' = [pc EXCEPT ![self] = "enter"]
+             /\ UNCHANGED << gen, map, base, reserved, ctx, pinned, reg, 
+                             running, pte, loaded, ran, want, unmapped, op, 
+                             old, val, todo, id, left_to_do, victim >>
+
+enter(self) == /\ pc[self] = "enter"
+               /\ old' = [old EXCEPT ![self] = Zero]
+               /\ val' = [val EXCEPT ![self] = Zero]
+               /\ LET r == [reg EXCEPT ![self] = [c |-> want[self], i |-> Id(ctx[want[self]])]] IN
+                    LET run == [running EXCEPT ![self] = TRUE] IN
+                      /\ reg' = r
+                      /\ running' = run
+                      /\ tlb' = (IF LastRan /\ want[self] \notin ran[self]
+                                 THEN WithoutId(self, Id(ctx[want[self]])) ELSE tlb) \cup Eager(r, run)
+               /\ loaded' = [loaded EXCEPT ![self] = TRUE]
+               /\ IF LastRan
+                     THEN /\ ran' = [ran EXCEPT ![self] = ran[self] \cup {want[self]}]
+                     ELSE /\ TRUE
+                          /\ ran' = ran
+               /\ op' = [op EXCEPT ![self] = ""]
+               /\ want' = [want EXCEPT ![self] = "none"]
+               /\ pc' = [pc EXCEPT ![self] = "act"]
+               /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, 
+                               pinned, pte, unmapped, todo, id, left_to_do, 
+                               victim >>
+
+out(self) == /\ pc[self] = "out"
+             /\ IF SchedOut = "together"
+                   THEN /\ reg' = [reg EXCEPT ![self] = None]
+                   ELSE /\ TRUE
+                        /\ reg' = reg
+             /\ IF Bug = "out-store"
+                   THEN /\ slot' = [slot EXCEPT ![self] = <<IF slot[self] = Zero THEN reserved[self][1]
+                                                            ELSE slot[self][1], 0>>]
+                        /\ pc' = [pc EXCEPT ![self] = "left"]
+                   ELSE /\ IF slot[self] = Zero
+                              THEN /\ pc' = [pc EXCEPT ![self] = "locked"]
+                                   /\ slot' = slot
+                              ELSE /\ slot' = [slot EXCEPT ![self] = <<slot[self][1], 0>>]
+                                   /\ pc' = [pc EXCEPT ![self] = "left"]
+             /\ UNCHANGED << lock, gen, map, base, reserved, ctx, pinned, 
+                             running, tlb, pte, loaded, ran, want, unmapped, 
+                             op, old, val, todo, id, left_to_do, victim >>
+
+left(self) == /\ pc[self] = "left"
+              /\ IF SchedOut = "late"
+                    THEN /\ reg' = [reg EXCEPT ![self] = None]
+                    ELSE /\ TRUE
+                         /\ reg' = reg
+              /\ loaded' = [loaded EXCEPT ![self] = FALSE]
+              /\ op' = [op EXCEPT ![self] = ""]
+              /\ want' = [want EXCEPT ![self] = "none"]
+              /\ pc' = [pc EXCEPT ![self] = "act"]
+              /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, 
+                              pinned, running, tlb, pte, ran, unmapped, old, 
+                              val, todo, id, left_to_do, victim >>
+
+cpu(self) == act(self) \/ fast(self) \/ cmpxchg(self) \/ locked(self)
+                \/ got(self) \/ take(self) \/ flush(self) \/ give(self)
+                \/ set(self) \/ enter(self) \/ out(self) \/ left(self)
+
+clear == /\ pc["unmap"] = "clear"
+         /\ Unmap
+         /\ \E c \in {d \in CTXS : ctx[d] # Zero}:
+              /\ victim' = c
+              /\ IF Bug = "early-id"
+                    THEN /\ id' = Id(ctx[c])
+                         /\ pte' = pte
+                    ELSE /\ pte' = [pte EXCEPT ![c] = FALSE]
+                         /\ id' = id
+         /\ pc' = [pc EXCEPT !["unmap"] = "read"]
+         /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, pinned, 
+                         reg, running, tlb, loaded, ran, want, unmapped, op, 
+                         old, val, todo, left_to_do >>
+
+read == /\ pc["unmap"] = "read"
+        /\ IF Bug = "early-id"
+              THEN /\ pte' = [pte EXCEPT ![victim] = FALSE]
+                   /\ id' = id
+              ELSE /\ id' = Id(ctx[victim])
+                   /\ pte' = pte
+        /\ left_to_do' = IF CnP THEN {"all"} ELSE CPUS
+        /\ pc' = [pc EXCEPT !["unmap"] = "tlbi"]
+        /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, pinned, reg, 
+                        running, tlb, loaded, ran, want, unmapped, op, old, 
+                        val, todo, victim >>
+
+tlbi == /\ pc["unmap"] = "tlbi"
+        /\ IF left_to_do # {}
+              THEN /\ \E p \in left_to_do:
+                        /\ tlb' = ({e \in tlb : ~(e[1] = p /\ e[3] = id)} \cup Eager(reg, running))
+                        /\ left_to_do' = left_to_do \ {p}
+                   /\ pc' = [pc EXCEPT !["unmap"] = "tlbi"]
+                   /\ UNCHANGED unmapped
+              ELSE /\ unmapped' = victim
+                   /\ pc' = [pc EXCEPT !["unmap"] = "Done"]
+                   /\ UNCHANGED << tlb, left_to_do >>
+        /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, pinned, reg, 
+                        running, pte, loaded, ran, want, op, old, val, todo, 
+                        id, victim >>
+
+unmap == clear \/ read \/ tlbi
+
+walk == /\ pc["walker"] = "walk"
+        /\ IF Speculate
+              THEN /\ \E p \in {q \in CPUS : Walks(q, reg, running) /\ pte[reg[q].c]}:
+                        tlb' = (tlb \cup {<<Where(p), reg[p].c, reg[p].i>>})
+                   /\ pc' = [pc EXCEPT !["walker"] = "walk"]
+              ELSE /\ pc' = [pc EXCEPT !["walker"] = "Done"]
+                   /\ tlb' = tlb
+        /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, pinned, reg, 
+                        running, pte, loaded, ran, want, unmapped, op, old, 
+                        val, todo, id, left_to_do, victim >>
+
+walker == walk
+
+(* Allow infinite stuttering to prevent deadlock on termination. *)
+Terminating == /\ \A self \in ProcSet: pc[self] = "Done"
+               /\ UNCHANGED vars
+
+Next == unmap \/ walker
+           \/ (\E self \in CPUS: cpu(self))
+           \/ Terminating
+
+Spec == /\ Init /\ [][Next]_vars
+        /\ \A self \in CPUS : WF_vars(cpu(self))
+        /\ WF_vars(unmap)
+        /\ WF_vars(walker)
+
+Termination == <>(\A self \in ProcSet: pc[self] = "Done")
+
+\* END TRANSLATION 
+====

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# tla.sh [TLA2TOOLS=/path/tla2tools.jar] [NAME...]: have TLC check idgen.tla in the configurations of the file
+# "configs" (all, or those named), and see that each comes to the verdict that is stated there.
+#
+#   TLA2TOOLS   the TLA+ tools; a colon-separated Java class path will do
+#   OUT         where traces and logs go (default: build/tla of the tree that this is part of)
+#   WORKERS     threads of TLC (1)
+
+set -euo pipefail
+shopt -s inherit_errexit
+
+here=$(cd "$(dirname "$0")" && pwd)
+out=${OUT:-$here/../../../../build/tla}
+names=()
+for arg; do
+	case $arg in
+	TLA2TOOLS=*) TLA2TOOLS=${arg#*=} ;;
+	-*) sed -n '4,9s/^# \?//p' "$0" >&2; exit 2 ;;
+	*) names+=("$arg") ;;
+	esac
+done
+
+# Without arguments TLC exits non-zero, but says who it is.
+if [[ -z ${TLA2TOOLS-} || $(java -cp "$TLA2TOOLS" tlc2.TLC 2>&1 || true) != TLC2* ]]; then
+	cat >&2 <<-'END'
+	error: no TLA+ tools, or no Java: give the jar as TLA2TOOLS=/path/tla2tools.jar
+	It is an asset of each release of the TLA+ tools (project tlaplus on GitHub); Java 11 or newer runs it
+	(Debian: default-jre-headless).
+	END
+	exit 1
+fi
+
+[[ $TLA2TOOLS == *:* ]] || TLA2TOOLS=$(realpath "$TLA2TOOLS")
+
+# TLC would tell its makers that it was run; this is how it is told not to.
+mkdir -p "$out/home/.tlaplus"
+echo NO_STATISTICS >"$out/home/.tlaplus/esc.txt"
+
+tlc() {
+	(cd "$out/$name" && exec java -XX:+UseSerialGC -XX:MaxRAMPercentage=25 -Duser.home="$out/home" -cp "$TLA2TOOLS" tlc2.TLC \
+		-workers "${WORKERS:-1}" -deadlock -nowarning -metadir states -config idgen.cfg idgen.tla)
+}
+
+# A configuration's settings follow the defaults, so that they win.
+config() {
+	local setting value
+	local -A settings=()
+	for setting; do
+		settings[${setting%%=*}]=${setting#*=}
+	done
+	echo 'SPECIFICATION Spec'
+	echo 'SYMMETRY Perms'
+	echo 'CONSTANTS'
+	for setting in "${!settings[@]}"; do
+		value=${settings[$setting]}
+		echo "	$setting = $value"
+		# Each member of a set is a model value.
+		[[ $value != '{'* ]] || tr -d '{}' <<<"$value" | tr , '\n' | sed 's/.*/	& = &/'
+	done
+	echo 'INVARIANTS UniqueAllCPUs UniquePerCPU UniqueActive SameActive ReservedInMap NeverReservedID'
+	echo '	FlushBeforeReuse PinStays EmptyAfterUnmap AlwaysSucceeds'
+}
+
+passed=0 failed=0 defaults=()
+printf '%-26s %-17s %-17s %10s %6s %7s\n' configuration expected verdict states depth seconds
+while read -r name expected settings; do
+	if [[ $name == default ]]; then
+		read -ra defaults <<<"$expected $settings"
+		continue
+	fi
+	[[ ${#names[@]} -eq 0 || " ${names[*]} " == *" $name "* ]] || continue
+	rm -rf "${out:?}/$name"
+	mkdir -p "$out/$name"
+	cp "$here/idgen.tla" "$out/$name"
+	read -ra own <<<"$settings"
+	config "${defaults[@]}" ${own[@]+"${own[@]}"} >"$out/$name/idgen.cfg"
+	start=$SECONDS
+	tlc >"$out/$name/log" 2>&1 </dev/null || true
+	log=$out/$name/log
+	verdict=$(sed -n 's/^Error: Invariant \([A-Za-z]*\) is violated.*/\1/p' "$log")
+	! grep -q '^Model checking completed. No error' "$log" || verdict=holds
+	states=$(sed -n 's/.*generated, \([0-9,]*\) distinct states found.*/\1/p' "$log" | tail -n 1)
+	depth=$(sed -n 's/.*depth of the complete state graph search is \([0-9]*\).*/\1/p' "$log")
+	# Of a violation it is the length of the trace.
+	[[ $verdict == holds ]] || depth=$(grep -c "^State [0-9]*:" "$log" || true)
+	printf '%-26s %-17s %-17s %10s %6s %7s\n' "$name" "$expected" "${verdict:-error}" "${states:--}" "${depth:--}" \
+		"$((SECONDS - start))"
+	rm -rf "$out/$name/states"
+	if [[ $verdict == "$expected" ]]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		[[ -n $verdict ]] || tail -n 20 "$log"
+	fi
+done < <(sed -e ':a' -e '/\\$/N; s/\\\n//; ta' -e '/^#/d; /^$/d' "$here/configs")
+((passed + failed)) || failed=1
+echo "tla: $passed passed, $failed failed; logs and traces in $out"
+((!failed))

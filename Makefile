@@ -12,13 +12,29 @@ help:
 	@echo 'make test            all there is: KUnit, UML, lint and a matrix of configurations'
 	@echo 'make uml             the library suite on User-mode Linux, with line coverage'
 	@echo 'make lint            checkpatch, sparse, W=1, kernel-doc, shellcheck and mypy: nothing to say'
+	@echo 'make torture         lib/idgen_alloc.c on real threads, sanitised, and in every order of a few steps'
+	@echo 'make litmus          its relaxed accesses, judged by herd7'
+	@echo 'make tla TLA2TOOLS=/path/tla2tools.jar   the PlusCal model, all configurations'
+	@echo 'make mutants         wrong versions of it, each of which must be noticed'
 	@echo 'make apply LINUX=/path   lay our files over that tree'
 	@echo 'make clean           remove build/'
 
 kunit apply uml lint test:
 	@harness/$@.sh
 
+torture:
+	@$(MAKE) --no-print-directory -C tools/testing/idgen run
+
+litmus:
+	@harness/litmus.sh
+
+tla:
+	@TLA2TOOLS="$(TLA2TOOLS)" tools/testing/idgen/tla/tla.sh
+
+mutants:
+	@tools/testing/idgen/mutants.py
+
 clean:
 	rm -rf build
 
-.PHONY: help kunit apply uml lint test clean
+.PHONY: help kunit apply uml lint test torture litmus tla mutants clean

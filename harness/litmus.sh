@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# litmus.sh: the litmus tests, judged by the memory model of the kernel tree that the main job uses.
+
+. "$(dirname "$0")/common.sh"
+lock
+LINUX=$("$harness/tree.sh") "$repo/tools/testing/idgen/litmus/run.sh"

@@ -16,8 +16,7 @@
 \* Speculate there is a process that does so, and the two agree.
 \*
 \* It starts just before a rollover: all IDs are taken, by contexts or by such that
-\* are gone; every CPU is idle and has TLB entries for all of them. A context that is
-\* in no register may end, and another start in its place.
+\* are gone; every CPU is idle and has TLB entries for all of them.
 
 EXTENDS Integers, FiniteSets, TLC
 
@@ -35,6 +34,7 @@ CONSTANTS
 	Direct,			\* a switch need not come after a sched out
 	WalkRunning,		\* no walks but while the context runs
 	LastRan,		\* a context that has not run here before drops its ID here
+	Exit,			\* a context that is in no register may end, and another start
 	MaxPins,		\* contexts pinned at once
 	Unmap,			\* a process that unmaps one page, once
 	BlindRefill,		\* a flush leaves entries without looking at the page table
@@ -154,6 +154,7 @@ act:	either {
 		};
 		goto act;
 	} or {
+		await Exit;
 		with (c \in {d \in CTXS : ctx[d] # Zero /\ pinned[d] = 0 /\ d # unmapped /\ pte[d] /\
 				\A p \in CPUS : reg[p].c # d /\ want[p] # d}) {
 			ctx[c] := Zero;
@@ -304,7 +305,7 @@ walk:	while (Speculate) {
 	}
 }
 } *)
-\* BEGIN TRANSLATION (chksum(pcal) = "91272fa1" /\ chksum(tla) = "8fa7f4cd")
+\* BEGIN TRANSLATION (chksum(pcal) = "cf810548" /\ chksum(tla) = "79feeed9")
 VARIABLES pc, lock, gen, map, base, slot, reserved, ctx, pinned, reg, running, 
           tlb, pte, loaded, ran, want, unmapped
 
@@ -414,7 +415,8 @@ act(self) == /\ pc[self] = "act"
                         /\ pinned' = [pinned EXCEPT ![c] = 0]
                    /\ pc' = [pc EXCEPT ![self] = "act"]
                    /\ UNCHANGED <<ctx, reg, running, tlb, ran, want, op>>
-                \/ /\ \E c \in {d \in CTXS : ctx[d] # Zero /\ pinned[d] = 0 /\ d # unmapped /\ pte[d] /\
+                \/ /\ Exit
+                   /\ \E c \in {d \in CTXS : ctx[d] # Zero /\ pinned[d] = 0 /\ d # unmapped /\ pte[d] /\
                                    \A p \in CPUS : reg[p].c # d /\ want[p] # d}:
                         /\ ctx' = [ctx EXCEPT ![c] = Zero]
                         /\ tlb' = {IF e[2] = c THEN <<e[1], "gone", e[3]>> ELSE e : e \in tlb}

@@ -4,9 +4,8 @@
 # test.sh: everything, as checks that count: the main job and the same kernel on other machines, the library on UML,
 # lint, Linux 6.12, and the configurations that our files are compiled for but the main job does not have.
 #
-# All rows of the matrix that only compile share one build directory, so each costs what its options change. Those
-# that change the most are booted together, in one kernel. That one is not made by clang, which would take ten
-# minutes more: clang compiles our files in lint.
+# All rows of the matrix share one build directory and compile only our files, so each costs what its options change.
+# Booted are the kernel of the main job, on several machines, and 6.12: one more would cost some eight minutes.
 
 . "$(dirname "$0")/common.sh"
 "$harness/deps.sh" kunit uml lint
@@ -53,17 +52,6 @@ compile_module() {
 	done
 }
 
-boot_unusual() {
-	local more
-	mapfile -t more < <(options EXPERT=y PREEMPT_RT=y ARM64_64K_PAGES=y ARM64_SW_TTBR0_PAN=y \
-		DEBUG_KERNEL=y DEBUG_PER_CPU_MAPS=y CPUMASK_OFFSTACK=y NR_CPUS=4096)
-	rm -f "$build/unusual.json"
-	# A Cortex-A57 has neither PAN nor VHE, so the software PAN and nVHE are what runs.
-	kunit run "$tree" .kunit-unusual "${arm64_gcc[@]}" --kunitconfig=.kunitconfig "${more[@]}" --jobs="$(nproc)" \
-		--qemu_args='-cpu cortex-a57 -smp 4' --qemu_args='-machine virtualization=on' --json="$build/unusual.json"
-	"$harness/results.py" "$build/unusual.json" "${suites[@]}"
-}
-
 kunit_612() { LINUX='' LINUX_VERSION=6.12 KUNIT_ARGS='' "$harness/kunit.sh"; }
 kunit_main() { KUNIT_ARGS='' "$harness/kunit.sh"; }
 
@@ -72,6 +60,9 @@ check overlay "$harness/overlay_test.py"
 check kunit kunit_main
 check kunit-kpti again --kernel_args=kpti=1
 check kunit-smp-el2 again --qemu_args='-smp 4' --qemu_args='-machine virtualization=on'
+# The fewest IDs, and with them a rollover every few switches; no VHE.
+check kunit-nvhe-4-bits again --qemu_args='-cpu cortex-a57' --qemu_args='-machine virtualization=on' \
+	--kernel_args=idgen_alloc.bits=asid:4,vmid:4
 check uml "$harness/uml.sh"
 check lint "$harness/lint.sh"
 check compile-no-kvm compile "${no_kvm[@]}" -- KVM=n KVM_ARM_VMID_KUNIT_TEST=n
@@ -81,6 +72,5 @@ check compile-sw-pan compile "${objects[@]}" -- ARM64_SW_TTBR0_PAN=y
 check compile-4096-cpus compile "${objects[@]}" -- DEBUG_KERNEL=y DEBUG_PER_CPU_MAPS=y CPUMASK_OFFSTACK=y NR_CPUS=4096
 check compile-rt compile "${objects[@]}" -- EXPERT=y PREEMPT_RT=y
 check compile-64k-pages compile "${objects[@]}" -- ARM64_64K_PAGES=y
-check kunit-unusual boot_unusual
 check kunit-6.12 kunit_612
 report "$build/test.csv"

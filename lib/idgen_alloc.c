@@ -75,6 +75,9 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 
+#define CREATE_TRACE_POINTS
+#include <trace/events/idgen.h>
+
 /*
  * Bits of the hint for each CPU. With 32, no more than one in 32 of the visits that
  * it is to spare is made on average, for four bytes a CPU.
@@ -184,6 +187,18 @@ VISIBLE_IF_KUNIT void idgen_take_slot(struct idgen_alloc *a, struct idgen_slot *
 }
 EXPORT_SYMBOL_IF_KUNIT(idgen_take_slot);
 
+/* How many CPUs keep an ID over the rollover that has just taken their slots. */
+static unsigned int nr_reserved(const struct idgen_alloc *a)
+{
+	struct idgen_slot *slot;
+	unsigned int nr = 0;
+	int cpu = -1;
+
+	while ((slot = next_slot(a, &cpu)))
+		nr += !!id_of(slot->reserved);
+	return nr;
+}
+
 static void rollover(struct idgen_alloc *a)
 {
 	struct idgen_slot *slot;
@@ -211,6 +226,8 @@ static void rollover(struct idgen_alloc *a)
 	 */
 	if (a->ops->flush_all)
 		a->ops->flush_all(a);
+	if (trace_idgen_rollover_enabled())
+		trace_idgen_rollover(a, nr_reserved(a));
 	check_maps(a);
 }
 
@@ -260,12 +277,10 @@ static u64 new_value(struct idgen_alloc *a, u64 old, refcount_t *pins)
 	return a->generation | id;
 }
 
-/* Give @ctx a value of the current generation if it has none. */
-static u64 bring_up_to_date(struct idgen_alloc *a, atomic64_t *ctx,
+/* Give @ctx, which has @value, one of the current generation if that is not. */
+static u64 bring_up_to_date(struct idgen_alloc *a, atomic64_t *ctx, u64 value,
 			    refcount_t *pins)
 {
-	u64 value = atomic64_read(ctx);
-
 	lockdep_assert_held(&a->lock);
 
 	if (!is_current(a, value)) {
@@ -275,14 +290,18 @@ static u64 bring_up_to_date(struct idgen_alloc *a, atomic64_t *ctx,
 	return value;
 }
 
-/* Have this CPU's @slot show @value, of the current generation. */
-static void set_slot(struct idgen_alloc *a, struct idgen_slot *slot, u64 value)
+/* Have this CPU's @slot show @value, of the current generation, in place of @old. */
+static void set_slot(struct idgen_alloc *a, struct idgen_slot *slot, u64 old,
+		     u64 value)
 {
+	bool flush = !atomic64_read(&slot->active) && a->ops->flush_cpu;
+
 	lockdep_assert_held(&a->lock);
 
-	if (!atomic64_read(&slot->active) && a->ops->flush_cpu)
+	if (flush)
 		a->ops->flush_cpu(a);
 	atomic64_set(&slot->active, value);
+	trace_idgen_slow_path(a, old, value, flush);
 	check_slots(a);
 }
 
@@ -291,10 +310,13 @@ void __idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
 			  atomic64_t *ctx, refcount_t *pins)
 {
 	unsigned long flags;
+	u64 old, value;
 
 	raw_spin_lock_irqsave(&a->lock, flags);
+	old = atomic64_read(ctx);
 	/* First the value: that may roll over, and then the flush is due. */
-	set_slot(a, slot, bring_up_to_date(a, ctx, pins));
+	value = bring_up_to_date(a, ctx, old, pins);
+	set_slot(a, slot, old, value);
 	raw_spin_unlock_irqrestore(&a->lock, flags);
 }
 EXPORT_SYMBOL_IF_KUNIT(__idgen_alloc_switch);
@@ -309,7 +331,7 @@ void __idgen_alloc_sched_out(struct idgen_alloc *a, struct idgen_slot *slot)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&a->lock, flags);
-	set_slot(a, slot, a->generation);
+	set_slot(a, slot, slot->reserved, a->generation);
 	raw_spin_unlock_irqrestore(&a->lock, flags);
 }
 EXPORT_SYMBOL_IF_KUNIT(__idgen_alloc_sched_out);
@@ -340,7 +362,7 @@ u64 idgen_alloc_pin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins)
 	if (refcount_inc_not_zero(pins)) {
 		value = atomic64_read(ctx);
 	} else if (a->nr_pinned < a->max_pinned) {
-		value = bring_up_to_date(a, ctx, pins);
+		value = bring_up_to_date(a, ctx, atomic64_read(ctx), pins);
 		__set_bit(id_of(value), a->base);
 		a->nr_pinned++;
 		refcount_set(pins, 1);

@@ -118,7 +118,7 @@ static void sched_out(int cpu)
 {
 	hw_leave(cpu);
 	idgen_alloc_sched_out(&hw.a, &hw.slot[cpu]);
-	if (hw.mode->walk == WALK_RUNNING) {
+	if (!mode_walks_on(hw.mode)) {
 		hw_clear(cpu);
 		holds[cpu] = NULL;
 	}

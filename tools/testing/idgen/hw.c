@@ -11,6 +11,9 @@
  *  - A write of the register is one step. It is followed by an ISB in the kernel,
  *    so the old value is not walked after it.
  *
+ * CPUs that share a TLB share that lock. A flush by one of them is taken to drop what
+ * all of them see.
+ *
  * A broadcast goes through the CPUs one at a time, in between they run on; it is
  * complete when it has been to all. Entries are never dropped unless software has
  * them dropped, and a walk does not replace an entry: both are at their worst.
@@ -56,6 +59,22 @@ static u32 serial(struct context *ctx)
 	return __atomic_load_n(&ctx->serial, __ATOMIC_RELAXED);
 }
 
+/* In how many places entries are. */
+static unsigned int nr_tlbs(void)
+{
+	return hw.mode->cnp ? 1 : hw.nr_cpus;
+}
+
+static void lock(int cpu)
+{
+	pthread_mutex_lock(&hw.cpu[hw.mode->cnp ? 0 : cpu].lock);
+}
+
+static void unlock(int cpu)
+{
+	pthread_mutex_unlock(&hw.cpu[hw.mode->cnp ? 0 : cpu].lock);
+}
+
 static bool walks(struct hw_cpu *c)
 {
 	return c->ctx && (hw.mode->walk == WALK_ALWAYS || c->running);
@@ -71,8 +90,8 @@ static void fill(int cpu)
 
 	e = &c->tlb[c->id];
 	if (e->serial && e->serial != serial(c->ctx)) {
-		hw_violation("UniquePerCPU: CPU%d walks context %u for ID %llu, and has an entry of %u",
-			     cpu, serial(c->ctx), c->id, e->serial);
+		hw_violation("%s: CPU%d walks context %u for ID %llu, and has an entry of %u",
+			     hw.mode->cnp ? "UniqueAllCPUs" : "UniquePerCPU", cpu, serial(c->ctx), c->id, e->serial);
 	} else if (!e->serial) {
 		e->serial = serial(c->ctx);
 		e->version = __atomic_load_n(&c->ctx->version, __ATOMIC_RELAXED);
@@ -82,9 +101,19 @@ static void fill(int cpu)
 
 void hw_fill(int cpu)
 {
-	pthread_mutex_lock(&hw.cpu[cpu].lock);
+	lock(cpu);
 	fill(cpu);
-	pthread_mutex_unlock(&hw.cpu[cpu].lock);
+	unlock(cpu);
+}
+
+/* What those that see a TLB walk right after something was dropped from it. */
+static void fill_again(int cpu)
+{
+	int other;
+
+	for (other = 0; other < hw.nr_cpus; other++)
+		if ((other == cpu || hw.mode->cnp) && hw_walks_now())
+			fill(other);
 }
 
 static void flush(int cpu)
@@ -92,12 +121,11 @@ static void flush(int cpu)
 	struct hw_cpu *c = &hw.cpu[cpu];
 
 	shim_point("flush", c);
-	pthread_mutex_lock(&c->lock);
+	lock(cpu);
 	memset(c->tlb, 0, sizeof(*c->tlb) << hw.a.bits);
 	c->flushes++;
-	if (hw_walks_now())
-		fill(cpu);
-	pthread_mutex_unlock(&c->lock);
+	fill_again(cpu);
+	unlock(cpu);
 }
 
 static void flush_cpu(struct idgen_alloc *a)
@@ -109,7 +137,7 @@ static void flush_all(struct idgen_alloc *a)
 {
 	unsigned int cpu;
 
-	for (cpu = 0; cpu < hw.nr_cpus; cpu++)
+	for (cpu = 0; cpu < nr_tlbs(); cpu++)
 		flush(cpu);
 }
 
@@ -149,11 +177,28 @@ const struct mode modes[NR_MODES] = {
 	{ "broadcast-direct-walk", &ops_broadcast, WALK_ALWAYS, false, true },
 	{ "broadcast-walk", &ops_broadcast, WALK_ALWAYS, true, true },
 	{ "local-walk", &ops_local, WALK_ALWAYS, true, true },
+	/* What mends that, whatever the hardware does: the register is cleared first. */
+	{ "broadcast-first", &ops_broadcast, WALK_ALWAYS, true, .first = true },
+	/*
+	 * With one TLB for all, what an ID was before matters to every CPU: ASIDs, as
+	 * arm64 has them there, through reserved tables; VMIDs as KVM has them, and as
+	 * they would be with the register cleared first. And what is not enough.
+	 */
+	{ "cnp-local", &ops_local, WALK_ALWAYS, false, .first = true, .cnp = true },
+	{ "cnp-broadcast", &ops_broadcast, WALK_RUNNING, true, .cnp = true },
+	{ "cnp-broadcast-first", &ops_broadcast, WALK_ALWAYS, true, .first = true, .cnp = true },
+	{ "cnp-local-walk", &ops_local, WALK_ALWAYS, false, true, .cnp = true },
+	{ "cnp-broadcast-walk", &ops_broadcast, WALK_ALWAYS, true, true, .cnp = true },
 };
 
 bool mode_is(const struct mode *mode, const char *name)
 {
 	return strcmp(name, "all") ? !strcmp(name, mode->name) : !mode->bad;
+}
+
+bool mode_walks_on(const struct mode *mode)
+{
+	return mode->walk == WALK_ALWAYS && !mode->first;
 }
 
 void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode)
@@ -171,7 +216,9 @@ void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode)
 		exit(2);
 	for (cpu = 0; cpu < cpus; cpu++) {
 		hw.cpu[cpu] = (struct hw_cpu){
-			.tlb = calloc(idgen_alloc_nr(&hw.a), sizeof(struct entry)),
+			.tlb = cpu < nr_tlbs() ?
+			       calloc(idgen_alloc_nr(&hw.a), sizeof(struct entry)) :
+			       hw.cpu[0].tlb,
 		};
 		pthread_mutex_init(&hw.cpu[cpu].lock, NULL);
 	}
@@ -181,7 +228,7 @@ void hw_destroy(void)
 {
 	unsigned int cpu;
 
-	for (cpu = 0; cpu < hw.nr_cpus; cpu++)
+	for (cpu = 0; cpu < nr_tlbs(); cpu++)
 		free(hw.cpu[cpu].tlb);
 	idgen_alloc_destroy(&hw.a);
 }
@@ -200,9 +247,11 @@ void hw_leave(int cpu)
 {
 	struct hw_cpu *c = &hw.cpu[cpu];
 
-	pthread_mutex_lock(&c->lock);
+	lock(cpu);
 	c->running = false;
-	pthread_mutex_unlock(&c->lock);
+	if (hw.mode->first)
+		c->ctx = NULL;
+	unlock(cpu);
 }
 
 /* The register is cleared: there is nothing more to walk. */
@@ -211,10 +260,10 @@ void hw_clear(int cpu)
 	struct hw_cpu *c = &hw.cpu[cpu];
 
 	shim_point("clear", c);
-	pthread_mutex_lock(&c->lock);
+	lock(cpu);
 	c->running = false;
 	c->ctx = NULL;
-	pthread_mutex_unlock(&c->lock);
+	unlock(cpu);
 }
 
 /*
@@ -230,14 +279,14 @@ static void check_others(int cpu, struct context *ctx, u64 id)
 
 		if (other == cpu)
 			continue;
-		pthread_mutex_lock(&o->lock);
+		lock(other);
 		if (o->running && o->ctx == ctx && o->id != id)
 			hw_violation("SameActive: context %u is %llu on CPU%d, %llu on CPU%d",
 				     serial(ctx), id, cpu, o->id, other);
 		if (o->running && o->ctx != ctx && o->id == id)
 			hw_violation("UniqueActive: ID %llu is context %u on CPU%d, %u on CPU%d",
 				     id, serial(ctx), cpu, serial(o->ctx), other);
-		pthread_mutex_unlock(&o->lock);
+		unlock(other);
 	}
 }
 
@@ -257,7 +306,7 @@ void hw_enter(int cpu, struct context *ctx)
 		hw_violation("NeverReservedID: CPU%d was given ID %llu", cpu, id);
 
 	shim_point("enter", c);
-	pthread_mutex_lock(&c->lock);
+	lock(cpu);
 	e = &c->tlb[id];
 	if (e->serial && e->serial != serial(ctx))
 		hw_violation("FlushBeforeReuse: CPU%d runs context %u with ID %llu, and has an entry of %u",
@@ -273,7 +322,7 @@ void hw_enter(int cpu, struct context *ctx)
 	full_barrier();
 	if (hw_walks_now())
 		fill(cpu);
-	pthread_mutex_unlock(&c->lock);
+	unlock(cpu);
 
 	check_others(cpu, ctx, id);
 }
@@ -294,28 +343,27 @@ bool hw_unmap(struct context *ctx)
 	if (!id)
 		return false;
 
-	for (cpu = 0; cpu < hw.nr_cpus; cpu++) {
+	for (cpu = 0; cpu < nr_tlbs(); cpu++) {
 		struct hw_cpu *c = &hw.cpu[cpu];
 
 		shim_point("tlbi", c);
-		pthread_mutex_lock(&c->lock);
+		lock(cpu);
 		c->tlb[id] = (struct entry){};
-		if (hw_walks_now())
-			fill(cpu);
-		pthread_mutex_unlock(&c->lock);
+		fill_again(cpu);
+		unlock(cpu);
 	}
 	for (cpu = 0; cpu < hw.nr_cpus; cpu++) {
 		struct hw_cpu *c = &hw.cpu[cpu];
 		struct entry *e;
 
 		shim_point("check", c);
-		pthread_mutex_lock(&c->lock);
+		lock(cpu);
 		e = &c->tlb[c->id];
 		if (c->running && c->ctx == ctx && e->serial == serial(ctx) &&
 		    (int)(e->version - version) < 0)
 			hw_violation("EmptyAfterUnmap: CPU%u runs context %u and has its entry from before",
 				     cpu, serial(ctx));
-		pthread_mutex_unlock(&c->lock);
+		unlock(cpu);
 	}
 	return true;
 }

@@ -50,6 +50,7 @@ struct hw_cpu {
 	u64 id;
 	/* From the register's write to the call that asks for another context. */
 	bool running;
+	/* One for all CPUs where they share it. */
 	struct entry *tlb;
 	unsigned long fills;
 	unsigned long flushes;
@@ -75,12 +76,18 @@ struct mode {
 	/* Sched out; each switch comes after one. */
 	bool out;
 	bool bad;
+	/* The register is cleared before the slot gives up what it had. */
+	bool first;
+	/* All CPUs are one TLB (CnP). */
+	bool cnp;
 };
 
-#define NR_MODES	8
+#define NR_MODES	14
 extern const struct mode modes[NR_MODES];
 /* By name; or all that are expected to hold, for "all". */
 bool mode_is(const struct mode *mode, const char *name);
+/* Whether a CPU that is sched out still walks what it ran. */
+bool mode_walks_on(const struct mode *mode);
 
 extern struct hw hw;
 /* The CPU that the caller plays, which is also whom the local flush is for. */

@@ -199,7 +199,7 @@ static void sched_out(int cpu, struct context *had, struct stats *s)
 	hw_leave(cpu);
 	idgen_alloc_sched_out(&hw.a, &hw.slot[cpu]);
 	/* Where it walks on, the register still holds it. */
-	if (mode->walk == WALK_RUNNING) {
+	if (!mode_walks_on(mode)) {
 		hw_clear(cpu);
 		put(had);
 	}
@@ -241,7 +241,7 @@ static void *play_cpu(void *arg)
 		default:
 			if (mode->out && (had || !rnd(4))) {
 				sched_out(cpu, had, s);
-				if (mode->walk == WALK_RUNNING)
+				if (!mode_walks_on(mode))
 					had = NULL;
 				if (!rnd(4))
 					break;

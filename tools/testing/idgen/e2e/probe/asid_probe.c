@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pins the ASIDs of processes, as an SVA driver does, and audits which ASIDs the CPUs run.
+ *
+ * QEMU drops a CPU's translations whenever its ASID changes, so most faults of the allocator would not have a process
+ * read a wrong word there. They do show in the registers. An audit stops all CPUs and reads what each one has: the mm
+ * it runs or has run last (an idle CPU keeps the tables), and the ASID and the tables that its translations come
+ * from. It knows the allocator only by what it must come to:
+ *
+ *   UniqueActive	two CPUs with different mms have different ASIDs
+ *   SameActive		a CPU has the ASID that its mm has by now
+ *   NeverReservedID	no mm has ASID 0, nor an odd one under KPTI
+ *   PinStays		a pinned mm has the ASID that the pin answered, and nobody else has it
+ *   (tables)		TTBR0_EL1 has the tables of the mm whose ASID is in TTBR1_EL1
+ */
+#define pr_fmt(fmt) "asid_probe: " fmt
+
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/proc_fs.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/stop_machine.h>
+
+#include <asm/cpufeature.h>
+#include <asm/mmu.h>
+#include <asm/mmu_context.h>
+#include <asm/sysreg.h>
+
+#include "asid_probe.h"
+
+/* One for each open file: the mm that it holds a pin of, or NULL. */
+struct pin {
+	struct list_head list;
+	struct mm_struct *mm;
+	unsigned int asid;
+};
+
+/* What a CPU was seen with. No mm: it has the kernel's, and no tables of userspace. */
+struct seen {
+	const struct mm_struct *mm;
+	u64 id;
+	unsigned int asid;
+	bool tables;
+};
+
+static DEFINE_MUTEX(probe_lock);
+static LIST_HEAD(pins);
+static DEFINE_PER_CPU(struct seen, seen);
+
+static unsigned int ttbr1_asid(void)
+{
+	return read_sysreg(ttbr1_el1) >> USER_ASID_BIT;
+}
+
+/* Not exported, but told by where its code is. */
+static bool is_init_mm(const struct mm_struct *mm)
+{
+	return is_ttbr1_addr(mm->start_code);
+}
+
+/* On every CPU at once, with interrupts off. */
+static int look(void *unused)
+{
+	struct mm_struct *mm = current->active_mm;
+	struct seen *s = this_cpu_ptr(&seen);
+	u64 ttbr0 = read_sysreg(ttbr0_el1);
+
+	s->mm = is_init_mm(mm) ? NULL : mm;
+	s->id = atomic64_read(&mm->context.id);
+	s->asid = ttbr1_asid();
+	/* With emulated PAN, the tables come and go. */
+	s->tables = system_uses_ttbr0_pan() ||
+		    (ttbr0 & ~(u64)(TTBRx_EL1_ASID_MASK | TTBRx_EL1_CnP)) == phys_to_ttbr(virt_to_phys(mm->pgd));
+	return 0;
+}
+
+#define wrong(fmt, ...) ({ pr_err("wrong: " fmt, ##__VA_ARGS__); -EILSEQ; })
+
+static int judge_pins(int cpu, const struct seen *s)
+{
+	const struct pin *pin;
+	int ret = 0;
+
+	list_for_each_entry(pin, &pins, list) {
+		if (pin->mm && (pin->mm == s->mm) != (pin->asid == s->asid))
+			ret = wrong("PinStays: CPU%d has ASID %u for mm %p, %u is pinned for mm %p\n",
+				    cpu, s->asid, s->mm, pin->asid, pin->mm);
+	}
+	return ret;
+}
+
+static int judge(int cpu, const struct seen *s)
+{
+	const struct seen *other;
+	int at = cpu, ret = 0;
+
+	if (s->asid != (s->id & 0xffff))
+		ret = wrong("SameActive: CPU%d has ASID %u for mm %p, which has %#llx\n", cpu, s->asid, s->mm, s->id);
+	if (!s->asid || (arm64_kernel_unmapped_at_el0() && (s->asid & 1)))
+		ret = wrong("NeverReservedID: CPU%d has ASID %u for mm %p\n", cpu, s->asid, s->mm);
+	if (!s->tables)
+		ret = wrong("tables: CPU%d has ASID %u for mm %p, but tables of another\n", cpu, s->asid, s->mm);
+	while ((at = cpumask_next(at, cpu_possible_mask)) < nr_cpu_ids) {
+		other = per_cpu_ptr(&seen, at);
+		if (other->mm && other->mm != s->mm && other->asid == s->asid)
+			ret = wrong("UniqueActive: CPU%d and CPU%d have ASID %u for mms %p and %p\n",
+				    cpu, at, s->asid, s->mm, other->mm);
+	}
+	return judge_pins(cpu, s) ?: ret;
+}
+
+static int audit(void)
+{
+	const struct seen *s;
+	int cpu, found = 0, ret;
+
+	/* CPUs come and go: those that are online once the machine stops see to theirs. */
+	for_each_possible_cpu(cpu)
+		per_cpu_ptr(&seen, cpu)->mm = NULL;
+	ret = stop_machine(look, NULL, cpu_online_mask);
+	for_each_possible_cpu(cpu) {
+		s = per_cpu_ptr(&seen, cpu);
+		if (s->mm) {
+			found++;
+			ret = judge(cpu, s) ?: ret;
+		}
+	}
+	return ret ?: found;
+}
+
+static int pin_current(struct pin *pin)
+{
+	unsigned long asid;
+
+	if (pin->mm)
+		return -EBUSY;
+	asid = arm64_mm_context_get(current->mm);
+	if (!asid)
+		return -ENOSPC;
+
+	mmgrab(current->mm);
+	pin->mm = current->mm;
+	/* Userspace's of the pair; TTBR1_EL1 has the kernel's while in the kernel. */
+	pin->asid = arm64_kernel_unmapped_at_el0() ? asid & ~1UL : asid;
+	return pin->asid;
+}
+
+static void unpin(struct pin *pin)
+{
+	if (!pin->mm)
+		return;
+	arm64_mm_context_put(pin->mm);
+	mmdrop(pin->mm);
+	pin->mm = NULL;
+}
+
+static long probe_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct pin *pin = file->private_data;
+	long ret = 0;
+
+	/* Asked often, and touches nothing that is shared. */
+	if (cmd == ASID_PROBE_READ)
+		return ttbr1_asid();
+
+	mutex_lock(&probe_lock);
+	switch (cmd) {
+	case ASID_PROBE_PIN:
+		ret = pin_current(pin);
+		break;
+	case ASID_PROBE_UNPIN:
+		unpin(pin);
+		break;
+	case ASID_PROBE_AUDIT:
+		ret = audit();
+		break;
+	default:
+		ret = -ENOTTY;
+	}
+	mutex_unlock(&probe_lock);
+	return ret;
+}
+
+static int probe_open(struct inode *inode, struct file *file)
+{
+	struct pin *pin = kzalloc(sizeof(*pin), GFP_KERNEL);
+
+	if (!pin)
+		return -ENOMEM;
+	file->private_data = pin;
+	mutex_lock(&probe_lock);
+	list_add(&pin->list, &pins);
+	mutex_unlock(&probe_lock);
+	return 0;
+}
+
+static int probe_release(struct inode *inode, struct file *file)
+{
+	struct pin *pin = file->private_data;
+
+	mutex_lock(&probe_lock);
+	unpin(pin);
+	list_del(&pin->list);
+	mutex_unlock(&probe_lock);
+	kfree(pin);
+	return 0;
+}
+
+static const struct proc_ops probe_ops = {
+	.proc_open	= probe_open,
+	.proc_release	= probe_release,
+	.proc_ioctl	= probe_ioctl,
+};
+
+static int __init probe_init(void)
+{
+	return proc_create("asid_probe", 0600, NULL, &probe_ops) ? 0 : -ENOMEM;
+}
+module_init(probe_init);
+
+static void __exit probe_exit(void)
+{
+	remove_proc_entry("asid_probe", NULL);
+}
+module_exit(probe_exit);
+
+MODULE_DESCRIPTION("Pins and audits ASIDs, for tests");
+MODULE_LICENSE("GPL");

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# deb.sh SUITE NAME: fetch the package NAME (a pattern; the highest version of the name wins) from any Debian suite,
-# whatever this machine runs and without touching its apt state, and print where the .deb is.
+# deb.sh [--with-depends] SUITE NAME: fetch the package NAME (a pattern; the highest version of the name wins) from any
+# Debian suite, whatever this machine runs and without touching its apt state, and print where the .deb is; with all
+# that it depends on, if that is asked for, and then where each is.
 #
 # The mirror is the one the machine already uses, the signature is checked with Debian's keyring, apt checks the sums,
 # and a file gets its final name only once it is whole.
 
 . "$(dirname "$0")/common.sh"
+depends=
+[[ $1 != --with-depends ]] || { depends=1 && shift; }
 suite=$1 pattern=$2
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [[ -r $keyring ]] || die "no $keyring: apt-get install debian-archive-keyring"
@@ -43,8 +46,16 @@ update() {
 step "reading the package list of $suite" update
 name=$(apt cache pkgnames | grep -xE "$pattern" | sort -V | tail -n 1) || die "$suite has no package $pattern"
 scratch=$(mktemp -d "$state/new.XXXXXX")
-download() { (cd "$scratch" && apt get download "$name"); }
+download() {
+	if [[ -n $depends ]]; then
+		mkdir "$scratch/partial"
+		apt get install -y --download-only --no-install-recommends -o Dir::Cache::archives="$scratch" "$name"
+	else
+		(cd "$scratch" && apt get download "$name")
+	fi
+}
 step "downloading $name from $suite" download
-deb=$(basename "$scratch"/*.deb)
-mv -f "$scratch/$deb" "$state/debs/"
-echo "$state/debs/$deb"
+for deb in "$scratch"/*.deb; do
+	mv -f "$deb" "$state/debs/"
+	echo "$state/debs/${deb##*/}"
+done

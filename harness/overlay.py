@@ -30,7 +30,7 @@ class Overlay:
     def __init__(self, ours: Path, tree: Path, table: dict[str, Any]) -> None:
         self.ours = ours
         self.tree = tree
-        self.table = table
+        self.table = expand(table, ours)
         self.problems: list[str] = []
         self.result: dict[str, str] = {}
         self.wrote: dict[str, Any] = {"files": {}, "lines": []}
@@ -119,6 +119,9 @@ class Overlay:
         return [path for path, content in self.result.items()
                 if not (self.tree / path).is_file() or (self.tree / path).read_text(encoding="utf-8") != content]
 
+    def new_mode(self, path: str) -> int:
+        return 0o755 if os.access(self.ours / path, os.X_OK) else 0o644
+
     def write(self, changed: list[str]) -> None:
         """Stage every file beside its place first, so that a full disk is met before anything is replaced."""
         staged: list[tuple[str, Path]] = []
@@ -130,7 +133,7 @@ class Overlay:
                 staged.append((name, place))
                 with os.fdopen(fd, "w", encoding="utf-8") as out:
                     out.write(self.result[path])
-                os.chmod(name, place.stat().st_mode & 0o777 if place.exists() else 0o644)
+                os.chmod(name, place.stat().st_mode & 0o777 if place.exists() else self.new_mode(path))
             for name, place in staged:
                 os.replace(name, place)
         finally:
@@ -140,6 +143,22 @@ class Overlay:
 
 def sha256(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def load() -> dict[str, Any]:
+    return tomllib.loads((HERE / "overlay.toml").read_text(encoding="utf-8"))
+
+
+def expand(table: dict[str, Any], ours: Path) -> dict[str, Any]:
+    """The table with the files of its directories, one by one."""
+    files = list(table["file"])
+    for directory in table.get("directory", []):
+        top = ours / directory["path"]
+        leave = {*directory.get("leave", []), "__pycache__"}
+        for path in sorted(top.rglob("*")):
+            if path.is_file() and not leave.intersection(path.relative_to(top).parts):
+                files.append({**directory, "path": str(path.relative_to(ours))})
+    return {**table, "file": files, "directory": []}
 
 
 def touched(table: dict[str, Any]) -> list[str]:
@@ -156,7 +175,7 @@ def main() -> int:
     what.add_argument("--paths", action="store_true", help="list the paths concerned, one a line")
     parser.add_argument("tree", type=Path, nargs="?", help="the kernel tree")
     args = parser.parse_args()
-    table = tomllib.loads((HERE / "overlay.toml").read_text(encoding="utf-8"))
+    table = expand(load(), HERE.parent)
     if args.paths:
         print("\n".join(touched(table)))
         return 0

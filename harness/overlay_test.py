@@ -95,6 +95,13 @@ class OverlayTest(unittest.TestCase):
         self.put(self.tree, pristine)
         self.assertEqual(sorted(self.lay()), ["arch/old.c", "lib/Kconfig", "lib/tests/Makefile"])
 
+    def test_directory_goes_in_but_for_what_is_left(self) -> None:
+        self.put(self.ours, {"tools/a/x.sh": "x\n", "tools/a/b/y.c": "y\n", "tools/a/b/here.py": "", "tools/a/__pycache__/z": ""})
+        (self.ours / "tools/a/x.sh").chmod(0o755)
+        self.lay({**TABLE, "directory": [{"path": "tools/a", "leave": ["here.py"]}]})
+        self.assertEqual([p for p in sorted(self.held()) if p.startswith("tools/")], ["tools/a/b/y.c", "tools/a/x.sh"])
+        self.assertEqual([(self.tree / "tools/a" / p).stat().st_mode & 0o777 for p in ("x.sh", "b/y.c")], [0o755, 0o644])
+
     def test_unknown_version_is_refused(self) -> None:
         self.put(self.tree, {"arch/old.c": "v3\n"})
         self.refused("arch/old.c")

@@ -15,7 +15,7 @@ help:
 	@echo 'make torture         lib/idgen_alloc.c on real threads, sanitised, and in every order of a few steps'
 	@echo 'make litmus          its relaxed accesses, judged by herd7'
 	@echo 'make tla TLA2TOOLS=/path/tla2tools.jar   the PlusCal model, all configurations'
-	@echo 'make mutants         wrong versions of it, each of which must be noticed'
+	@echo 'make mutants [TLA2TOOLS=...]  wrong versions of it, each of which some layer must notice'
 	@echo 'make apply LINUX=/path   lay our files over that tree'
 	@echo 'make clean           remove build/'
 
@@ -32,7 +32,7 @@ tla:
 	@TLA2TOOLS="$(TLA2TOOLS)" tools/testing/idgen/tla/tla.sh
 
 mutants:
-	@tools/testing/idgen/mutants.py
+	@TLA2TOOLS="$(TLA2TOOLS)" harness/mutants.sh
 
 clean:
 	rm -rf build

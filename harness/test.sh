@@ -65,6 +65,7 @@ check kunit-nvhe-4-bits again --qemu_args='-cpu cortex-a57' --qemu_args='-machin
 	--kernel_args=idgen_alloc.bits=asid:4,vmid:4
 check uml "$harness/uml.sh"
 check lint "$harness/lint.sh"
+check torture make --no-print-directory -C "$repo/tools/testing/idgen" torture SECONDS=1
 check compile-no-kvm compile "${no_kvm[@]}" -- KVM=n KVM_ARM_VMID_KUNIT_TEST=n
 check compile-kunit-module compile_module
 check compile-no-kpti compile "${objects[@]}" -- EXPERT=y UNMAP_KERNEL_AT_EL0=n

@@ -1,11 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""See that each wrong version of the allocator in mutants.toml is noticed, and write who does to a CSV.
+"""See that each wrong version of the allocator in mutants.toml is noticed, and write by which layer to a CSV.
 
-A mutant is made in a scratch directory; the tree is not touched. "explore" (two steps of two CPUs, one preemption),
-"torture" and, for what that misses, "torture-tsan" are run, without the library's own checks. A litmus test or TLA+ configuration that a mutant names
-is the same fault in another language: that the litmus test still shows it is run here if herd7 and LINUX= are given.
-The unchanged files go first, and must pass.
+The files are changed in a scratch directory, and for KUnit in a kernel tree that may be changed (--kunit, as
+harness/mutants.sh gives one; it is left as it was). The layers:
+
+  explore   two steps of each of two CPUs, one preemption
+  torture   threads, without the library's own checks; torture-tsan the same under ThreadSanitizer
+  kunit     the library's suite on User-mode Linux
+  cbmc      the quick proofs
+  litmus    that the same fault, as a litmus test, has the bad outcome
+  tla       that the same fault, as a configuration of the model, violates an invariant (needs TLA2TOOLS)
+
+Litmus tests and configurations are there for some faults only, and litmus needs a kernel tree too. The unchanged files
+go first, and must pass everywhere. Fails if a mutant is noticed by no layer.
 """
 
 import argparse
@@ -14,13 +22,17 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[2]
-FILES = (TOP / "lib/idgen_alloc.c", TOP / "include/linux/idgen_alloc.h")
+FILES = ("lib/idgen_alloc.c", "include/linux/idgen_alloc.h")
+Mutant = dict[str, Any]
 
 
 def mutate(texts: list[str], edits: list[list[str]]) -> list[str]:
@@ -32,66 +44,143 @@ def mutate(texts: list[str], edits: list[list[str]]) -> list[str]:
     return texts
 
 
-def build(scratch: Path, programs: list[str]) -> None:
-    """Build the programs from the files in the scratch directory."""
-    subprocess.run(
-        ["make", "-s", "-C", str(HERE), f"O={scratch}/out", f"SRC={scratch}/idgen_alloc.c",
-         f"HEADER={scratch}/idgen_alloc.h", f"TOP={TOP}", "DEBUG=0", "CFLAGS=-O2 -w", *(f"{scratch}/out/{p}" for p in programs)],
-        check=True)
+def run(command: list[str], **options: Any) -> None:
+    """Run what must work for there to be a verdict."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    if done.returncode:
+        raise SystemExit(f"error: {' '.join(command)} failed:\n{(done.stdout + done.stderr)[-3000:]}")
 
 
-def fails(command: list[str], tries: int = 1) -> bool:
+def fails(command: list[str], tries: int = 1, **options: Any) -> bool:
     """Whether a command fails, or does not come to an end, in one of so many tries."""
     for _ in range(tries):
         try:
-            if subprocess.run(command, capture_output=True, timeout=120, check=False).returncode:
+            if subprocess.run(command, capture_output=True, timeout=180, check=False, **options).returncode:
                 return True
         except subprocess.TimeoutExpired:
             return True
     return False
 
 
-def litmus_shows(name: str) -> bool:
+def host(program: str, arguments: list[str], tries: int) -> Callable[[Path, Mutant], bool]:
+    """A layer that is a program of the Makefile here."""
+    def layer(scratch: Path, _: Mutant) -> bool:
+        run(["make", "-s", "-C", str(HERE), f"O={scratch}/out", f"SRC={scratch}/idgen_alloc.c",
+             f"HEADER={scratch}/idgen_alloc.h", f"TOP={TOP}", "DEBUG=0", "CFLAGS=-O2 -w", f"{scratch}/out/{program}"])
+        return fails([f"{scratch}/out/{program}", *arguments], tries)
+    return layer
+
+
+@contextmanager
+def laid_over(tree: Path, scratch: Path) -> Iterator[None]:
+    """Have the changed files in a tree for a while."""
+    originals = {name: (tree / name).read_text() for name in FILES}
+    try:
+        for name, text in originals.items():
+            changed = (scratch / Path(name).name).read_text()
+            if changed != text:
+                (tree / name).write_text(changed)
+        yield
+    finally:
+        for name, text in originals.items():
+            if (tree / name).read_text() != text:
+                (tree / name).write_text(text)
+
+
+def kunit(tree: Path) -> Callable[[Path, Mutant], bool]:
+    """The library's suite. A kernel that does not build is no verdict, one that does not come to an end is."""
+    def layer(scratch: Path, _: Mutant) -> bool:
+        def kunit_py(verb: str, *options: str) -> list[str]:
+            return ["tools/testing/kunit/kunit.py", verb, "--build_dir=.kunit-mutants", *options]
+
+        config = scratch / "kunitconfig"
+        config.write_text("CONFIG_KUNIT=y\nCONFIG_IDGEN_ALLOC_KUNIT_TEST=y\n")
+        make = ["--make_options=CC=ccache gcc"]
+        with laid_over(tree, scratch):
+            run(kunit_py("config", f"--kunitconfig={config}", *make), cwd=tree)
+            run(kunit_py("build", *make, f"--jobs={os.cpu_count()}"), cwd=tree)
+            return fails(kunit_py("exec", "--timeout=120"), cwd=tree)
+    return layer
+
+
+def cbmc(scratch: Path, _: Mutant) -> bool:
+    """Exit code 1 is a violation; else something went wrong, which proves nothing."""
+    done = subprocess.run([str(HERE / "cbmc/run.py"), "--quick"], capture_output=True, text=True, check=False,
+                          env={**os.environ, "SRC": f"{scratch}/idgen_alloc.c", "HEADER": f"{scratch}/idgen_alloc.h"})
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"error: cbmc/run.py failed:\n{(done.stdout + done.stderr)[-3000:]}")
+    return bool(done.returncode)
+
+
+def litmus(tree: Path) -> Callable[[Path, Mutant], bool | None]:
     """Whether a litmus test allows the bad outcome, by the kernel's model."""
-    herd7 = subprocess.run([str(HERE / "herd7.sh")], capture_output=True, text=True, check=True).stdout.strip()
-    run = subprocess.run([os.environ.get("HERD7", herd7), "-conf", "linux-kernel.cfg", str(HERE / f"litmus/{name}.litmus")],
-                         cwd=Path(os.environ["LINUX"]) / "tools/memory-model", capture_output=True, text=True, check=True)
-    return " Sometimes " in run.stdout
+    herd7 = os.environ.get("HERD7") or subprocess.run([str(HERE / "herd7.sh")], stdout=subprocess.PIPE, text=True,
+                                                      check=True).stdout.strip()
+
+    def layer(_: Path, mutant: Mutant) -> bool | None:
+        if "litmus" not in mutant:
+            return None
+        test = HERE / f"litmus/{mutant['litmus']}.litmus"
+        done = subprocess.run([herd7, "-conf", "linux-kernel.cfg", str(test)], cwd=tree / "tools/memory-model",
+                              capture_output=True, text=True, check=True)
+        return " Sometimes " in done.stdout
+    return layer
+
+
+def tla(_: Path, mutant: Mutant) -> bool | None:
+    """Whether the model's configuration comes to the violation that is stated for it."""
+    return None if "tla" not in mutant else not fails([str(HERE / "tla/tla.sh"), mutant["tla"]])
 
 
 def main() -> int:
     """Make the mutants, and the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--csv", type=Path, default=TOP / "build/mutants.csv")
-    parser.add_argument("--seconds", default="1", help="for each mode of torture")
-    parser.add_argument("names", nargs="*", help="only these")
+    parser.add_argument("--kunit", type=Path, metavar="TREE", help="kernel tree with our files, for KUnit and litmus")
+    parser.add_argument("--layer", action="append", help="only this one; may be given more than once")
+    parser.add_argument("names", nargs="*", help="only these mutants")
     args = parser.parse_args()
 
-    mutants: dict[str, dict[str, Any]] = {"unchanged": {"edits": []}}
-    mutants |= tomllib.loads((HERE / "mutants.toml").read_text())
-    originals = [file.read_text() for file in FILES]
+    layers: dict[str, Callable[[Path, Mutant], bool | None]] = {
+        "explore": host("explore", ["-l", "2", "-k", "1"], 1),
+        "torture": host("torture", ["-t", "1"], 2),
+        "torture-tsan": host("torture-tsan", ["-t", "1"], 1),
+        "cbmc": cbmc,
+    }
+    if args.kunit:
+        layers |= {"kunit": kunit(args.kunit.resolve()), "litmus": litmus(args.kunit.resolve())}
+    if os.environ.get("TLA2TOOLS"):
+        layers |= {"tla": tla}
+    if unknown := set(args.layer or ()) - set(layers):
+        parser.error(f"no such layer, or what it needs was not given: {', '.join(unknown)}")
+    layers = {name: layer for name, layer in layers.items() if not args.layer or name in args.layer}
+    listed = tomllib.loads((HERE / "mutants.toml").read_text())
+    if unknown := set(args.names) - set(listed):
+        parser.error(f"no such mutant: {', '.join(unknown)}")
+
+    mutants: dict[str, Mutant] = {"unchanged": {"edits": []}} | listed
+    originals = [(TOP / name).read_text() for name in FILES]
     rows: list[tuple[str, str, str]] = []
     escaped: list[str] = []
+    print("mutants of", *FILES, "by layer; without TLA2TOOLS there is no tla" if "tla" not in layers else "")
     for name, mutant in mutants.items():
-        if args.names and name not in args.names:
+        if args.names and name not in ("unchanged", *args.names):
             continue
+        start = time.monotonic()
         found: dict[str, bool] = {}
         with tempfile.TemporaryDirectory() as directory:
             scratch = Path(directory)
             for file, text in zip(FILES, mutate(originals, mutant["edits"])):
-                (scratch / file.name).write_text(text)
-            build(scratch, ["explore", "torture"])
-            found["explore"] = fails([f"{scratch}/out/explore", "-l", "2", "-k", "1"])
-            found["torture"] = fails([f"{scratch}/out/torture", "-t", args.seconds], 2)
-            if name == "unchanged" or not found["torture"]:
-                build(scratch, ["torture-tsan"])
-                found["torture-tsan"] = fails([f"{scratch}/out/torture-tsan", "-t", args.seconds])
-        if "litmus" in mutant and "LINUX" in os.environ:
-            found["litmus"] = litmus_shows(mutant["litmus"])
+                (scratch / Path(file).name).write_text(text)
+            for layer, notices in layers.items():
+                caught = notices(scratch, mutant)
+                if caught is not None:
+                    found[layer] = caught
         rows += [(name, layer, "yes" if caught else "no") for layer, caught in found.items()]
         if any(found.values()) == (name == "unchanged"):
             escaped.append(name)
-        print(f"{name:30}", *(f"{layer}: {'caught' if caught else 'not'}" for layer, caught in found.items()), flush=True)
+        print(f"{name:30}", *(f"{layer}:{'caught' if caught else '-'}" for layer, caught in found.items()),
+              f"({time.monotonic() - start:.0f} s)", flush=True)
 
     args.csv.parent.mkdir(parents=True, exist_ok=True)
     with args.csv.open("w", newline="") as out:
@@ -99,9 +188,9 @@ def main() -> int:
         writer.writerow(("mutant", "layer", "caught"))
         writer.writerows(rows)
     names = {row[0] for row in rows}
-    print(f"mutants: {len(names) - len(escaped)} passed, {len(escaped)} failed; {args.csv}")
     for name in escaped:
-        print(f"  {name}: " + ("noticed by nobody" if name != "unchanged" else "not clean"))
+        print(f"error: {name}: " + ("noticed by nobody" if name != "unchanged" else "not clean"), file=sys.stderr)
+    print(f"{len(names) - len(escaped)} passed, {len(escaped)} failed, 0 skipped")
     return bool(escaped)
 
 

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# mutants.sh [NAME...]: wrong versions of the allocator, and which layer notices each; see tools/testing/idgen/mutants.py.
+# Some 20 minutes on 2 cores. With TLA2TOOLS=/path/tla2tools.jar the model's layer too.
+
+. "$(dirname "$0")/common.sh"
+"$harness/deps.sh" uml
+lock
+tree=$("$harness/tree.sh")
+"$repo/tools/testing/idgen/mutants.py" --kunit "$tree" "$@"

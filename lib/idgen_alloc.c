@@ -72,6 +72,7 @@
 #include <linux/moduleparam.h>
 #include <linux/percpu.h>
 #include <linux/printk.h>
+#include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
 
@@ -79,10 +80,11 @@
 #include <trace/events/idgen.h>
 
 /*
- * Bits of the hint for each CPU. With 32, no more than one in 32 of the visits that
- * it is to spare is made on average, for four bytes a CPU.
+ * Bits of the hint for each CPU. With 128, no more than one in 128 of the visits that
+ * it is to spare is made on average, for 16 bytes a CPU; it need not have more bits
+ * than there are IDs, and then none is.
  */
-#define HINT_BITS_PER_CPU	32
+#define HINT_BITS_PER_CPU	128
 
 VISIBLE_IF_KUNIT char idgen_bits_param[64];
 EXPORT_SYMBOL_IF_KUNIT(idgen_bits_param);
@@ -99,20 +101,6 @@ static bool is_current(const struct idgen_alloc *a, u64 value)
 	return (value & ~IDGEN_ID_MASK) == a->generation;
 }
 
-/* Advance @cpu to the next CPU that has a slot, and return that, or NULL. */
-static struct idgen_slot *next_slot(const struct idgen_alloc *a, int *cpu)
-{
-	*cpu = a->array ? *cpu + 1 : cpumask_next(*cpu, cpu_possible_mask);
-	if (*cpu >= a->nr_cpus)
-		return NULL;
-	return a->array ? &a->array[*cpu] : per_cpu_ptr(a->slots, *cpu);
-}
-
-static unsigned int nr_slots(const struct idgen_alloc *a)
-{
-	return a->array ? a->nr_cpus : num_possible_cpus();
-}
-
 #define check(a, invariant, cond, fmt, ...)				\
 	WARN(IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC) && !(cond),		\
 	     "idgen_alloc: %s: " invariant " is broken: " fmt,		\
@@ -122,25 +110,26 @@ static unsigned int nr_slots(const struct idgen_alloc *a)
 static void check_slots(struct idgen_alloc *a)
 {
 	unsigned long nr = idgen_alloc_nr(a);
-	struct idgen_slot *slot;
-	int cpu = -1;
-	u64 active;
+	unsigned int i;
 
 	if (!IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC))
 		return;
 
-	while ((slot = next_slot(a, &cpu))) {
+	for (i = 0; i < a->nr_slots; i++) {
+		struct idgen_slot *slot = a->slots[i];
+		u64 active;
+
 		/* Its CPU may replace it now, by another that must do as well. */
 		active = atomic64_read(&slot->active);
 
 		check(a, "ReservedInMap",
 		      id_of(slot->reserved) < nr &&
 		      test_bit(id_of(slot->reserved), a->map),
-		      "CPU%d reserved %#llx\n", cpu, slot->reserved);
+		      "slot %u reserved %#llx\n", i, slot->reserved);
 		check(a, "UniqueActive",
 		      !active || (is_current(a, active) && id_of(active) < nr &&
 				  test_bit(id_of(active), a->map)),
-		      "CPU%d runs %#llx in generation %#llx\n", cpu, active,
+		      "slot %u has %#llx in generation %#llx\n", i, active,
 		      a->generation);
 	}
 }
@@ -168,8 +157,11 @@ static void check_maps(struct idgen_alloc *a)
 	      "%lu usable IDs\n", a->usable);
 }
 
-/* First half of a rollover, for one slot; see __idgen_alloc_replace(). */
-VISIBLE_IF_KUNIT void idgen_take_slot(struct idgen_alloc *a, struct idgen_slot *slot)
+/*
+ * First half of a rollover, for one slot; see __idgen_alloc_replace(). Returns the
+ * ID that is now reserved for its CPU, 0 if there is none.
+ */
+VISIBLE_IF_KUNIT u64 idgen_take_slot(struct idgen_slot *slot)
 {
 	u64 value = atomic64_xchg_relaxed(&slot->active, 0);
 
@@ -182,27 +174,26 @@ VISIBLE_IF_KUNIT void idgen_take_slot(struct idgen_alloc *a, struct idgen_slot *
 	else
 		value = slot->reserved;
 
-	__set_bit(id_of(value), a->map);
-	__set_bit(id_of(value) & (a->hint_size - 1), a->hint);
+	return id_of(value);
 }
 EXPORT_SYMBOL_IF_KUNIT(idgen_take_slot);
 
 /* How many CPUs keep an ID over the rollover that has just taken their slots. */
 static unsigned int nr_reserved(const struct idgen_alloc *a)
 {
-	struct idgen_slot *slot;
-	unsigned int nr = 0;
-	int cpu = -1;
+	unsigned int i, nr = 0;
 
-	while ((slot = next_slot(a, &cpu)))
-		nr += !!id_of(slot->reserved);
+	for (i = 0; i < a->nr_slots; i++)
+		nr += !!id_of(a->slots[i]->reserved);
 	return nr;
 }
 
 static void rollover(struct idgen_alloc *a)
 {
-	struct idgen_slot *slot;
-	int cpu = -1;
+	/* The bits that the loop sets could be anywhere, for all the compiler knows. */
+	struct idgen_slot **slot = a->slots, **end = slot + a->nr_slots;
+	unsigned long *map = a->map, *hint = a->hint;
+	unsigned long hint_mask = a->hint_size - 1;
 
 	a->generation += IDGEN_GEN_STEP;
 	if (unlikely(!a->generation))
@@ -217,8 +208,12 @@ static void rollover(struct idgen_alloc *a)
 	bitmap_zero(a->hint, a->hint_size);
 	a->cursor = 0;
 
-	while ((slot = next_slot(a, &cpu)))
-		idgen_take_slot(a, slot);
+	for (; slot < end; slot++) {
+		u64 id = idgen_take_slot(*slot);
+
+		__set_bit(id, map);
+		__set_bit(id & hint_mask, hint);
+	}
 
 	/*
 	 * Only now: what a CPU ran until its slot was taken may have left entries
@@ -238,16 +233,15 @@ static void rollover(struct idgen_alloc *a)
  */
 static bool renew_reserved(struct idgen_alloc *a, u64 old, u64 value)
 {
-	struct idgen_slot *slot;
+	struct idgen_slot **slot = a->slots, **end = slot + a->nr_slots;
 	bool found = false;
-	int cpu = -1;
 
 	if (!test_bit(id_of(old) & (a->hint_size - 1), a->hint))
 		return false;
 
-	while ((slot = next_slot(a, &cpu))) {
-		if (slot->reserved == old) {
-			slot->reserved = value;
+	for (; slot < end; slot++) {
+		if (unlikely((*slot)->reserved == old)) {
+			(*slot)->reserved = value;
 			found = true;
 		}
 	}
@@ -423,7 +417,7 @@ static void set_usable(struct idgen_alloc *a, unsigned long usable)
 	 * has one, and one must be free.
 	 */
 	if (a->pins)
-		a->max_pinned = usable - nr_slots(a) - 1;
+		a->max_pinned = usable - a->nr_slots - 1;
 }
 
 /* How many bits the boot parameter asks for; what the hardware has if it does not. */
@@ -474,11 +468,9 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_bitmap_zalloc);
 int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params)
 {
 	const struct idgen_ops *ops = params->ops;
-	struct idgen_slot *slot;
 	bool base = params->pins || (ops && ops->mark_never);
+	unsigned int wanted, cpu, i = 0;
 	unsigned long usable;
-	unsigned int wanted;
-	int cpu = -1;
 
 	memset(a, 0, sizeof(*a));
 
@@ -497,20 +489,19 @@ int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params)
 	raw_spin_lock_init(&a->lock);
 	a->generation = IDGEN_FIRST_GEN;
 	a->bits = params->bits;
-	a->slots = params->slots;
-	a->array = params->array;
-	a->nr_cpus = params->array ? params->nr_array : nr_cpu_ids;
+	a->nr_slots = params->array ? params->nr_array : num_possible_cpus();
 	a->pins = params->pins;
 	a->ops = ops;
 	a->name = params->name;
 	a->hint_size = min(idgen_alloc_nr(a),
-			   roundup_pow_of_two(a->nr_cpus) * HINT_BITS_PER_CPU);
+			   roundup_pow_of_two(a->nr_slots) * HINT_BITS_PER_CPU);
 
+	a->slots = kcalloc(a->nr_slots, sizeof(*a->slots), GFP_KERNEL);
 	a->map = idgen_bitmap_zalloc(idgen_alloc_nr(a));
 	a->hint = idgen_bitmap_zalloc(a->hint_size);
 	if (base)
 		a->base = idgen_bitmap_zalloc(idgen_alloc_nr(a));
-	if (!a->map || !a->hint || (base && !a->base)) {
+	if (!a->slots || !a->map || !a->hint || (base && !a->base)) {
 		idgen_alloc_destroy(a);
 		return -ENOMEM;
 	}
@@ -518,18 +509,18 @@ int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params)
 	wanted = wanted_bits(params);
 	for (a->bits = wanted; ; a->bits++) {
 		usable = mark_never(a, a->map);
-		if (usable > nr_slots(a) || a->bits == params->bits)
+		if (usable > a->nr_slots || a->bits == params->bits)
 			break;
 	}
-	if (usable <= nr_slots(a)) {
+	if (usable <= a->nr_slots) {
 		pr_err("%s: %lu usable IDs with %u bits are too few for %u CPUs\n",
-		       a->name, usable, a->bits, nr_slots(a));
+		       a->name, usable, a->bits, a->nr_slots);
 		idgen_alloc_destroy(a);
 		return -ENOSPC;
 	}
 	if (a->bits != wanted)
 		pr_warn("%s: using %u bits, %u are too few for %u CPUs\n",
-			a->name, a->bits, wanted, nr_slots(a));
+			a->name, a->bits, wanted, a->nr_slots);
 	else if (a->bits != params->bits)
 		pr_info("%s: using %u bits of %u\n", a->name, a->bits, params->bits);
 
@@ -537,10 +528,17 @@ int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params)
 		bitmap_copy(a->base, a->map, idgen_alloc_nr(a));
 	set_usable(a, usable);
 
+	if (params->array) {
+		for (; i < a->nr_slots; i++)
+			a->slots[i] = &params->array[i];
+	} else {
+		for_each_possible_cpu(cpu)
+			a->slots[i++] = per_cpu_ptr(params->slots, cpu);
+	}
 	/* As if sched out: there is nothing to reserve, and no flush owed. */
-	while ((slot = next_slot(a, &cpu))) {
-		atomic64_set(&slot->active, IDGEN_FIRST_GEN);
-		slot->reserved = IDGEN_FIRST_GEN;
+	for (i = 0; i < a->nr_slots; i++) {
+		atomic64_set(&a->slots[i]->active, IDGEN_FIRST_GEN);
+		a->slots[i]->reserved = IDGEN_FIRST_GEN;
 	}
 	return 0;
 }
@@ -602,6 +600,8 @@ void idgen_alloc_destroy(struct idgen_alloc *a)
 	bitmap_free(a->map);
 	bitmap_free(a->base);
 	bitmap_free(a->hint);
+	kfree(a->slots);
+	a->slots = NULL;
 	a->map = NULL;
 	a->base = NULL;
 	a->hint = NULL;

@@ -103,15 +103,15 @@ struct idgen_params {
  * @max_pinned: Most contexts that can be pinned such that allocation succeeds.
  * @usable: Number of IDs that can be handed out in a generation.
  * @bits: ID bits in use: the hardware's, or fewer by idgen_alloc.bits=.
- * @nr_cpus: Number of slots.
+ * @nr_slots: Number of slots, one for each possible CPU.
  * @map: IDs not to be handed out in this generation: taken, reserved, pinned,
  *	or never handed out.
  * @base: What a fresh map starts from: IDs pinned or never handed out. NULL if
  *	that is ID 0 alone.
  * @hint: Bit (ID mod @hint_size) is set if a slot may have reserved that ID.
  * @hint_size: Number of bits in @hint, a power of two.
- * @slots: Slots of the possible CPUs.
- * @array: Slots of simulated CPUs, or NULL.
+ * @slots: Where they are. A table, as rollovers and those who look for a reserved
+ *	value go through all of them with the lock held.
  * @pins: Whether contexts can be pinned.
  * @ops: The architecture's callbacks.
  * @name: Short name, for messages.
@@ -128,13 +128,12 @@ struct idgen_alloc {
 	unsigned long max_pinned;
 	unsigned long usable;
 	unsigned int bits;
-	unsigned int nr_cpus;
+	unsigned int nr_slots;
 	unsigned long *map;
 	unsigned long *base;
 	unsigned long *hint;
 	unsigned long hint_size;
-	struct idgen_slot __percpu *slots;
-	struct idgen_slot *array;
+	struct idgen_slot **slots;
 	bool pins;
 	const struct idgen_ops *ops;
 	const char *name;
@@ -253,7 +252,7 @@ idgen_alloc_sched_out(struct idgen_alloc *a, struct idgen_slot *slot)
 #if IS_ENABLED(CONFIG_KUNIT)
 extern char idgen_bits_param[64];
 unsigned long *idgen_bitmap_zalloc(unsigned long nbits);
-void idgen_take_slot(struct idgen_alloc *a, struct idgen_slot *slot);
+u64 idgen_take_slot(struct idgen_slot *slot);
 #endif
 
 #endif /* _LINUX_IDGEN_ALLOC_H */

@@ -1195,6 +1195,15 @@ static void switch_after_sched_out_during_a_rollover_notices_the_rollover(struct
 	run(w, 1, &vm);
 }
 
+/* What a rollover does to one slot. */
+static void take(struct world *w, unsigned int cpu)
+{
+	u64 id = idgen_take_slot(&w->slot[cpu]);
+
+	__set_bit(id, w->a.map);
+	__set_bit(id % w->a.hint_size, w->a.hint);
+}
+
 static void sched_out_in_the_flush_of_a_rollover(struct kunit *test)
 {
 	struct world *w = boot(test, mode_of(test), 3, 4);
@@ -1208,15 +1217,15 @@ static void sched_out_in_the_flush_of_a_rollover(struct kunit *test)
 	w->a.generation += IDGEN_GEN_STEP;
 	bitmap_copy(w->a.map, w->a.base, idgen_alloc_nr(&w->a));
 	w->a.cursor = 0;
-	idgen_take_slot(&w->a, &w->slot[0]);
-	idgen_take_slot(&w->a, &w->slot[1]);
+	take(w, 0);
+	take(w, 1);
 	/* CPU 1 and 2 are sched out: one too late, one in time. */
 	w->cpu[1].ctx = NULL;
 	KUNIT_EXPECT_EQ(test, 0, atomic64_fetch_and_relaxed(~IDGEN_ID_MASK,
 							    &w->slot[1].active));
 	KUNIT_EXPECT_NE(test, 0, atomic64_fetch_and_relaxed(~IDGEN_ID_MASK,
 							    &w->slot[2].active));
-	idgen_take_slot(&w->a, &w->slot[2]);
+	take(w, 2);
 	if (w->a.ops->flush_all)
 		w->a.ops->flush_all(&w->a);
 
@@ -1343,12 +1352,12 @@ static void switch_just_before_the_slot_is_taken_is_reserved(struct kunit *test)
 	w->a.generation += IDGEN_GEN_STEP;
 	bitmap_copy(w->a.map, w->a.base, idgen_alloc_nr(&w->a));
 	w->a.cursor = 0;
-	idgen_take_slot(&w->a, &w->slot[0]);
+	take(w, 0);
 	/* CPU 1 switches: the old generation is still good for it. */
 	KUNIT_EXPECT_TRUE(test, runs_fast(w, 1, &to));
 	/* Then the others. */
-	idgen_take_slot(&w->a, &w->slot[1]);
-	idgen_take_slot(&w->a, &w->slot[2]);
+	take(w, 1);
+	take(w, 2);
 	if (w->a.ops->flush_all)
 		w->a.ops->flush_all(&w->a);
 
@@ -1672,6 +1681,7 @@ static void init_refuses_what_cannot_work(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, w->a.map);
 	KUNIT_EXPECT_NULL(test, w->a.base);
 	KUNIT_EXPECT_NULL(test, w->a.hint);
+	KUNIT_EXPECT_NULL(test, w->a.slots);
 	/* Nothing to undo, and undoing it is harmless. */
 	idgen_alloc_destroy(&w->a);
 }
@@ -1704,6 +1714,7 @@ static void init_without_memory_leaves_nothing_behind(struct kunit *test)
 		KUNIT_EXPECT_NULL(test, w->a.map);
 		KUNIT_EXPECT_NULL(test, w->a.base);
 		KUNIT_EXPECT_NULL(test, w->a.hint);
+		KUNIT_EXPECT_NULL(test, w->a.slots);
 	}
 	/* There is no fourth allocation. */
 	allocations_until_failure = 3;

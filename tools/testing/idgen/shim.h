@@ -179,9 +179,8 @@ bool shim_locked(const raw_spinlock_t *lock);
 
 extern unsigned int nr_cpu_ids;
 
-#define cpu_possible_mask		NULL
-#define cpumask_next(cpu, mask)		((cpu) + 1)
 #define num_possible_cpus()		nr_cpu_ids
+#define for_each_possible_cpu(cpu)	for ((cpu) = 0; (cpu) < nr_cpu_ids; (cpu)++)
 #define per_cpu_ptr(slots, cpu)		(&(slots)[cpu])
 
 /*
@@ -214,6 +213,9 @@ static inline bool __test_and_set_bit(unsigned long nr, unsigned long *map)
 	__set_bit(nr, map);
 	return was;
 }
+
+#define kcalloc(n, size, flags)		calloc(n, size)
+#define kfree(p)			free(p)
 
 /* No longer than it must be, so that AddressSanitizer notices what is beyond. */
 static inline unsigned long *bitmap_zalloc(unsigned long nr, int flags)

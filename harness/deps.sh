@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# deps.sh TARGET...: have the Debian packages that make TARGET (kunit, uml, lint) needs. Root gets what is missing
+# deps.sh TARGET...: have the Debian packages that make TARGET (kunit, uml, lint, e2e) needs. Root gets what is missing
 # installed; anybody else gets the one line to run. A package counts as there when its probe (a command or a file)
 # is, so that tools from elsewhere do as well.
 
@@ -13,6 +13,7 @@ arm64='gcc-aarch64-linux-gnu:aarch64-linux-gnu-gcc'
 declare -A needs=(
 	[kunit]="$base $arm64 qemu-system-arm:qemu-system-aarch64"
 	[uml]="$base"
+	[e2e]="$arm64 libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
 	[lint]="$base $arm64 clang-19 lld-19:ld.lld-19 llvm-19:llvm-nm-19 shellcheck mypy"
 )
 

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# e2e-build.sh TREE KERNEL OUT: build what e2e.py boots into the directory OUT: the kernel of TREE (Image), and the
+# programs of tools/testing/idgen/e2e (initramfs). The kernel has the options of .kunitconfig and e2e.kunitconfig and,
+# if KERNEL is not "plain", of KERNEL.kunitconfig.
+
+. "$(dirname "$0")/common.sh"
+lock
+tree=$1 kernel=$2 out=$3
+dir=.kunit-e2e fragments=(--kunitconfig=.kunitconfig "--kunitconfig=$harness/e2e.kunitconfig")
+if [[ $kernel != plain ]]; then
+	[[ -f $harness/$kernel.kunitconfig ]] || die "e2e.toml has a kernel $kernel, but there is no $harness/$kernel.kunitconfig"
+	dir+=-$kernel fragments+=("--kunitconfig=$harness/$kernel.kunitconfig")
+fi
+programs=$repo/tools/testing/idgen/e2e
+mkdir -p "$out"
+
+build_kernel() {
+	kunit config "$tree" "$dir" "${arm64_gcc[@]}" "${fragments[@]}"
+	make -C "$tree" O="$dir" -j"$(nproc)" -s "${make_gcc[@]}" Image modules
+	cp "$tree/$dir/arch/arm64/boot/Image" "$out/Image"
+}
+
+# The list is the input of the kernel's own gen_init_cpio, which needs no root for the console's node.
+build_initramfs() {
+	local program module
+	make -C "$programs" -s CROSS_COMPILE="$cross" O="$out/bin"
+	{
+		echo 'dir /dev 0755 0 0'
+		echo 'nod /dev/console 0600 0 0 c 5 1'
+		for program in "$out"/bin/*; do
+			echo "file /$(basename "$program") $program 0755 0 0"
+		done
+		if [[ -d $programs/probe ]]; then
+			make -C "$tree" O="$dir" -s "${make_gcc[@]}" M="$programs/probe" MO="$out/probe"
+			for module in "$out"/probe/*.ko; do
+				echo "file /$(basename "$module") $module 0644 0 0"
+			done
+		fi
+	} >"$out/initramfs.list"
+	"$tree/$dir/usr/gen_init_cpio" "$out/initramfs.list" >"$out/initramfs"
+}
+
+step "building the kernel of e2e ($kernel; the first time, some 8 minutes on 2 cores)" build_kernel
+step "building its programs" build_initramfs

@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Boot the rows of e2e.toml on QEMU, judge each by its log, and write the table to e2e.csv.
+
+A row passes if its programs ended well and found nothing wrong, every allocator rolled over as often as the row says,
+the log has the lines that the row expects and no complaint of the kernel's, and the machine powered itself off in time.
+The kernels and the programs have been built by e2e-build.sh, each kernel into a directory of its own.
+"""
+
+import argparse
+import csv
+import re
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+OUT = HERE.parent / "build/e2e"
+
+# What a kernel says when something is amiss, whatever it was.
+COMPLAINT = re.compile(
+    r"WARNING:|\bBUG:|\bBUG at|Oops|Internal error|Kernel panic|Unable to handle|INFO: (task|rcu|possible)|"
+    r"rcu:.*(stall|starved)|possible .* detected|inconsistent lock state|bad unlock|KASAN|KCSAN:|UBSAN:|"
+    r"is broken:|suspicious RCU|scheduling while atomic|soft lockup|hard LOCKUP|stack-protector")
+SUMMARY = re.compile(r"^(\w+): (?:.*, )?(\d+) checks, (\d+) wrong")
+ROLLOVERS = re.compile(r"^e2e: (-?\d+) rollovers of asid, (-?\d+) of vmid$")
+END = re.compile(r"^e2e: end, (\d+) failures$")
+
+
+@dataclass
+class Row:
+    """One boot, as e2e.toml has it."""
+
+    name: str
+    cpu: str
+    run: list[str]
+    smp: int = 1
+    kernel: str = "plain"
+    args: str = ""
+    memory: str = "2G"
+    rollovers: dict[str, int] = field(default_factory=dict)
+    expect: list[str] = field(default_factory=list)
+    quick: bool = False
+    limit: int = 300
+
+    def configuration(self) -> str:
+        """What the table says of the machine and the kernel."""
+        kernel = "" if self.kernel == "plain" else f"{self.kernel} kernel, "
+        return f"{kernel}{self.cpu.split(',')[0]}, {self.smp} CPUs{', ' * bool(self.args)}{self.args}"
+
+    def command(self, image: Path) -> list[str]:
+        """The command that boots it."""
+        commands = " ".join(f'"{command}"' for command in self.run)
+        append = f"console=ttyAMA0 kunit.enable=0 panic=-1 oops=panic {self.args} -- {commands}"
+        return ["qemu-system-aarch64", "-M", "virt,virtualization=on,gic-version=3", "-cpu", self.cpu,
+                "-smp", str(self.smp), "-m", self.memory, "-nodefaults", "-display", "none", "-serial", "stdio",
+                "-no-reboot", "-kernel", str(image / "Image"), "-initrd", str(image / "initramfs"), "-append", append]
+
+
+@dataclass
+class Result:
+    """What a boot came to. No reasons to fail: it passed."""
+
+    reasons: list[str]
+    asid: int = 0
+    vmid: int = 0
+    checks: int = 0
+    wrong: int = 0
+    seconds: float = 0
+    hung: bool = False
+
+
+def judge(row: Row, lines: list[str]) -> Result:
+    """Read a log to its verdict."""
+    result = Result([])
+    summaries: dict[str, int] = {}
+    ended = False
+    for line in lines:
+        if match := SUMMARY.match(line):
+            summaries[match[1]] = summaries.get(match[1], 0) + 1
+            result.checks += int(match[2])
+            result.wrong += int(match[3])
+        elif match := ROLLOVERS.match(line):
+            result.asid, result.vmid = int(match[1]), int(match[2])
+        elif match := END.match(line):
+            ended = True
+            if match[1] != "0":
+                result.reasons.append(f"{match[1]} programs failed")
+    complaints = [line for line in lines if COMPLAINT.search(line)]
+    if complaints:
+        result.reasons.append(f"the kernel complained, {len(complaints)} lines: {complaints[0]}")
+    found = [line for line in lines if "wrong: " in line]
+    if found or result.wrong:
+        result.reasons.append(f"{result.wrong} wrong results: {found[0] if found else 'none of them shown'}")
+    if not ended:
+        result.reasons.append("init did not come to its end")
+        return result
+    for program in {command.lstrip("&").split()[0] for command in row.run} - {"toggle"}:
+        if program not in summaries:
+            result.reasons.append(f"{program} did not say what it checked")
+    for name, least in row.rollovers.items():
+        seen = {"asid": result.asid, "vmid": result.vmid}[name]
+        if seen < least:
+            result.reasons.append(f"{seen} rollovers of {name}, not {least}")
+    for pattern in row.expect:
+        if not any(re.search(pattern, line) for line in lines):
+            result.reasons.append(f"the log has no line {pattern!r}")
+    return result
+
+
+def boot(row: Row, image: Path, log: Path) -> Result:
+    """Boot a row with a kernel; the log is kept."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    hung = False
+    with log.open("wb") as out, subprocess.Popen(row.command(image), stdin=subprocess.DEVNULL, stdout=out,
+                                                 stderr=subprocess.STDOUT) as qemu:
+        try:
+            qemu.wait(row.limit)
+        except subprocess.TimeoutExpired:
+            hung = True
+        finally:
+            qemu.kill()
+    lines = log.read_text(encoding="utf-8", errors="replace").replace("\r", "").splitlines()
+    result = judge(row, lines)
+    result.seconds = time.monotonic() - start
+    result.hung = hung
+    if hung:
+        result.reasons.insert(0, f"not at its end after {row.limit} s")
+    return result
+
+
+def show_failure(row: Row, result: Result, log: Path) -> None:
+    """Why a row failed; where it stood, if it hung or fell over."""
+    for reason in result.reasons:
+        print(f"    | {row.name}: {reason}")
+    lines = log.read_text(encoding="utf-8", errors="replace").replace("\r", "").splitlines()
+    if result.hung or "init did not come to its end" in result.reasons:
+        shown = lines[-50:]
+    else:
+        shown = [line for line in lines if "wrong: " in line or COMPLAINT.search(line)][:20]
+    for line in shown:
+        print(f"    | {line}")
+    print(f"    | all of it is in {log}", flush=True)
+
+
+def load() -> list[Row]:
+    """The table."""
+    table: dict[str, dict[str, Any]] = tomllib.loads((HERE / "e2e.toml").read_text(encoding="utf-8"))
+    return [Row(name=name, **row) for name, row in table.items()]
+
+
+def select(names: list[str], quick: bool) -> list[Row]:
+    """The rows that are asked for: by name, or all, or the quick ones."""
+    rows = load()
+    unknown = set(names) - {row.name for row in rows}
+    if unknown:
+        raise SystemExit(f"error: no such row: {', '.join(sorted(unknown))}; there are {', '.join(row.name for row in rows)}")
+    return [row for row in rows if row.name in names or not names and (row.quick or not quick)]
+
+
+def main() -> int:
+    """Run the rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="only the rows that the table calls quick")
+    parser.add_argument("--kernels", action="store_true", help="print the kernels that the rows need, and end")
+    parser.add_argument("rows", nargs="*", help="only these")
+    args = parser.parse_args()
+    rows = select(args.rows, args.quick)
+    if args.kernels:
+        print("\n".join(dict.fromkeys(row.kernel for row in rows)))
+        return 0
+
+    table = [("row", "configuration", "ran", "asid_rollovers", "vmid_rollovers", "checks", "wrong", "seconds", "result")]
+    form = "{:24} {:>9} {:>9} {:>12} {:>6} {:>5}  {}"
+    print(form.format("row", "asid roll.", "vmid roll.", "checks", "wrong", "s", "result"), flush=True)
+    failed = 0
+    for row in rows:
+        log = OUT / f"{row.name}.log"
+        result = boot(row, OUT / row.kernel, log)
+        verdict = "not ok" if result.reasons else "ok"
+        failed += bool(result.reasons)
+        print(form.format(row.name, result.asid, result.vmid, result.checks, result.wrong, round(result.seconds),
+                          f"{verdict}: {row.configuration()}"), flush=True)
+        if result.reasons:
+            show_failure(row, result, log)
+        table.append((row.name, row.configuration(), "; ".join(row.run), str(result.asid), str(result.vmid),
+                      str(result.checks), str(result.wrong), str(round(result.seconds)), verdict))
+    with (OUT.parent / "e2e.csv").open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out, lineterminator="\n").writerows(table)
+    print(f"{len(rows) - failed} passed, {failed} failed, 0 skipped")
+    return bool(failed or not rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * init of an e2e boot: mounts what programs need, has the kernel count rollovers,
+ * runs the commands that it was given, says how it went, and powers off.
+ *
+ * Each argument (after -- on the kernel's command line) is a command, a program of
+ * this directory with its arguments in one string. They run one after another. One
+ * that starts with "&" runs beside those that follow, and is waited for at the end.
+ * "toggle" is no program: it takes CPUs down and up until all others have ended.
+ */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "e2e.h"
+
+#define MAX_ARGS	32
+#define MAX_BESIDE	8
+
+static int failures;
+
+static int put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	int ret = fd < 0 || write(fd, text, strlen(text)) < 0 ? -1 : 0;
+
+	close(fd);
+	return ret;
+}
+
+static int set_online(int cpu, const char *state)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
+	return put(path, state);
+}
+
+static volatile sig_atomic_t stop_toggling;
+
+static void on_term(int sig)
+{
+	stop_toggling = 1;
+}
+
+/* CPU 0 stays; of the others any may be down at any time. */
+static int toggle(void)
+{
+	int cpus = sysconf(_SC_NPROCESSORS_CONF), cpu, downs = 0, refused = 0;
+	uint64_t seed = 1;
+	char *down;
+
+	signal(SIGTERM, on_term);
+	down = calloc(cpus, 1);
+	while (cpus > 1 && !stop_toggling) {
+		cpu = 1 + random_of(&seed) % (cpus - 1);
+		if (set_online(cpu, down[cpu] ? "1" : "0")) {
+			refused++;
+		} else {
+			down[cpu] = !down[cpu];
+			downs += down[cpu];
+		}
+		usleep(random_of(&seed) % 200000);
+	}
+	for (cpu = 1; cpu < cpus; cpu++)
+		if (down[cpu] && set_online(cpu, "1"))
+			refused++;
+	say("toggle: CPUs were taken down %d times, and up again; refused %d times\n",
+	    downs, refused);
+	return !downs || refused;
+}
+
+static pid_t start(char *command)
+{
+	char *args[MAX_ARGS + 1], path[64];
+	int n = 0;
+	pid_t pid;
+
+	for (char *arg = strtok(command, " "); arg && n < MAX_ARGS; arg = strtok(NULL, " "))
+		args[n++] = arg;
+	args[n] = NULL;
+	pid = n ? fork() : -1;
+	if (!pid) {
+		if (!strcmp(args[0], "toggle"))
+			_exit(toggle());
+		snprintf(path, sizeof(path), "/%s", args[0]);
+		execv(path, args);
+		say("wrong: cannot run %s\n", path);
+		_exit(127);
+	}
+	return pid;
+}
+
+static void finish(pid_t pid, const char *command)
+{
+	int status = -1;
+
+	if (pid < 0 || waitpid(pid, &status, 0) < 0 || status) {
+		failures++;
+		say("e2e: %s: wait status %#x\n", command, status);
+	}
+}
+
+static void prepare(void)
+{
+	int fd;
+
+	mkdir("/proc", 0755);
+	mkdir("/sys", 0755);
+	mkdir("/tmp", 01777);
+	mount("proc", "/proc", "proc", 0, NULL);
+	mount("sysfs", "/sys", "sysfs", 0, NULL);
+	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	mount("tmpfs", "/tmp", "tmpfs", 0, NULL);
+	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
+
+	if (put(E2E_EVENT "/trigger", "hist:keys=name"))
+		say("e2e: this kernel has no events of rollovers\n");
+
+	fd = open("/asid_probe.ko", O_RDONLY);
+	if (fd >= 0 && syscall(SYS_finit_module, fd, "", 0)) {
+		failures++;
+		say("e2e: asid_probe.ko cannot be loaded\n");
+	}
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	struct { pid_t pid; char *command; } beside[MAX_BESIDE];
+	int i, n = 0;
+
+	prepare();
+	for (i = 1; i < argc; i++) {
+		char *command = argv[i];
+		pid_t pid;
+
+		if (*command != '&' && strcmp(command, "toggle")) {
+			pid = start(command);
+			finish(pid, command);
+			continue;
+		}
+		if (n == MAX_BESIDE) {
+			say("wrong: too many commands\n");
+			failures++;
+			break;
+		}
+		beside[n].pid = start(command + (*command == '&'));
+		beside[n++].command = command;
+	}
+	/* First those that end by themselves. */
+	for (i = 0; i < n; i++)
+		if (strcmp(beside[i].command, "toggle"))
+			finish(beside[i].pid, beside[i].command);
+	for (i = 0; i < n; i++) {
+		if (!strcmp(beside[i].command, "toggle")) {
+			kill(beside[i].pid, SIGTERM);
+			finish(beside[i].pid, beside[i].command);
+		}
+	}
+	say("e2e: %ld rollovers of asid, %ld of vmid\n", rollovers("asid"), rollovers("vmid"));
+	say("e2e: end, %d failures\n", failures);
+	sync();
+	reboot(RB_POWER_OFF);
+	return 1;
+}

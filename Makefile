@@ -12,6 +12,7 @@ help:
 	@echo 'make test            all there is: KUnit, UML, lint and a matrix of configurations'
 	@echo 'make uml             the library suite on User-mode Linux, with line coverage'
 	@echo 'make lint            checkpatch, sparse, W=1, kernel-doc, shellcheck and mypy: nothing to say'
+	@echo 'make e2e             real processes and guests on QEMU at EL2; ROWS= for some rows of harness/e2e.toml'
 	@echo 'make torture         lib/idgen_alloc.c on real threads, sanitised, and in every order of a few steps'
 	@echo 'make litmus          its relaxed accesses, judged by herd7'
 	@echo 'make tla TLA2TOOLS=/path/tla2tools.jar   the PlusCal model, all configurations'
@@ -21,6 +22,9 @@ help:
 
 kunit apply uml lint test:
 	@harness/$@.sh
+
+e2e:
+	@harness/e2e.sh $(ROWS)
 
 torture:
 	@$(MAKE) --no-print-directory -C tools/testing/idgen run
@@ -37,4 +41,4 @@ mutants:
 clean:
 	rm -rf build
 
-.PHONY: help kunit apply uml lint test torture litmus tla mutants clean
+.PHONY: help kunit apply uml lint test e2e torture litmus tla mutants clean

@@ -11,7 +11,7 @@ tree=$1 kernel=$2 out=$3
 dir=.kunit-e2e fragments=(--kunitconfig=.kunitconfig "--kunitconfig=$harness/e2e.kunitconfig")
 if [[ $kernel != plain ]]; then
 	[[ -f $harness/$kernel.kunitconfig ]] || die "e2e.toml has a kernel $kernel, but there is no $harness/$kernel.kunitconfig"
-	dir+=-$kernel fragments+=("--kunitconfig=$harness/$kernel.kunitconfig")
+	dir=.kunit-$kernel fragments+=("--kunitconfig=$harness/$kernel.kunitconfig")
 fi
 programs=$repo/tools/testing/idgen/e2e
 mkdir -p "$out"
@@ -25,7 +25,7 @@ build_kernel() {
 # The list is the input of the kernel's own gen_init_cpio, which needs no root for the console's node.
 build_initramfs() {
 	local program module
-	make -C "$programs" -s CROSS_COMPILE="$cross" O="$out/bin"
+	make -C "$programs" -s CROSS_COMPILE="$cross" O="$out"
 	{
 		echo 'dir /dev 0755 0 0'
 		echo 'nod /dev/console 0600 0 0 c 5 1'

@@ -42,6 +42,8 @@ class Row:
     kernel: str = "plain"
     args: str = ""
     memory: str = "2G"
+    el2: bool = True
+    tlb: bool = False
     rollovers: dict[str, int] = field(default_factory=dict)
     expect: list[str] = field(default_factory=list)
     quick: bool = False
@@ -50,13 +52,19 @@ class Row:
     def configuration(self) -> str:
         """What the table says of the machine and the kernel."""
         kernel = "" if self.kernel == "plain" else f"{self.kernel} kernel, "
-        return f"{kernel}{self.cpu.split(',')[0]}, {self.smp} CPUs{', ' * bool(self.args)}{self.args}"
+        tlb = ", tagged TLB" if self.tlb else ""
+        return f"{kernel}{self.cpu.split(',')[0]}, {self.smp} CPUs{tlb}{', ' * bool(self.args)}{self.args}"
 
     def command(self, image: Path) -> list[str]:
         """The command that boots it."""
         commands = " ".join(f'"{command}"' for command in self.run)
         append = f"console=ttyAMA0 kunit.enable=0 panic=-1 oops=panic {self.args} -- {commands}"
-        return ["qemu-system-aarch64", "-M", "virt,virtualization=on,gic-version=3", "-cpu", self.cpu,
+        qemu = ["qemu-system-aarch64"]
+        if self.tlb:
+            # One that can, and CPUs that take turns; see tlb.c.
+            found = subprocess.run([str(HERE / "qemu.sh")], stdout=subprocess.PIPE, text=True, check=True)
+            qemu = [found.stdout.strip(), "-accel", "tcg,thread=single", "-plugin", str(image / "tlb.so")]
+        return [*qemu, "-M", f"virt,virtualization={'on' if self.el2 else 'off'},gic-version=3", "-cpu", self.cpu,
                 "-smp", str(self.smp), "-m", self.memory, "-nodefaults", "-display", "none", "-serial", "stdio",
                 "-no-reboot", "-kernel", str(image / "Image"), "-initrd", str(image / "initramfs"), "-append", append]
 
@@ -99,7 +107,8 @@ def judge(row: Row, lines: list[str]) -> Result:
     if not ended:
         result.reasons.append("init did not come to its end")
         return result
-    for program in {command.lstrip("&").split()[0] for command in row.run} - {"toggle"}:
+    programs = {command.lstrip("&").split()[0] for command in row.run} - {"toggle"}
+    for program in sorted(programs | ({"tlb"} if row.tlb else set())):
         if program not in summaries:
             result.reasons.append(f"{program} did not say what it checked")
     for name, least in row.rollovers.items():

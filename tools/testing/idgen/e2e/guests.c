@@ -48,9 +48,12 @@
 
 /*
  * Virtual addresses, one level-3 table's. They are the ones that the host's kernel is
- * at, if it was not moved: a VMID that were the host's would not go unnoticed.
+ * at, if it was not moved: a VMID that were the host's would not go unnoticed. Without
+ * the upper bits, as -l has them, they are a process's, of which tlb.c takes note.
  */
-#define GUEST_VA	0xffff800080000000UL
+#define GUEST_VA	(opt.va)
+#define HIGH_VA		0xffff800080000000UL
+#define LOW_VA		(HIGH_VA << 16 >> 16)
 #define DATA_VA		(GUEST_VA + DATA_INDEX * PAGE)
 #define MMIO_VA		(GUEST_VA + MMIO_INDEX * PAGE)
 
@@ -72,6 +75,7 @@ enum report { SWEPT, BAD_PAGE, BAD_WORD, BAD_OWN_PAGE, BAD_OWN, BAD_NAME, ESR, E
 asm(
 "	.pushsection .rodata\n"
 "	.balign	4096\n"
+"	.globl	guest_code, sweep, guest_code_end\n"
 "guest_code:\n"
 "	.rept	16\n"			/* exceptions: there must be none */
 "	.balign	128\n"
@@ -89,8 +93,7 @@ asm(
 "	mov	x11, #0\n"		/* digest */
 "	and	x12, x8, #255\n"	/* word to be read */
 "	sub	x13, x1, #1\n"
-"page:\n"
-"	madd	x14, x10, x4, x5\n"	/* the page that is there */
+"0:	madd	x14, x10, x4, x5\n"	/* the page that is there */
 "	and	x14, x14, x13\n"
 "	orr	x15, x3, x14, lsl #16\n"
 "	orr	x15, x15, x12\n"
@@ -111,7 +114,7 @@ asm(
 "	str	x17, [x16, x7]\n"
 "	add	x10, x10, #1\n"
 "	cmp	x10, x1\n"
-"	b.lo	page\n"
+"	b.lo	0b\n"
 "	blr	x6\n"			/* its own code puts its name into x17 */
 "	cmp	x17, x3\n"
 "	b.eq	3f\n"
@@ -152,8 +155,8 @@ static struct {
 	unsigned int vms, min_vcpus, max_vcpus, threads;
 	long rollovers, turns;
 	unsigned long type;
-	uint64_t seed;
-} opt = { .vms = 40, .min_vcpus = 1, .max_vcpus = 2, .threads = 8, .turns = 1000, .seed = 1 };
+	uint64_t seed, va;
+} opt = { .va = HIGH_VA, .vms = 40, .min_vcpus = 1, .max_vcpus = 2, .threads = 8, .turns = 1000, .seed = 1 };
 
 static int kvm;
 static int run_size;
@@ -279,13 +282,14 @@ static void start_vcpu(struct vm *vm, unsigned int nr)
 	set_reg(vcpu, CORE_REG(regs.pc), GUEST_VA + (sweep - guest_code));
 	/* EL1h, no interrupts */
 	set_reg(vcpu, CORE_REG(regs.pstate), 0x3c5);
-	/* VBAR, MAIR, TTBR1 with ASID 1 */
+	/* VBAR, MAIR; TTBR0 and TTBR1 the same, with ASID 1 */
 	set_reg(vcpu, SYS_REG(3, 0, 12, 0, 0), GUEST_VA);
 	set_reg(vcpu, SYS_REG(3, 0, 10, 2, 0), 0x00ff);
+	set_reg(vcpu, SYS_REG(3, 0, 2, 0, 0), (MEM_IPA + LEVEL0 * PAGE) | 1UL << 48);
 	set_reg(vcpu, SYS_REG(3, 0, 2, 0, 1), (MEM_IPA + LEVEL0 * PAGE) | 1UL << 48);
-	/* TCR: T1SZ 16, 4K, cached and shared, ASID of TTBR1, nothing by TTBR0, 40 bits */
+	/* TCR: 48 bits of 4K pages, cached and shared, both ways; 40 bits physical */
 	set_reg(vcpu, SYS_REG(3, 0, 2, 0, 2), 2UL << 32 | 2UL << 30 | 3UL << 28 |
-		1UL << 26 | 1UL << 24 | 1UL << 22 | 16UL << 16 | 1UL << 7 | 16);
+		1UL << 26 | 1UL << 24 | 16UL << 16 | 3UL << 12 | 1UL << 10 | 1UL << 8 | 16);
 	/* SCTLR: MMU and caches on */
 	set_reg(vcpu, SYS_REG(3, 0, 1, 0, 0), 0x30d00800 | 1 | 1 << 2 | 1 << 12);
 }
@@ -560,7 +564,7 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "n:c:t:r:T:s:p")) != -1) {
+	while ((c = getopt(argc, argv, "n:c:t:r:T:s:pl")) != -1) {
 		switch (c) {
 		case 'n':
 			opt.vms = atoi(optarg);
@@ -581,6 +585,9 @@ static void options(int argc, char **argv)
 		case 's':
 			opt.seed = atol(optarg);
 			continue;
+		case 'l':
+			opt.va = LOW_VA;
+			continue;
 		case 'p':
 			opt.type = KVM_VM_TYPE_ARM_PROTECTED;
 			continue;
@@ -592,7 +599,8 @@ static void options(int argc, char **argv)
 	    opt.min_vcpus <= opt.max_vcpus && opt.max_vcpus <= MAX_VCPUS)
 		return;
 	say("usage: guests [-n VMs] [-c vCPUs of each, or MIN-MAX] [-t threads] [-T turns]\n"
-	    "	[-r rollovers to see at least] [-s seed] [-p: protected VMs]\n");
+	    "	[-r rollovers to see at least] [-s seed] [-l: low addresses]\n"
+	    "	[-p: protected VMs]\n");
 	exit(2);
 }
 
@@ -600,6 +608,7 @@ int main(int argc, char **argv)
 {
 	struct rlimit files = { 65536, 65536 }, locked = { RLIM_INFINITY, RLIM_INFINITY };
 	long before = had_rollovers();
+	time_t next = time(NULL) + 20;
 	pthread_attr_t attr;
 	pthread_t *threads;
 	unsigned int i;
@@ -629,6 +638,11 @@ int main(int argc, char **argv)
 	while (!stop && (turns < opt.turns || had_rollovers() - before < opt.rollovers)) {
 		usleep(2000);
 		rouse();
+		if (time(NULL) >= next) {
+			say("guests: so far %ld turns, %ld rollovers\n", turns,
+			    had_rollovers() - before);
+			next += 20;
+		}
 	}
 	/* What does not come back will not end either. */
 	if (stop)

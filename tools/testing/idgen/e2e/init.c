@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -20,7 +21,7 @@
 #include "e2e.h"
 
 #define MAX_ARGS	32
-#define MAX_BESIDE	8
+#define MAX_JOBS	16
 
 static int failures;
 
@@ -75,34 +76,54 @@ static int toggle(void)
 	return !downs || refused;
 }
 
-static pid_t start(char *command)
+/* What was started, and how it ended. */
+static struct job {
+	pid_t pid;
+	int status;
+	bool ended;
+	const char *name;
+} jobs[MAX_JOBS];
+static int nr_jobs;
+
+static struct job *start(char *command)
 {
+	struct job *job = &jobs[nr_jobs++];
 	char *args[MAX_ARGS + 1], path[64];
 	int n = 0;
-	pid_t pid;
 
 	for (char *arg = strtok(command, " "); arg && n < MAX_ARGS; arg = strtok(NULL, " "))
 		args[n++] = arg;
 	args[n] = NULL;
-	pid = n ? fork() : -1;
-	if (!pid) {
-		if (!strcmp(args[0], "toggle"))
+	job->name = n ? args[0] : "nothing";
+	job->pid = fork();
+	if (!job->pid) {
+		if (!strcmp(job->name, "toggle"))
 			_exit(toggle());
-		snprintf(path, sizeof(path), "/%s", args[0]);
+		snprintf(path, sizeof(path), "/%s", job->name);
 		execv(path, args);
-		say("wrong: cannot run %s\n", path);
+		say("e2e: wrong: cannot run %s\n", path);
 		_exit(127);
 	}
-	return pid;
+	return job;
 }
 
-static void finish(pid_t pid, const char *command)
+/* Orphans of any program come to init as well. */
+static void finish(struct job *job)
 {
-	int status = -1;
+	while (!job->ended) {
+		int status;
+		pid_t pid = waitpid(-1, &status, 0);
 
-	if (pid < 0 || waitpid(pid, &status, 0) < 0 || status) {
+		for (int i = 0; i < nr_jobs; i++) {
+			if (pid < 0 || jobs[i].pid == pid) {
+				jobs[i].ended = true;
+				jobs[i].status = pid < 0 ? -1 : status;
+			}
+		}
+	}
+	if (job->status) {
 		failures++;
-		say("e2e: %s: wait status %#x\n", command, status);
+		say("e2e: %s ended with wait status %#x\n", job->name, job->status);
 	}
 }
 
@@ -132,36 +153,25 @@ static void prepare(void)
 
 int main(int argc, char **argv)
 {
-	struct { pid_t pid; char *command; } beside[MAX_BESIDE];
+	struct job *beside[MAX_JOBS], *toggler = NULL;
 	int i, n = 0;
 
 	prepare();
+	if (argc > MAX_JOBS)
+		argc = MAX_JOBS;
 	for (i = 1; i < argc; i++) {
-		char *command = argv[i];
-		pid_t pid;
-
-		if (*command != '&' && strcmp(command, "toggle")) {
-			pid = start(command);
-			finish(pid, command);
-			continue;
-		}
-		if (n == MAX_BESIDE) {
-			say("wrong: too many commands\n");
-			failures++;
-			break;
-		}
-		beside[n].pid = start(command + (*command == '&'));
-		beside[n++].command = command;
+		if (!strcmp(argv[i], "toggle"))
+			toggler = start(argv[i]);
+		else if (*argv[i] == '&')
+			beside[n++] = start(argv[i] + 1);
+		else
+			finish(start(argv[i]));
 	}
-	/* First those that end by themselves. */
 	for (i = 0; i < n; i++)
-		if (strcmp(beside[i].command, "toggle"))
-			finish(beside[i].pid, beside[i].command);
-	for (i = 0; i < n; i++) {
-		if (!strcmp(beside[i].command, "toggle")) {
-			kill(beside[i].pid, SIGTERM);
-			finish(beside[i].pid, beside[i].command);
-		}
+		finish(beside[i]);
+	if (toggler) {
+		kill(toggler->pid, SIGTERM);
+		finish(toggler);
 	}
 	say("e2e: %ld rollovers of asid, %ld of vmid\n", rollovers("asid"), rollovers("vmid"));
 	say("e2e: end, %d failures\n", failures);

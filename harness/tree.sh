@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# tree.sh: print the path of a kernel tree below build/ with our files laid over it, made or brought up to date.
+# tree.sh [pristine]: print the path of a kernel tree below build/ with our files laid over it, made or brought up to
+# date; or, for comparisons, of one without them.
 #
 #   LINUX=/path        take the source from that tree, which is only read
 #   LINUX_VERSION=6.12 take Debian's linux-source-6.12 (from trixie)
@@ -67,7 +68,7 @@ copy() {
 	[[ -s $work/wanted ]] || die "found no source files in $from"
 	mkdir -p "$tree"
 	(cd "$tree" && list) >"$work/held"
-	"$harness/sync.py" "$from" "$work/laid" "$tree" "$work/wanted" "$work/held"
+	"$harness/sync.py" "$from" "$laid" "$tree" "$work/wanted" "$work/held"
 }
 
 [[ -z ${LINUX-} || -z ${LINUX_VERSION-} ]] || die "give LINUX= or LINUX_VERSION=, not both"
@@ -83,9 +84,15 @@ fi
 version=$(make -s -C "$from" kernelversion 2>/dev/null)
 free=$(df --output=avail -k "$build" | tail -n 1)
 ((free > 6000000)) || die "$build has $((free / 1024)) MiB left, a build takes up to 6 GiB: make room first"
-tree=$build/tree-$name work=$build/work-$name
+tree=$build/tree-$name work=$build/work-$name laid=$build/work-$name/laid
 mkdir -p "$work"
 [[ -d $build/empty.git ]] || git init -q --bare "$build/empty.git"
-step "laying our files over those of Linux $version in $from" lay_over
+if [[ ${1-} = pristine ]]; then
+	[[ ! -e $from/.idgen-overlay.json ]] || die "LINUX=$from has our files in it: give a tree that was left as it was"
+	tree=$build/pristine-$name laid=$work/none
+	mkdir -p "$laid"
+else
+	step "laying our files over those of Linux $version in $from" lay_over
+fi
 step "copying the rest to $tree" copy
 echo "$tree"

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""bench_host.py DIR OUT: count what the allocators built in DIR do on simulated CPUs, in instructions, by callgrind.
+
+Writes CSV rows to OUT: what,size,ours,theirs. tools/testing/idgen/bench/bench.c says what is done; the count of a call is the
+mean over some contexts, without what counting itself costs.
+"""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+Counts = dict[str, float]
+Job = tuple[str, str, str, str]
+# Whose original it is that each is compared with, and by which program of ours.
+PAIRS = {"ASID": ("asid-ours", "asid-theirs"), "VMID": ("vmid-ours", "vmid-theirs"), "csky": ("csky-ours", "csky-theirs")}
+CPUS = ("4", "64", "512", "4096")
+# Scenario, CPUs, ID bits. A generation with pristine's 4096 visits for each switch would take minutes.
+RUNS = [("switch", cpus, "16") for cpus in CPUS] + [("switch", cpus, "8") for cpus in ("4", "64", "100")] + \
+    [("generation", cpus, "16") for cpus in CPUS[:3]] + [("search", "4", "16"), ("pin", "4", "16"), ("pin", "512", "16")] + \
+    [("memory", cpus, "16") for cpus in CPUS[:3]]
+# How a row is called; what is not here is not printed.
+WHAT = {
+    "rollover": "the rollover itself",
+    "reserved": "first switch after a rollover, reserved",
+    "unreserved, ID still free": "first switch after a rollover, unreserved, ID still free",
+    "unreserved, ID taken": "first switch after a rollover, unreserved, ID taken",
+    "generation": "a full generation, 65536 contexts in turns, under the lock",
+    "search, empty map": "search for a free ID, empty map",
+    "search, every second ID taken": "search for a free ID, every second taken",
+    "search, lower half taken": "search for a free ID, lower half taken",
+    "pin": "pin", "pin again": "pin again", "pin after a rollover": "pin after a rollover",
+    "unpin, not the last": "unpin, not the last", "unpin, the last": "unpin, the last",
+    "memory": "memory, in bytes",
+}
+
+
+def parts(text: str) -> dict[str, int]:
+    """Instructions by the name that bench.c gave them."""
+    totals: dict[str, int] = {}
+    name = None
+    for line in text.splitlines():
+        if match := re.match(r"desc: Trigger:(?: Client Request: (.*))?", line):
+            name = match[1]
+        elif name and line.startswith("totals: "):
+            totals[name] = int(line.split()[1])
+            name = None
+    return totals
+
+
+def memory(times: dict[str, int], cpus: int) -> Counts:
+    """What is allocated, and the variables of each CPU."""
+    return {"memory": times["memory, maps"] + times["memory, CPU"] * cpus}
+
+
+def run(program: Path, scenario: str, cpus: str, bits: str) -> Counts:
+    """Instructions for doing each thing once."""
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / "callgrind.out"
+        command = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no",
+                   "--combine-dumps=yes", f"--callgrind-out-file={out}", str(program), scenario, cpus, bits]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"error: {' '.join(command)}: exit code {done.returncode}\n{done.stderr}")
+        times = {name: int(count) for name, count in (line.rsplit(" ", 1) for line in done.stdout.splitlines())}
+        if scenario == "memory":
+            return memory(times, int(cpus))
+        totals = parts(out.read_text(encoding="utf-8"))
+    counting = totals["nothing"] / times["nothing"]
+    # Of what is done with the lock held, only the beginning and the end of counting are in between.
+    if scenario in ("generation", "search"):
+        counting = 0
+    return {name: totals[name] / count - counting for name, count in times.items() if count and name != "nothing"}
+
+
+def write(table: Any, results: dict[Job, Counts]) -> None:
+    for kind, (ours, theirs) in PAIRS.items():
+        for args in RUNS:
+            if (theirs, *args) not in results:
+                continue
+            a, b = results[ours, *args], results[theirs, *args]
+            _, cpus, bits = args
+            for name in b:
+                if name in WHAT and (bits == "16" or name == "rollover"):
+                    size = f"{cpus} CPUs" + (f", {bits} bits" if name == "rollover" else "")
+                    table.writerow([f"{kind}: {WHAT[name]}", size, f"{a[name]:.1f}", f"{b[name]:.1f}"])
+
+
+def main() -> None:
+    where = Path(sys.argv[1])
+    jobs = [(program, *args) for program in sorted({p for pair in PAIRS.values() for p in pair}) for args in RUNS
+            if args[0] != "pin" or program.startswith("asid")]
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        results = dict(zip(jobs, pool.map(lambda job: run(where / job[0], *job[1:]), jobs)))
+    with open(sys.argv[2], "w", encoding="utf-8", newline="") as file:
+        write(csv.writer(file, lineterminator="\n"), results)
+
+
+if __name__ == "__main__":
+    main()

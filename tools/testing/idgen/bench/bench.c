@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What an allocator does, for callgrind to count: run as
+ *
+ *	valgrind --tool=callgrind --instr-atstart=no --collect-atstart=no \
+ *		--combine-dumps=yes bench SCENARIO CPUS BITS
+ *
+ * callgrind then writes a part for each thing counted, under its name; how often it
+ * was done goes to stdout. The part "nothing" tells what counting itself costs.
+ *
+ * It is built once for each allocator: arm64's ASIDs; KVM's VMIDs (SUBJECT_VMID); csky's
+ * library (SUBJECT_CSKY); the first two also from our files, and for the third what a csky
+ * that used ours would call (SUBJECT_PLAIN). All do the same: contexts switch on CPUs.
+ */
+#include "machine.h"
+
+extern char __start_percpu[], __stop_percpu[];
+extern size_t bench_allocated;
+
+struct context {
+#ifdef SUBJECT_VMID
+	struct kvm_vmid vmid;
+#else
+	struct mm_struct mm;
+#endif
+};
+
+/*
+ * The allocator
+ */
+
+#if defined(SUBJECT_VMID)
+
+static void subject_init(void)
+{
+	if (kvm_arm_vmid_alloc_init())
+		exit(1);
+}
+
+static void subject_switch(struct context *ctx)
+{
+	kvm_arm_vmid_update(&ctx->vmid);
+}
+
+static void subject_sched_out(void)
+{
+	kvm_arm_vmid_clear_active();
+}
+
+static u64 value(const struct context *ctx)
+{
+	return ctx->vmid.id.counter;
+}
+
+#else
+
+static void subject_sched_out(void)
+{
+}
+
+static u64 value(const struct context *ctx)
+{
+	return ctx->mm.context.id.counter;
+}
+
+#ifdef SUBJECT_CSKY
+
+#include <asm/asid.h>
+
+static DEFINE_PER_CPU(atomic64_t, active) = {};
+static DEFINE_PER_CPU(u64, reserved) = 0;
+static struct asid_info info;
+
+static void flush_cpu(void)
+{
+}
+
+static void subject_init(void)
+{
+	if (asid_allocator_init(&info, bench_bits, 1, flush_cpu))
+		exit(1);
+	info.active = &active;
+	info.reserved = &reserved;
+}
+
+/* As csky's check_and_switch_context(): that is one call of this. */
+static noinline void csky_switch(struct mm_struct *mm, unsigned int cpu)
+{
+	asid_check_context(&info, &mm->context.asid, cpu, mm);
+}
+
+static void subject_switch(struct context *ctx)
+{
+	csky_switch(&ctx->mm, bench_cpu);
+}
+
+#elif defined(SUBJECT_PLAIN)
+
+#include <linux/idgen_alloc.h>
+
+static DEFINE_PER_CPU(struct idgen_slot, slots) = {};
+static struct idgen_alloc alloc;
+
+static void flush_cpu(struct idgen_alloc *a)
+{
+}
+
+static void subject_init(void)
+{
+	static const struct idgen_ops ops = { .flush_cpu = flush_cpu };
+	struct idgen_params params = {
+		.name = "plain", .ops = &ops, .bits = bench_bits, .slots = &slots,
+	};
+
+	if (idgen_alloc_init(&alloc, &params))
+		exit(1);
+}
+
+static noinline void plain_switch(struct mm_struct *mm)
+{
+	idgen_alloc_switch(&alloc, this_cpu_ptr(&slots), &mm->context.id, NULL);
+}
+
+static void subject_switch(struct context *ctx)
+{
+	plain_switch(&ctx->mm);
+}
+
+#else
+
+static void subject_init(void)
+{
+	if (bench_early_init() || bench_arch_init())
+		exit(1);
+}
+
+static void subject_switch(struct context *ctx)
+{
+	check_and_switch_context(&ctx->mm);
+}
+
+#endif
+#endif
+
+/*
+ * Counting
+ */
+
+#define counted(what) do {			\
+	CALLGRIND_TOGGLE_COLLECT;		\
+	what;					\
+	CALLGRIND_TOGGLE_COLLECT;		\
+} while (0)
+
+static void start(void)
+{
+	CALLGRIND_START_INSTRUMENTATION;
+	CALLGRIND_ZERO_STATS;
+}
+
+static void done(const char *name, unsigned long times)
+{
+	CALLGRIND_DUMP_STATS_AT(name);
+	CALLGRIND_STOP_INSTRUMENTATION;
+	printf("%s %lu\n", name, times);
+}
+
+static void count_nothing(void)
+{
+	int i;
+
+	start();
+	for (i = 0; i < 100; i++)
+		counted();
+	done("nothing", 100);
+}
+
+/*
+ * CPUs and contexts
+ */
+
+static unsigned long nr_ids;
+static struct context *contexts;
+static unsigned long nr_contexts, max_contexts;
+
+static void play(unsigned int cpu)
+{
+	bench_cpu = cpu;
+	bench_cpu_offset = __per_cpu_offset[cpu];
+}
+
+static void boot(unsigned int cpus, unsigned int bits)
+{
+	size_t size = (__stop_percpu - __start_percpu + 63) / 64 * 64;
+	char *area = calloc(cpus, size);
+	unsigned int cpu;
+
+	nr_cpu_ids = cpus;
+	bench_bits = bits;
+	nr_ids = 1UL << bits;
+	for (cpu = 0; cpu < cpus; cpu++) {
+		memcpy(area + cpu * size, __start_percpu, __stop_percpu - __start_percpu);
+		__per_cpu_offset[cpu] = area + cpu * size - __start_percpu;
+		__set_bit(cpu, bench_possible.bits);
+	}
+	play(0);
+	subject_init();
+
+	max_contexts = 6 * nr_ids;
+	contexts = calloc(max_contexts, sizeof(*contexts));
+	if (!contexts || !area)
+		exit(1);
+}
+
+static struct context *fresh(void)
+{
+	if (nr_contexts == max_contexts) {
+		fprintf(stderr, "error: no rollover where there should be one\n");
+		exit(1);
+	}
+	return &contexts[nr_contexts++];
+}
+
+static unsigned long id(const struct context *ctx)
+{
+	return value(ctx) & (nr_ids - 1);
+}
+
+/* Every allocator has no more than the ID below this bit. */
+static u64 generation(const struct context *ctx)
+{
+	return value(ctx) >> bench_bits;
+}
+
+/* The same on each machine. */
+static unsigned int random_below(unsigned int n)
+{
+	static u64 state = 1;
+
+	state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (state >> 32) % n;
+}
+
+static struct context *running[NR_CPUS];
+
+/*
+ * A generation of fresh contexts on CPU 0, up to and with the switch that rolls
+ * over. On the way each other CPU gets one of them, at random, and runs it. Returns
+ * the first one. With @name, the last switch is counted.
+ */
+static struct context *generation_of_fresh(const char *name)
+{
+	struct context *first = NULL, *ctx;
+	unsigned int cpu = 1, i = 0;
+	bool counting = false;
+	unsigned long left;
+	u64 before = 0;
+
+	for (;; i++) {
+		ctx = fresh();
+		if (!first)
+			first = ctx;
+		left = nr_ids - min(nr_ids, i + 2UL * nr_cpu_ids + 16);
+		if (cpu < nr_cpu_ids && (!left || random_below(left) < nr_cpu_ids - cpu)) {
+			play(cpu);
+			subject_switch(ctx);
+			running[cpu++] = ctx;
+			play(0);
+		} else if (name && before && i + 3UL * nr_cpu_ids + 64 > nr_ids) {
+			if (!counting)
+				CALLGRIND_START_INSTRUMENTATION;
+			counting = true;
+			CALLGRIND_ZERO_STATS;
+			counted(subject_switch(ctx));
+			if (generation(ctx) != before) {
+				done(name, 1);
+				return first;
+			}
+		} else {
+			subject_switch(ctx);
+		}
+		if (before && generation(ctx) != before)
+			return first;
+		before = generation(ctx);
+	}
+}
+
+static bool runs(const struct context *ctx)
+{
+	unsigned int cpu;
+
+	for (cpu = 0; cpu < nr_cpu_ids; cpu++)
+		if (running[cpu] == ctx)
+			return true;
+	return false;
+}
+
+/*
+ * Scenarios
+ */
+
+/* The rollover, and then the first switch to contexts that have been there before it. */
+static void scenario_switch(void)
+{
+	struct context *first, *end, *ctx;
+	unsigned long i, times;
+	u64 now;
+
+	generation_of_fresh(NULL);
+	first = generation_of_fresh("rollover");
+	end = &contexts[nr_contexts - 1];
+	now = generation(end);
+	/* It rolled over for this one, while it ran the one before, or an earlier. */
+	for (ctx = end - 1; runs(ctx); ctx--)
+		;
+	running[0] = ctx;
+
+	start();
+	for (i = 0, times = 0; i < nr_cpu_ids && times < 64; i++, times++)
+		counted(subject_switch(running[i]));
+	done("reserved", times);
+
+	/* The new generation's IDs are low still. */
+	start();
+	for (ctx = end - 1, times = 0; ctx >= first && times < 64; ctx--) {
+		if (generation(ctx) == now || runs(ctx))
+			continue;
+		counted(subject_switch(ctx));
+		times++;
+	}
+	done("unreserved, ID still free", times);
+
+	for (i = 0; i < nr_ids / 8; i++)
+		subject_switch(fresh());
+	start();
+	for (ctx = first, times = 0; ctx < end && times < nr_ids / 32; ctx++) {
+		if (generation(ctx) == now || runs(ctx) || id(ctx) > nr_ids / 9)
+			continue;
+		counted(subject_switch(ctx));
+		times++;
+	}
+	done("unreserved, ID taken", times);
+}
+
+/* One more context than there are IDs, so that all of them come back to a taken one. */
+static void scenario_generation(void)
+{
+	unsigned long round, i;
+
+	for (round = 0; round < 3; round++) {
+		if (round == 2) {
+			bench_count_locked = true;
+			start();
+		}
+		for (i = 0; i < nr_ids; i++) {
+			play(i % nr_cpu_ids);
+			subject_switch(&contexts[i]);
+			subject_sched_out();
+		}
+	}
+	done("generation", 1);
+}
+
+/* IDs for fresh contexts, up to the last few: the search that finds none is rollover's. */
+static void count_search(const char *name)
+{
+	unsigned long times = 0;
+	struct context *ctx;
+
+	start();
+	bench_count_locked = true;
+	do {
+		ctx = fresh();
+		subject_switch(ctx);
+		times++;
+	} while (id(ctx) < nr_ids - nr_ids / 64);
+	bench_count_locked = false;
+	done(name, times);
+}
+
+static void scenario_search(void)
+{
+	struct context *ctx, *first, *end;
+
+	generation_of_fresh(NULL);
+	count_search("search, empty map");
+
+	first = generation_of_fresh(NULL);
+	first = generation_of_fresh(NULL);
+	end = &contexts[nr_contexts - 1];
+	for (ctx = first; ctx < end; ctx++)
+		if (random_below(2))
+			subject_switch(ctx);
+	count_search("search, every second ID taken");
+
+	generation_of_fresh(NULL);
+	first = generation_of_fresh(NULL);
+	end = &contexts[nr_contexts - 1];
+	for (ctx = first; ctx < end; ctx++)
+		if (id(ctx) < nr_ids / 2)
+			subject_switch(ctx);
+	count_search("search, lower half taken");
+}
+
+#if !defined(SUBJECT_VMID) && !defined(SUBJECT_CSKY) && !defined(SUBJECT_PLAIN)
+
+/* Contexts that have their ID, at first, after they were pinned, and back. */
+static void scenario_pin(void)
+{
+	static const char * const names[] = {
+		"pin", "pin again", "unpin, not the last", "unpin, the last",
+	};
+	struct context *ctx, *first;
+	unsigned int i, step;
+
+	for (i = 0; i < 64; i++)
+		subject_switch(fresh());
+	for (step = 0; step < 4; step++) {
+		start();
+		for (i = 0; i < 64; i++) {
+			if (step < 2)
+				counted(arm64_mm_context_get(&contexts[i].mm));
+			else
+				counted(arm64_mm_context_put(&contexts[i].mm));
+		}
+		done(names[step], 64);
+	}
+
+	generation_of_fresh(NULL);
+	first = generation_of_fresh(NULL);
+	start();
+	for (i = 0, ctx = first; i < 64; ctx++) {
+		if (runs(ctx))
+			continue;
+		counted(arm64_mm_context_get(&ctx->mm));
+		i++;
+	}
+	done("pin after a rollover", 64);
+}
+
+#else
+
+static void scenario_pin(void)
+{
+}
+
+#endif
+
+static void scenario_memory(void)
+{
+	printf("memory, maps %zu\n", bench_allocated);
+	printf("memory, CPU %zu\n", (size_t)(__stop_percpu - __start_percpu));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*run)(void);
+	} scenarios[] = {
+		{ "switch", scenario_switch },
+		{ "generation", scenario_generation },
+		{ "search", scenario_search },
+		{ "pin", scenario_pin },
+		{ "memory", scenario_memory },
+	};
+	size_t i;
+
+	for (i = 0; argc == 4 && i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
+		if (strcmp(argv[1], scenarios[i].name))
+			continue;
+		boot(atoi(argv[2]), atoi(argv[3]));
+		count_nothing();
+		scenarios[i].run();
+		return 0;
+	}
+	fprintf(stderr, "usage: %s switch|generation|search|pin|memory CPUS BITS\n", argv[0]);
+	return 2;
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A kernel for the host, as much of one as the allocators need that are compared:
+ * ours with its two users, arm64's two originals, and csky's library. All are
+ * built as they are, with every header that they ask for being this one, and so
+ * all have the same CPUs, bitmaps and atomics.
+ *
+ * What an allocator may do often costs here about what it costs in a kernel:
+ * bitmaps are searched by words, out of line; CPUs are found in a mask, and their
+ * variables through a table of offsets. Speed is counted in instructions, so
+ * nothing here depends on a library of the host, whose code depends on the host's
+ * CPU. The hardware (TLBs, registers) costs nothing.
+ */
+#ifndef _IDGEN_BENCH_MACHINE_H
+#define _IDGEN_BENCH_MACHINE_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <valgrind/callgrind.h>
+
+typedef unsigned long long u64;
+typedef uint32_t u32;
+
+/* Compiler and build */
+
+#define IS_ENABLED(option)	0
+#define likely(x)		__builtin_expect(!!(x), 1)
+#define unlikely(x)		__builtin_expect(!!(x), 0)
+#undef __always_inline
+#define __always_inline		inline __attribute__((always_inline))
+#define __aligned(n)		__attribute__((aligned(n)))
+#define noinline		__attribute__((noinline))
+#define fallthrough		__attribute__((fallthrough))
+#define __percpu
+#define __init
+#define __ro_after_init
+#define asmlinkage
+#define VISIBLE_IF_KUNIT	static
+#define EXPORT_SYMBOL_GPL(s)
+#define EXPORT_SYMBOL_IF_KUNIT(s)
+#define KUNIT_STATIC_STUB_REDIRECT(...)
+#define MODULE_PARM_DESC(...)
+#define module_param_string(...)
+/* Each is the only one of its kind in a program. */
+#define early_initcall(fn)	int bench_early_init(void) { return fn(); }
+#define arch_initcall(fn)	int bench_arch_init(void) { return fn(); }
+
+#define BIT_ULL(n)		(1ULL << (n))
+#define GENMASK(h, l)		((~0UL >> (63 - (h))) & (~0UL << (l)))
+#define GENMASK_ULL(h, l)	((~0ULL >> (63 - (h))) & (~0ULL << (l)))
+#define min(a, b)		((a) < (b) ? (a) : (b))
+#define max(a, b)		((a) > (b) ? (a) : (b))
+#define ilog2(n)		(63 - __builtin_clzl(n))
+
+#define kcalloc(n, size, flags)	bench_alloc((n) * (size))
+#define kfree(ptr)		bench_free(ptr)
+
+#define pr_info(...)		((void)0)
+#define pr_warn(...)		((void)0)
+#define pr_err(...)		fprintf(stderr, __VA_ARGS__)
+#define pr_crit(...)		fprintf(stderr, __VA_ARGS__)
+#define panic(...)		(fprintf(stderr, __VA_ARGS__), exit(1))
+#define WARN(cond, ...)		({ bool __bad = (cond); unlikely(__bad); })
+#define WARN_ON(cond)		WARN(cond)
+#define WARN_ON_ONCE(cond)	WARN(cond)
+#define lockdep_assert_held(l)	((void)0)
+#define trace_idgen_rollover(...)	((void)0)
+#define trace_idgen_slow_path(...)	((void)0)
+#define trace_idgen_rollover_enabled()	false
+#define trace_idgen_slow_path_enabled()	false
+
+/* Zero-filled. */
+void *bench_alloc(size_t size);
+void bench_free(void *ptr);
+
+/* Strings: only when an allocator is set up */
+#include <string.h>
+
+/* Atomics */
+
+typedef struct {
+	u64 counter;
+} atomic64_t;
+
+#define atomic64_read(v)	__atomic_load_n(&(v)->counter, __ATOMIC_RELAXED)
+#define atomic64_set(v, i)	__atomic_store_n(&(v)->counter, (i), __ATOMIC_RELAXED)
+#define atomic64_xchg_relaxed(v, i) \
+	__atomic_exchange_n(&(v)->counter, (i), __ATOMIC_RELAXED)
+#define atomic64_add_return_relaxed(i, v) \
+	__atomic_add_fetch(&(v)->counter, (i), __ATOMIC_RELAXED)
+#define atomic64_fetch_and_relaxed(i, v) \
+	__atomic_fetch_and(&(v)->counter, (i), __ATOMIC_RELAXED)
+
+static inline u64 atomic64_cmpxchg_relaxed(atomic64_t *v, u64 old, u64 new)
+{
+	__atomic_compare_exchange_n(&v->counter, &old, new, false,
+				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	return old;
+}
+
+typedef struct {
+	u32 refs;
+} refcount_t;
+
+#define refcount_read(r)	__atomic_load_n(&(r)->refs, __ATOMIC_RELAXED)
+#define refcount_set(r, n)	__atomic_store_n(&(r)->refs, (n), __ATOMIC_RELAXED)
+#define refcount_dec_and_test(r) \
+	(!__atomic_sub_fetch(&(r)->refs, 1, __ATOMIC_RELEASE))
+
+static inline bool refcount_inc_not_zero(refcount_t *r)
+{
+	u32 n = refcount_read(r);
+
+	do {
+		if (!n)
+			return false;
+	} while (!__atomic_compare_exchange_n(&r->refs, &n, n + 1, false,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return true;
+}
+
+/*
+ * The lock, uncontended: one thread plays all CPUs. Interrupts and preemption are
+ * variables. What is done with it held can be what is counted.
+ */
+
+extern bool bench_count_locked;
+
+typedef struct {
+	u32 taken;
+} raw_spinlock_t;
+
+unsigned long bench_lock(raw_spinlock_t *lock);
+void bench_unlock(raw_spinlock_t *lock, unsigned long flags);
+
+#define DEFINE_RAW_SPINLOCK(name)		raw_spinlock_t name
+#define raw_spin_lock_init(lock)		((lock)->taken = 0)
+#define raw_spin_lock_irqsave(lock, flags)	((flags) = bench_lock(lock))
+#define raw_spin_unlock_irqrestore(lock, flags)	bench_unlock(lock, flags)
+
+/* Bitmaps */
+
+#define BITS_PER_LONG		64
+#define BITS_TO_LONGS(n)	(((n) + BITS_PER_LONG - 1) / BITS_PER_LONG)
+#define GFP_KERNEL		0
+
+unsigned long find_next_bit(const unsigned long *map, unsigned long nr, unsigned long from);
+unsigned long find_next_zero_bit(const unsigned long *map, unsigned long nr,
+				 unsigned long from);
+unsigned long find_first_zero_bit(const unsigned long *map, unsigned long nr);
+unsigned long bitmap_weight(const unsigned long *map, unsigned long nr);
+bool bitmap_subset(const unsigned long *part, const unsigned long *map, unsigned long nr);
+void bitmap_copy(unsigned long *to, const unsigned long *from, unsigned long nr);
+void bitmap_fill(unsigned long *map, unsigned long nr);
+void bitmap_zero(unsigned long *map, unsigned long nr);
+void bitmap_clear(unsigned long *map, unsigned long from, unsigned long nr);
+unsigned long *bitmap_zalloc(unsigned long nr, int flags);
+void bitmap_free(unsigned long *map);
+
+static inline bool test_bit(unsigned long nr, const unsigned long *map)
+{
+	return map[nr / BITS_PER_LONG] >> nr % BITS_PER_LONG & 1;
+}
+
+static inline void __set_bit(unsigned long nr, unsigned long *map)
+{
+	map[nr / BITS_PER_LONG] |= 1UL << nr % BITS_PER_LONG;
+}
+
+static inline void __clear_bit(unsigned long nr, unsigned long *map)
+{
+	map[nr / BITS_PER_LONG] &= ~(1UL << nr % BITS_PER_LONG);
+}
+
+static inline bool __test_and_set_bit(unsigned long nr, unsigned long *map)
+{
+	bool was = test_bit(nr, map);
+
+	__set_bit(nr, map);
+	return was;
+}
+
+static inline unsigned long roundup_pow_of_two(unsigned long n)
+{
+	return n <= 1 ? 1 : 2UL << ilog2(n - 1);
+}
+
+/* CPUs, and variables of each: copies of one section, at offsets in a table */
+
+#define NR_CPUS			4096
+
+typedef struct {
+	unsigned long bits[BITS_TO_LONGS(NR_CPUS)];
+} cpumask_t;
+
+extern unsigned int nr_cpu_ids;
+extern cpumask_t bench_possible;
+extern unsigned long __per_cpu_offset[NR_CPUS];
+/* The CPU that is being played. */
+extern unsigned int bench_cpu;
+extern unsigned long bench_cpu_offset;
+
+#define cpu_possible_mask	(&bench_possible)
+#define num_possible_cpus()	nr_cpu_ids
+#define smp_processor_id()	bench_cpu
+#define cpumask_bits(mask)	((mask)->bits)
+#define cpumask_next(cpu, mask)	find_next_bit((mask)->bits, nr_cpu_ids, (cpu) + 1)
+#define for_each_possible_cpu(cpu) \
+	for ((cpu) = 0; (cpu) = find_next_bit(bench_possible.bits, nr_cpu_ids, (cpu)), \
+	     (cpu) < nr_cpu_ids; (cpu)++)
+#define cpumask_setall(mask)	bitmap_fill((mask)->bits, nr_cpu_ids)
+#define cpumask_clear(mask)	bitmap_zero((mask)->bits, nr_cpu_ids)
+
+static inline void cpumask_set_cpu(unsigned int cpu, cpumask_t *mask)
+{
+	__atomic_fetch_or(&mask->bits[cpu / BITS_PER_LONG], 1UL << cpu % BITS_PER_LONG,
+			  __ATOMIC_RELAXED);
+}
+
+static inline bool cpumask_test_and_clear_cpu(unsigned int cpu, cpumask_t *mask)
+{
+	unsigned long bit = 1UL << cpu % BITS_PER_LONG;
+
+	return __atomic_fetch_and(&mask->bits[cpu / BITS_PER_LONG], ~bit,
+				  __ATOMIC_SEQ_CST) & bit;
+}
+
+#define DEFINE_PER_CPU(type, name) \
+	__attribute__((section("percpu"))) __typeof__(type) name
+#define shift_ptr(ptr, by)	((__typeof__(ptr))((unsigned long)(ptr) + (by)))
+#define per_cpu_ptr(ptr, cpu)	shift_ptr(ptr, __per_cpu_offset[cpu])
+#define per_cpu(var, cpu)	(*per_cpu_ptr(&(var), cpu))
+#define this_cpu_ptr(ptr)	shift_ptr(ptr, bench_cpu_offset)
+
+/* arm64: ID bits as the benchmark says, no KPTI, no CnP, no errata */
+
+extern unsigned int bench_bits;
+
+#define ID_AA64MMFR0_EL1_ASIDBITS_SHIFT		4
+#define ID_AA64MMFR0_EL1_ASIDBITS_8		0
+#define ID_AA64MMFR0_EL1_ASIDBITS_16		2
+#define read_cpuid(reg)				0
+#define cpuid_feature_extract_unsigned_field(reg, shift) \
+	((void)(reg), bench_bits == 16 ? ID_AA64MMFR0_EL1_ASIDBITS_16 : ID_AA64MMFR0_EL1_ASIDBITS_8)
+#define cpu_panic_kernel()			abort()
+#define arm64_kernel_unmapped_at_el0()		false
+#define system_capabilities_finalized()		true
+#define system_supports_cnp()			false
+#define system_uses_ttbr0_pan()			false
+#define arm64_apply_bp_hardening()		((void)0)
+#define cpu_set_reserved_ttbr0()		((void)0)
+#define cpu_set_reserved_ttbr0_nosync()		((void)0)
+#define cpu_switch_mm(pgd, mm)			((void)0)
+#define local_flush_tlb_all()			((void)0)
+#define kvm_call_hyp(fn)			((void)0)
+#define kvm_get_vmid_bits()			bench_bits
+
+/* What writes the registers is compiled, but not called. */
+#define TTBRx_EL1_ASID_MASK			(0xffffUL << 48)
+#define TTBR_ASID_MASK				TTBRx_EL1_ASID_MASK
+#define TTBRx_EL1_CnP				1UL
+#define TTBR_CNP_BIT				1UL
+#define FIELD_PREP(mask, value)			((value) << __builtin_ctzl(mask) & (mask))
+#define ASID(mm)				((mm)->context.id.counter & 0xffff)
+#define phys_to_ttbr(phys)			(phys)
+#define read_sysreg(reg)			0UL
+#define write_sysreg(value, reg)		((void)(value))
+#define isb()					((void)0)
+#define ALTERNATIVE(old, new, cap)		old
+
+typedef unsigned long phys_addr_t;
+
+struct mm_struct {
+	struct {
+		union {
+			atomic64_t id;
+			atomic64_t asid;
+		};
+		refcount_t pinned;
+	} context;
+	void *pgd;
+	/* csky's library writes it; last, to be left away for the others. */
+	cpumask_t cpus;
+};
+
+#define mm_cpumask(mm)		(&(mm)->cpus)
+
+struct kvm_vmid {
+	atomic64_t id;
+};
+
+extern unsigned int kvm_arm_vmid_bits;
+
+void check_and_switch_context(struct mm_struct *mm);
+unsigned long arm64_mm_context_get(struct mm_struct *mm);
+void arm64_mm_context_put(struct mm_struct *mm);
+void verify_cpu_asid_bits(void);
+void post_ttbr_update_workaround(void);
+void cpu_do_switch_mm(phys_addr_t pgd_phys, struct mm_struct *mm);
+void kvm_arm_vmid_update(struct kvm_vmid *kvm_vmid);
+void kvm_arm_vmid_clear_active(void);
+int kvm_arm_vmid_alloc_init(void);
+void kvm_arm_vmid_alloc_free(void);
+int bench_early_init(void);
+int bench_arch_init(void);
+
+#endif /* _IDGEN_BENCH_MACHINE_H */

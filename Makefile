@@ -2,7 +2,7 @@
 #
 # The entry points; each is one script in harness/. "make" alone lists them.
 
-export LINUX LINUX_VERSION KUNIT_ARGS
+export LINUX LINUX_VERSION KUNIT_ARGS DISASM
 
 help:
 	@echo 'make kunit           build an arm64 kernel with our files and run its KUnit suites'
@@ -13,6 +13,8 @@ help:
 	@echo 'make uml             the library suite on User-mode Linux, with line coverage'
 	@echo 'make lint            checkpatch, sparse, W=1, kernel-doc, shellcheck and mypy: nothing to say'
 	@echo 'make e2e             real processes and guests on QEMU at EL2; ROWS= for some rows of harness/e2e.toml'
+	@echo 'make bench           what it costs, against what it replaces, in instructions; fails if anything costs more'
+	@echo '  DISASM=1             with the disassembly of both, and what is in which cache line'
 	@echo 'make torture         lib/idgen_alloc.c on real threads, sanitised, and in every order of a few steps'
 	@echo 'make litmus          its relaxed accesses, judged by herd7'
 	@echo 'make tla TLA2TOOLS=/path/tla2tools.jar   the PlusCal model, all configurations'
@@ -20,7 +22,7 @@ help:
 	@echo 'make apply LINUX=/path   lay our files over that tree'
 	@echo 'make clean           remove build/'
 
-kunit apply uml lint test:
+kunit apply uml lint bench test:
 	@harness/$@.sh
 
 e2e:
@@ -41,4 +43,4 @@ mutants:
 clean:
 	rm -rf build
 
-.PHONY: help kunit apply uml lint test e2e torture litmus tla mutants clean
+.PHONY: help kunit apply uml lint bench test e2e torture litmus tla mutants clean

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# deps.sh TARGET...: have the Debian packages that make TARGET (kunit, uml, lint, e2e) needs. Root gets what is missing
-# installed; anybody else gets the one line to run. A package counts as there when its probe (a command or a file)
+# deps.sh TARGET...: have the Debian packages that make TARGET (kunit, uml, e2e, bench, lint) needs. Root gets what is
+# missing installed; anybody else gets the one line to run. A package counts as there when its probe (a command or a file)
 # is, so that tools from elsewhere do as well.
 
 . "$(dirname "$0")/common.sh"
@@ -14,6 +14,7 @@ declare -A needs=(
 	[kunit]="$base $arm64 qemu-system-arm:qemu-system-aarch64"
 	[uml]="$base"
 	[e2e]="$arm64 libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
+	[bench]="$base $arm64 qemu-system-arm:qemu-system-aarch64 valgrind gnuplot-nox:gnuplot dwarves:pahole"
 	[lint]="$base $arm64 clang-19 lld-19:ld.lld-19 llvm-19:llvm-nm-19 shellcheck mypy"
 )
 

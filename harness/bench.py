@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""bench.py TABLE OUT ROWS...: put the rows that were measured beside those of bench.toml, and judge them.
+
+ROWS are CSV files of what,size,ours,theirs. Prints the table, writes it to OUT.csv, and plots what has a size in CPUs
+to OUT-*.svg. Fails if a ratio is over its limit, or if a row of either side has none on the other. With --quick, the
+rows of whole kernels are left out.
+"""
+
+import csv
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+Key = tuple[str, str]
+
+
+def wanted(table: dict[str, Any], quick: bool) -> dict[Key, float | None]:
+    """The rows that there must be, with their limits."""
+    rows: dict[Key, float | None] = {}
+    for row in table["row"]:
+        if quick and row.get("kernel"):
+            continue
+        sizes = row.get("size", [""])
+        limit = row.get("limit")
+        limits = limit if isinstance(limit, list) else [limit] * len(sizes)
+        for kind in row.get("kinds", [""]):
+            what = f"{kind}: {row['what']}" if kind else row["what"]
+            rows |= dict(zip(((what, size) for size in sizes), limits, strict=True))
+            if "flat" in row:
+                rows |= {(f"{what}, against {sizes[0]}", size): row["flat"] for size in sizes[1:]}
+    return rows
+
+
+def measured(files: list[str], rows: dict[Key, float | None]) -> dict[Key, tuple[float, float]]:
+    """What was measured, with the rows that compare ours with ours."""
+    found: dict[Key, tuple[float, float]] = {}
+    for name in files:
+        with open(name, encoding="utf-8", newline="") as file:
+            for what, size, ours, theirs in csv.reader(file):
+                found[what, size] = float(ours), float(theirs)
+    for what, size in rows:
+        if match := re.fullmatch(r"(.*), against (\d+ CPUs)", what):
+            if (match[1], size) in found and (match[1], match[2]) in found:
+                found[what, size] = found[match[1], size][0], found[match[1], match[2]][0]
+    return found
+
+
+def plot(found: dict[Key, tuple[float, float]], out: Path) -> None:
+    """One picture for each thing: a line for ours and one for theirs, by CPUs."""
+    curves: dict[str, dict[str, list[tuple[int, float, float]]]] = {}
+    for (what, size), values in found.items():
+        if (match := re.fullmatch(r"(\d+) CPUs(?:, (\d+) bits)?", size)) and ": " in what and "against" not in what:
+            kind, thing = what.split(": ")
+            kind += f", {match[2]} bits" if match[2] else ""
+            curves.setdefault(thing, {}).setdefault(kind, []).append((int(match[1]), *values))
+    for old in out.parent.glob(f"{out.name}-*.svg"):
+        old.unlink()
+    for thing, kinds in curves.items():
+        if max(len(points) for points in kinds.values()) < 3:
+            continue
+        name = re.sub(r"\W+", "-", thing)
+        unit = "bytes" if "bytes" in thing else "instructions"
+        lines = ["set terminal svg size 800,500 background 'white'", f"set output '{out}-{name}.svg'",
+                 f"set title '{thing}'", "set logscale xy", "set xlabel 'possible CPUs'", f"set ylabel '{unit}'",
+                 "set key outside right", "set xtics (4, 64, 512, 4096)", "set grid"]
+        parts = []
+        for number, (kind, points) in enumerate(kinds.items(), 1):
+            lines += [f"$data{number} << END", *(f"{cpus} {ours} {theirs}" for cpus, ours, theirs in points), "END"]
+            parts += [f"$data{number} using 1:2 with linespoints lc {number} lw 2 title '{kind}, ours'",
+                      f"$data{number} using 1:3 with linespoints lc {number} dt 2 title '{kind}, original'"]
+        lines.append("plot " + ", ".join(parts))
+        subprocess.run(["gnuplot"], input="\n".join(lines), text=True, check=True)
+
+
+def main() -> int:
+    args = [arg for arg in sys.argv[1:] if arg != "--quick"]
+    rows = wanted(tomllib.loads(Path(args[0]).read_text(encoding="utf-8")), "--quick" in sys.argv)
+    out, found = Path(args[1]), measured(args[2:], rows)
+    problems = [f"nobody measured: {what} {size}" for what, size in rows if (what, size) not in found]
+    problems += [f"not in bench.toml: {what} {size}" for what, size in found if (what, size) not in rows]
+    with open(f"{out}.csv", "w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["what", "size", "ours", "theirs", "ratio", "limit"])
+        print(f"{'what':76} {'size':18} {'ours':>14} {'theirs':>14} {'ratio':>8} limit")
+        for (what, size), limit in rows.items():
+            if (what, size) not in found:
+                continue
+            ours, theirs = found[what, size]
+            # Where theirs is nothing, as much is all that is at most it.
+            ratio = ours / theirs if theirs else float(ours > 0) or 1.0
+            over = limit is not None and ratio > limit
+            shown = "" if limit is None else f"{limit:g}"
+            table.writerow([what, size, f"{ours:.10g}", f"{theirs:.10g}", f"{ratio:.4f}", shown])
+            print(f"{what:76} {size:18} {ours:14.10g} {theirs:14.10g} {ratio:8.4f} {shown}{'  OVER' if over else ''}")
+            if over:
+                problems.append(f"over the limit: {what} {size}: {ratio:.4f} > {limit:g}")
+    plot(found, out)
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

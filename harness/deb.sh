@@ -11,10 +11,11 @@
 . "$(dirname "$0")/common.sh"
 depends=
 [[ $1 != --with-depends ]] || { depends=1 && shift; }
-suite=$1 pattern=$2
+suite=$1 pattern=${2%:*} arch=${2#"${2%:*}"}
+arch=${arch#:}
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [[ -r $keyring ]] || die "no $keyring: apt-get install debian-archive-keyring"
-state=$build/download/$suite
+state=$build/download/$suite${arch:+-$arch}
 mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/debs"
 : >"$state/status"
 
@@ -23,7 +24,8 @@ apt() {
 	shift
 	"apt-$cmd" -q -o Dir::State="$state" -o Dir::State::status="$state/status" -o Dir::State::lists="$state/lists" \
 		-o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=/dev/null \
-		-o Dir::Cache="$state/cache" -o Acquire::Languages=none -o APT::Sandbox::User=root -o Acquire::Retries=3 "$@"
+		-o Dir::Cache="$state/cache" -o Acquire::Languages=none -o APT::Sandbox::User=root -o Acquire::Retries=3 \
+		${arch:+-o APT::Architecture="$arch" -o APT::Architectures="$arch"} "$@"
 }
 
 # Debian's archive is the one that has this release and its updates; other vendors have at most the release.

@@ -44,14 +44,57 @@ step "building the host harness" host
 step "counting with callgrind (some 1 to 2 minutes on 2 cores)" \
 	"$harness/bench_host.py" "$work/host" "$work/host.csv"
 
+# The kernels have KUnit, as the main job's have, but no tests: so ccache has most of their objects already.
+kernel() {
+	kunit config "${trees[$1]}" .bench-kernel "${arm64_gcc[@]}" --kunitconfig="$harness/bench.kunitconfig" \
+		--kconfig_add=CONFIG_KUNIT=y --kconfig_add=CONFIG_BLK_DEV_INITRD=y
+	make -C "${trees[$1]}" O=.bench-kernel -j"$(nproc)" -s "${make_gcc[@]}" Image
+}
+
+# hackbench is Debian's, and comes with its libraries; whatever suite this machine has, trixie's is the same.
+initramfs() {
+	local debs deb root=$work/root
+	rm -rf "$root"
+	mapfile -t debs < <("$harness/deb.sh" --with-depends trixie rt-tests:arm64)
+	for deb in "${debs[@]}"; do
+		dpkg-deb -x "$deb" "$root"
+	done
+	"${cross}gcc" -O2 -Wall -static -o "$root/init" "$repo/tools/testing/idgen/bench/init.c"
+	{
+		echo 'dir /dev 0755 0 0'
+		echo 'nod /dev/console 0600 0 0 c 5 1'
+		echo 'nod /dev/null 0666 0 0 c 1 3'
+		echo 'nod /dev/kvm 0600 0 0 c 10 232'
+		echo 'dir /lib 0755 0 0'
+		echo "file /init $root/init 0755 0 0"
+		echo "file /hackbench $root/usr/bin/hackbench 0755 0 0"
+		for deb in ld-linux-aarch64.so.1 libc.so.6 libnuma.so.1; do
+			echo "file /lib/$deb $(realpath -e "$root/usr/lib/aarch64-linux-gnu/$deb") 0755 0 0"
+		done
+	} >"$work/initramfs.list"
+	"${trees[ours]}/.bench-kernel/usr/gen_init_cpio" "$work/initramfs.list" >"$work/initramfs"
+}
+
 if [[ $quick != quick ]]; then
 	for whose in ours theirs; do
 		step "compiling them with tracing" compile "$whose" .bench-tracing "${made[$whose]}" --kconfig_add=CONFIG_FTRACE=y \
 			--kconfig_add=CONFIG_ENABLE_DEFAULT_TRACERS=y
 	done
 	echo "\"text and data with tracing, in bytes\",,$(bytes ours .bench-tracing),$(bytes theirs .bench-tracing)" >>"$work/size.csv"
+	for whose in ours theirs; do
+		step "building the kernel of ${trees[$whose]#"$build"/} (the first time, some 8 minutes on 2 cores)" kernel "$whose"
+	done
+	step "building what they run" initramfs
+	step "running them (some 5 minutes)" "$harness/bench_system.py" "${trees[ours]}/.bench-kernel" \
+		"${trees[theirs]}/.bench-kernel" "$work/initramfs" "$work/system.csv"
 fi
 
+# What a switch reads is its slot, alone in a line of its CPU's but for other variables of that CPU; a rollover writes
+# struct idgen_alloc and, once, each slot.
+if [[ -n ${DISASM-} ]]; then
+	"$harness/bench_paths.py" --show "${trees[ours]}/.bench" "${trees[theirs]}/.bench"
+	pahole -C idgen_slot,idgen_alloc "$work/host/asid-ours"
+fi
 echo "Linux $(make -s -C "${trees[theirs]}" kernelversion), $("${cross}gcc" --version | head -n 1)," \
 	"$(gcc --version | head -n 1) on the host; harness/bench.kunitconfig"
 "$harness/bench.py" ${quick:+--quick} "$harness/bench.toml" "$build/bench" "$work"/*.csv

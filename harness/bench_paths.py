@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """bench_paths.py OURS THEIRS: count the instructions of the fast paths in two arm64 build directories.
 
-Prints CSV rows: what,size,ours,theirs. With --show, prints the paths themselves instead, side by side, and with --all
-the slow paths' code too.
+Prints CSV rows: what,size,ours,theirs. With --show, prints the paths themselves instead, side by side, and the
+functions of the slow paths.
 
 The code is the one that a CPU with LSE atomics runs: alternatives are applied to it as the kernel does at boot, for
 that capability alone. In it, the fast path is the shortest way from a function's entry to its end that does the
@@ -36,6 +36,14 @@ class Way:
     end: str | None
     exchanges: bool = True
 
+
+# What a slow path runs through, apart from the lock: object and function, of ours and of theirs.
+SLOW = {
+    "process switch": ([("lib/idgen_alloc.o", "__idgen_alloc_switch"), ("lib/idgen_alloc.o", "new_value")],
+                       [("arch/arm64/mm/context.o", "check_and_switch_context"), ("arch/arm64/mm/context.o", "new_context")]),
+    "vCPU load": ([("lib/idgen_alloc.o", "__idgen_alloc_switch"), ("lib/idgen_alloc.o", "new_value")],
+                  [("arch/arm64/kvm/vmid.o", "kvm_arm_vmid_update")]),
+}
 
 PATHS = (
     Way("process switch", "arch/arm64/mm/context.o", "check_and_switch_context", "cpu_do_switch_mm"),
@@ -145,6 +153,22 @@ def fast_path(code: dict[int, Insn], entry: int, path: Way) -> list[Insn]:
     raise SystemExit("error: found no fast path; has the code changed its shape?")
 
 
+def side_by_side(title: str, columns: list[list[str]]) -> None:
+    print(f"\n{title}")
+    for left, right in zip_longest(*columns, fillvalue=""):
+        print(f"{left:76} {right}".rstrip())
+
+
+def function(build: Path, path: str, name: str) -> list[str]:
+    """All of a function, patched; nothing if the compiler has put it into another."""
+    code, functions = disassemble(build / path)
+    patch(code, build / path, capabilities(build))
+    if name not in functions:
+        return []
+    end = min([at for at in functions.values() if at > functions[name]], default=max(code) + 4)
+    return [f"{name}:", *(f"{at:5x} {insn}" for at, insn in sorted(code.items()) if functions[name] <= at < end)]
+
+
 def main() -> None:
     show = "--show" in sys.argv
     dirs = [Path(arg) for arg in sys.argv[1:] if not arg.startswith("--")]
@@ -157,11 +181,13 @@ def main() -> None:
             patch(code, build / path.object, capabilities(build))
             ways.append(fast_path(code, functions[path.function], path))
         if show:
-            print(f"\n{path.what}: {path.function}, fast path: {' and '.join(str(len(way)) for way in ways)} instructions")
-            for pair in zip_longest(*ways, fillvalue=""):
-                print(f"{pair[0]!s:70} {pair[1]!s}".rstrip())
+            lengths = " and ".join(str(len(way)) for way in ways)
+            side_by_side(f"{path.what}, fast path: {lengths} instructions", [[str(insn) for insn in way] for way in ways])
         else:
             counts[path.what] = [[len(way) for way in ways], [sum(insn.is_branch() for insn in way) for way in ways]]
+    for what, sides in SLOW.items() if show else ():
+        columns = [[line for args in side for line in function(build, *args)] for build, side in zip(dirs, sides)]
+        side_by_side(f"{what}, slow path", columns)
     if not show:
         both = zip(counts["vCPU load"], counts["vCPU put"])
         counts["vCPU load and put"] = [[a + b for a, b in zip(*pair)] for pair in both]

@@ -108,8 +108,13 @@ typedef struct {
 
 #define refcount_read(r)	__atomic_load_n(&(r)->refs, __ATOMIC_RELAXED)
 #define refcount_set(r, n)	__atomic_store_n(&(r)->refs, (n), __ATOMIC_RELAXED)
-#define refcount_dec_and_test(r) \
-	(!__atomic_sub_fetch(&(r)->refs, 1, __ATOMIC_RELEASE))
+
+/* With the kernel's checks for a count that would overflow, or has been too low. */
+
+static inline void bench_saturate(refcount_t *r)
+{
+	r->refs = 0xc0000000;
+}
 
 static inline bool refcount_inc_not_zero(refcount_t *r)
 {
@@ -120,7 +125,34 @@ static inline bool refcount_inc_not_zero(refcount_t *r)
 			return false;
 	} while (!__atomic_compare_exchange_n(&r->refs, &n, n + 1, false,
 					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	if (unlikely((int)n < 0 || (int)(n + 1) < 0))
+		bench_saturate(r);
 	return true;
+}
+
+static inline void refcount_inc(refcount_t *r)
+{
+	int n = __atomic_fetch_add(&r->refs, 1, __ATOMIC_RELAXED);
+
+	if (unlikely(n <= 0 || n + 1U > INT32_MAX))
+		bench_saturate(r);
+}
+
+static inline bool refcount_dec_and_test(refcount_t *r)
+{
+	int n = __atomic_fetch_sub(&r->refs, 1, __ATOMIC_RELEASE);
+
+	if (n == 1)
+		return true;
+	if (unlikely(n <= 0))
+		bench_saturate(r);
+	return false;
+}
+
+static inline void refcount_dec(refcount_t *r)
+{
+	if (unlikely((int)__atomic_fetch_sub(&r->refs, 1, __ATOMIC_RELEASE) <= 1))
+		bench_saturate(r);
 }
 
 /*

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * All behaviours of a few slices, from a state just before a rollover.
+ *
+ * A slice is what a CPU does without another coming in between: from where it was to
+ * the end of what it does, or to any point before that. With the lock held, others
+ * may come in at each access that they can see: each with one slice there, that ends
+ * where it would wait for the lock.
+ *
+ * At the start all CPUs are idle and sched out, and have TLB entries for all IDs
+ * that are taken: by contexts, or by such that are gone. Which are is open.
+ */
+#include "model.h"
+
+static bool go(void)
+{
+	if (goes)
+		goes = nondet_bool();
+	return goes;
+}
+
+static void slice(int p, bool may_lock)
+{
+	struct cpu *c = &cpus[p];
+
+	goes = true;
+	if (c->at == IDLE)
+		begin(p);
+	if (c->at == CALL)
+		run_fast_path(p);
+	if (may_lock && c->at == LOCK && go())
+		run_slow_path(p);
+	if (c->at == READ && go())
+		read_id(p);
+	if (c->at == WRITE && go())
+		write_register(p);
+	if (c->at == LEFT && go())
+		leave(p);
+	if (SPECULATE && nondet_bool())
+		walk(p);
+	look_at_hardware();
+}
+
+static void slice_of_unmap(void)
+{
+	int i;
+
+	goes = true;
+	for (i = 0; i < 2 + WHERES; i++)
+		if (go())
+			unmap_step();
+	look_at_hardware();
+}
+
+static void steps_in(int p)
+{
+	int was = me;
+
+	if (UNMAP && nondet_bool())
+		slice_of_unmap();
+	if (nondet_bool())
+		slice(p, false);
+	goes = true;
+	me = was;
+}
+
+static void start(void)
+{
+	int p, c, d, i;
+
+	a.generation = (u64)START_GEN * IDGEN_GEN_STEP;
+	a.cursor = nondet_u8() % (2 * NR);
+	a.bits = BITS;
+	a.nr_cpus = CPUS;
+	a.slots = slots;
+	a.map = &the_map;
+	a.hint = &the_hint;
+	a.hint_size = 4;
+	a.ops = &ops;
+	a.name = "cbmc";
+	a.usable = IDS;
+	a.pins = PINS;
+	a.max_pinned = PINS;
+	the_base = (~0UL << (IDS + 1) & ((1UL << NR) - 1)) | 1;
+	if (BASE)
+		a.base = &the_base;
+	the_map = nondet_u8() % (1 << NR);
+	__CPROVER_assume((the_map & the_base) == the_base);
+	for (i = 0; i < NR; i++)
+		__CPROVER_assume(i >= a.cursor || the_map >> i & 1);
+
+	for (c = 0; c < CTXS; c++) {
+		u8 id = nondet_u8() % NR;
+
+		__CPROVER_assume(id <= IDS && the_map >> id & 1);
+		values[c] = id ? a.generation | id : 0;
+		say(SAID_START, 0, c, id);
+		for (d = 0; d < c; d++)
+			__CPROVER_assume(!id || values[c] != values[d]);
+		mapped[c] = true;
+	}
+	for (p = 0; p < CPUS; p++) {
+		slots[p].active.counter = a.generation;
+		slots[p].reserved = a.generation;
+		cpus[p].reg = NONE;
+	}
+	for (p = 0; p < WHERES; p++) {
+		for (i = 1; i <= IDS; i++) {
+			tlb[p][i] = (the_map >> i & 1) << GONE;
+			for (c = 0; c < CTXS; c++)
+				if (id_of(value_of(c)) == i)
+					tlb[p][i] = 1 << c;
+		}
+	}
+}
+
+int main(void)
+{
+	u64 first;
+	int i, p;
+
+	start();
+	first = a.generation;
+	for (i = 0; i < SLICES; i++) {
+		u8 who = nondet_u8() % 8;
+
+		for (p = 0; p < CPUS; p++) {
+			if (who == p) {
+				me = p;
+				slice(p, true);
+			}
+		}
+		if (EXIT && who == CPUS)
+			end_context(nondet_u8() % 8);
+		if (UNMAP && who == CPUS + 1)
+			slice_of_unmap();
+		narrow_all();
+	}
+
+	__CPROVER_assert(!lost, "WARN: more generations or IDs than expected");
+#define ASSERT(which)	__CPROVER_assert(!bad[which], #which)
+	ASSERT(UniquePerCPU);
+	ASSERT(UniqueAllCPUs);
+	ASSERT(UniqueActive);
+	ASSERT(SameActive);
+	ASSERT(ReservedInMap);
+	ASSERT(NeverReservedID);
+	ASSERT(FlushBeforeReuse);
+	ASSERT(PinStays);
+	ASSERT(EmptyAfterUnmap);
+	ASSERT(AlwaysSucceeds);
+#ifdef REACH
+	/* To be violated: that the slices do get so far. */
+	__CPROVER_assert(a.generation < first + 1 * IDGEN_GEN_STEP, "reach: 1 rollover");
+	__CPROVER_assert(a.generation < first + 2 * IDGEN_GEN_STEP, "reach: 2 rollovers");
+#endif
+}

@@ -1,0 +1,709 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * lib/idgen_alloc.c on CPUs with translation registers and TLBs, for CBMC.
+ *
+ * CBMC's own threads are dear, so there are none. What CPUs do is cut where another
+ * CPU could come in between:
+ *
+ *  - A fast path (the header's inline functions) is run up to some access and taken
+ *    up there later, by record and replay: to go on, the function is called anew, and
+ *    the accesses that were made before give what they gave then, with no effect.
+ *  - With the lock held, each access to what others can see first lets them step in.
+ *    They stop where they would wait for the lock. See others_step_in().
+ *  - What hardware does is one step each: a write of the register, a flush of one TLB.
+ *
+ * All accesses come in program order; litmus/ shows for each relaxed one that no other
+ * order matters.
+ *
+ * A TLB has one bit for each ID and context that it may have an entry of. An entry
+ * is made as soon as it can be (at each write of a register, after each flush), and
+ * goes in a flush only: that is the worst that random walks can do, because entries only
+ * ever add to what is wrong. With SPECULATE walks come at any time instead.
+ *
+ * The options are those of tla/idgen.tla; all are given as macros.
+ */
+#include "shim.h"
+#include <linux/idgen_alloc.h>
+
+#undef atomic64_read
+#undef atomic64_set
+#undef atomic64_xchg_relaxed
+#undef atomic64_cmpxchg_relaxed
+#undef atomic64_fetch_and_relaxed
+#undef __idgen_alloc_switch
+#undef __idgen_alloc_sched_out
+#define atomic64_read			slow_read
+#define atomic64_set			slow_set
+#define atomic64_xchg_relaxed		slow_xchg
+#define atomic64_cmpxchg_relaxed	slow_cmpxchg
+#define atomic64_fetch_and_relaxed	slow_fetch_and
+
+#include SRC
+
+enum { OUT_NONE, OUT_KEEP, OUT_FIRST, OUT_TOGETHER, OUT_LATE };
+
+#define NR		(1 << BITS)
+#define WHERES		(CNP ? 1 : CPUS)
+#define WHERE(p)	(CNP ? 0 : (p))
+/* In a register: nothing. In a TLB: a context that is no more. */
+#define NONE		CTXS
+#define GONE		CTXS
+
+_Bool nondet_bool(void);
+u8 nondet_u8(void);
+
+enum op { NOTHING, SWITCH, OUT, PIN, UNPIN };
+enum at { IDLE, CALL, LOCK, READ, WRITE, LEFT };
+#define RECORDS 3
+
+struct cpu {
+	/* Where it is in what it does, with which context. */
+	u8 op, at, want;
+	/* Accesses that the call has made, and what they gave. */
+	u8 done;
+	u64 record[RECORDS];
+	/* Since it loaded a context it was not sched out. */
+	bool loaded;
+	/* The register, and whether its context runs. */
+	u8 reg, id;
+	bool running;
+	/* Contexts that ran here, for LAST_RAN. */
+	u8 ran;
+};
+
+static struct idgen_alloc a;
+static struct idgen_slot slots[CPUS];
+static unsigned long the_map, the_base, the_hint;
+static struct cpu cpus[CPUS];
+static u64 values[CTXS];
+static u32 pins[CTXS];
+static u8 pinned[CTXS];
+static u8 tlb[WHERES][IDS + 1];
+static bool mapped[CTXS];
+/* The thread that unmaps: what it has done, of which context, by which ID. */
+static u8 unmap_at, victim, unmap_id;
+static bool unmapped;
+
+/* The CPU that runs code. */
+static int me;
+static bool locked;
+/* Something did not fit; see narrow() and bit_of(). */
+bool lost;
+
+/*
+ * The context that it asks for, by two addresses that are the same for all contexts: what
+ * is at a known address is cheap. Accesses to "wanted" are to the value of the
+ * context; the count is copied, as it changes with the lock held only.
+ */
+static atomic64_t wanted;
+static refcount_t wanted_pins;
+
+static u64 peek(const atomic64_t *v)
+{
+	return v == &wanted ? values[cpus[me].want] : v->counter;
+}
+
+static void poke(atomic64_t *v, u64 i)
+{
+	if (v == &wanted)
+		values[cpus[me].want] = i;
+	else
+		v->counter = i;
+}
+
+unsigned int nr_cpu_ids = CPUS;
+
+/*
+ * What prove.py makes a trace's words of: it looks for assignments to "said".
+ */
+enum {
+	SAID_NOTHING, SAID_SWITCH, SAID_OUT, SAID_PIN, SAID_UNPIN, SAID_EXIT, SAID_WRITE,
+	SAID_WAITS, SAID_LOCK, SAID_UNLOCK, SAID_TAKE, SAID_FLUSH, SAID_VALUE, SAID_SET,
+	SAID_CLEAR, SAID_UNMAP, SAID_UNMAP_ID, SAID_TLBI, SAID_WALK, SAID_BAD, SAID_FAST,
+	SAID_MARK, SAID_START,
+};
+
+static unsigned int said;
+
+static void say(u8 what, u8 cpu, u8 x, u8 y)
+{
+	said = what | cpu << 8 | x << 16 | y << 24;
+}
+
+/*
+ * The invariants, by DESIGN.md's names. A violation is remembered.
+ */
+enum invariant {
+	UniquePerCPU, UniqueAllCPUs, UniqueActive, SameActive, ReservedInMap,
+	NeverReservedID, FlushBeforeReuse, PinStays, EmptyAfterUnmap, AlwaysSucceeds,
+	INVARIANTS
+};
+
+static bool bad[INVARIANTS];
+
+static void must(bool holds, enum invariant which)
+{
+	if (!holds && !bad[which]) {
+		bad[which] = true;
+		say(SAID_BAD, me, which, 0);
+	}
+}
+
+static u64 value_of(int c)
+{
+	return values[c];
+}
+
+static u64 gen_of(u64 value)
+{
+	return value & ~IDGEN_ID_MASK;
+}
+
+static bool usable(u64 id)
+{
+	return id && id <= IDS;
+}
+
+/* What hardware may show at any time. */
+static void look_at_hardware(void)
+{
+	bool unique = true, own = true, different = true, same = true, gone = true;
+	int p, q, i;
+
+	for (p = 0; p < WHERES; p++)
+		for (i = 0; i <= IDS; i++)
+			unique &= !(tlb[p][i] & (tlb[p][i] - 1));
+	for (p = 0; p < CPUS; p++) {
+		struct cpu *c = &cpus[p];
+
+		for (i = 0; i <= IDS; i++) {
+			u8 entries = tlb[WHERE(p)][i];
+
+			if (c->running && c->id == i) {
+				own &= !(entries & ~(1 << c->reg));
+				gone &= !(unmapped && c->reg == victim && entries >> victim & 1);
+			}
+		}
+		for (q = 0; q < p; q++) {
+			if (c->running && cpus[q].running) {
+				different &= c->reg == cpus[q].reg || c->id != cpus[q].id;
+				same &= c->reg != cpus[q].reg || c->id == cpus[q].id;
+			}
+		}
+	}
+	must(unique, CNP ? UniqueAllCPUs : UniquePerCPU);
+	must(own, FlushBeforeReuse);
+	must(different, UniqueActive);
+	must(same, SameActive);
+	if (UNMAP)
+		must(gone, EmptyAfterUnmap);
+}
+
+/* What the allocator's own data show whenever nobody has the lock. */
+static void look_at_software(void)
+{
+	bool in_map = true, never = true, stays = true, succeeds = true;
+	int p, c;
+
+	for (p = 0; p < CPUS; p++)
+		in_map &= test_bit(id_of(slots[p].reserved), &the_map);
+	for (c = 0; c < CTXS; c++) {
+		u64 value = values[c], id = id_of(value);
+
+		succeeds &= id < NR;
+		never &= !value || (id && gen_of(value) && (id <= IDS || id >= NR));
+		stays &= !pinned[c] || pinned[c] == id;
+	}
+	must(in_map, ReservedInMap);
+	must(never, NeverReservedID);
+	must(succeeds, AlwaysSucceeds);
+	if (PINS)
+		must(stays && a.nr_pinned <= a.max_pinned, PinStays);
+}
+
+/*
+ * Hardware
+ */
+
+static bool walks(int p)
+{
+	return cpus[p].reg != NONE && (!WALK_RUNNING || cpus[p].running);
+}
+
+static void walk(int p)
+{
+	int i;
+
+	if (!walks(p) || !mapped[cpus[p].reg])
+		return;
+	say(SAID_WALK, p, cpus[p].reg, cpus[p].id);
+	for (i = 0; i <= IDS; i++)
+		if (cpus[p].id == i)
+			tlb[WHERE(p)][i] |= 1 << cpus[p].reg;
+}
+
+static void walk_at_once(int where)
+{
+	int p;
+
+	for (p = 0; !SPECULATE && p < CPUS; p++)
+		if (WHERE(p) == where)
+			walk(p);
+}
+
+/* With the lock held by another CPU, @p may do something now. */
+static void steps_in(int p);
+
+static void flush(int where)
+{
+	int p, i;
+
+	for (p = 0; p < CPUS; p++)
+		if (p != me && WHERE(p) == where)
+			steps_in(p);
+	look_at_hardware();
+	say(SAID_FLUSH, me, where, 0);
+	for (i = 0; i <= IDS; i++)
+		tlb[where][i] = 0;
+	for (p = 0; BLIND && p < CPUS; p++)
+		for (i = 0; i <= IDS; i++)
+			if (WHERE(p) == where && cpus[p].reg != NONE && cpus[p].id == i)
+				tlb[where][i] |= 1 << cpus[p].reg;
+	walk_at_once(where);
+}
+
+/* Drop the entries with @id. */
+static void tlbi(int where, u8 id)
+{
+	int i;
+
+	look_at_hardware();
+	for (i = 0; i <= IDS; i++)
+		if (id == i)
+			tlb[where][i] = 0;
+	walk_at_once(where);
+}
+
+/*
+ * What runs with the lock held
+ */
+
+/* Before an access to @v: those who could notice whether it has been. */
+static void others_step_in(const atomic64_t *v)
+{
+	int p;
+
+	for (p = 0; p < CPUS; p++)
+		if (p != me && (v == &wanted || v == &slots[p].active))
+			steps_in(p);
+}
+
+static u64 slow_read(const atomic64_t *v)
+{
+	/* Values change with the lock held only. */
+	if (v != &wanted)
+		others_step_in(v);
+	return peek(v);
+}
+
+static void slow_set(atomic64_t *v, u64 i)
+{
+	others_step_in(v);
+	say(v == &wanted ? SAID_VALUE : SAID_SET, me, id_of(i), gen_of(i) / IDGEN_GEN_STEP);
+	poke(v, i);
+}
+
+static u64 slow_xchg(atomic64_t *v, u64 i)
+{
+	u64 was;
+
+	others_step_in(v);
+	was = peek(v);
+	say(SAID_TAKE, me, id_of(was), gen_of(was) / IDGEN_GEN_STEP);
+	poke(v, i);
+	return was;
+}
+
+static u64 slow_cmpxchg(atomic64_t *v, u64 old, u64 new)
+{
+	u64 was;
+
+	others_step_in(v);
+	was = peek(v);
+	if (was == old)
+		poke(v, new);
+	return was;
+}
+
+static u64 slow_fetch_and(u64 i, atomic64_t *v)
+{
+	u64 was;
+
+	others_step_in(v);
+	was = peek(v);
+	poke(v, was & i);
+	return was;
+}
+
+/* Pin counts change with the lock held only. */
+void shim_point(const char *what, const void *where)
+{
+}
+
+void shim_lock_init(raw_spinlock_t *lock)
+{
+}
+
+void shim_lock(raw_spinlock_t *lock)
+{
+	__CPROVER_assert(!locked, "WARN: the lock is taken twice");
+	say(SAID_LOCK, me, 0, 0);
+	locked = true;
+}
+
+void shim_unlock(raw_spinlock_t *lock)
+{
+	say(SAID_UNLOCK, me, 0, 0);
+	locked = false;
+}
+
+bool shim_locked(const raw_spinlock_t *lock)
+{
+	return locked;
+}
+
+static void flush_cpu(struct idgen_alloc *alloc)
+{
+	if (!CNP || !OWN_VIEW)
+		flush(WHERE(me));
+}
+
+static void flush_all(struct idgen_alloc *alloc)
+{
+	int where;
+
+	for (where = 0; where < WHERES; where++) {
+		flush(where);
+	}
+}
+
+static const struct idgen_ops ops = {
+	.flush_all = FLUSH_ALL ? flush_all : NULL,
+	.flush_cpu = FLUSH_LOCAL ? flush_cpu : NULL,
+};
+
+/*
+ * The fast paths: up to RECORDS accesses
+ */
+
+/* How far the CPU gets before another comes; asked before each thing that it does. */
+static bool goes;
+static bool go(void);
+
+static u8 access;
+static bool stopped, waits;
+
+void await_lock(struct idgen_alloc *alloc, struct idgen_slot *slot)
+{
+	waits = true;
+}
+
+/* Whether the access is made now. If not, it was made before or is still to come. */
+static bool comes_now(void)
+{
+	if (access++ < cpus[me].done)
+		return false;
+	if (!stopped && !go())
+		stopped = true;
+	return !stopped;
+}
+
+static u64 recorded(void)
+{
+	return access <= cpus[me].done ? cpus[me].record[access - 1] : 0;
+}
+
+static void record(u64 gave)
+{
+	__CPROVER_assert(access <= RECORDS, "WARN: a fast path has more accesses than expected");
+	cpus[me].record[access - 1] = gave;
+	cpus[me].done = access;
+}
+
+static u64 fast_read(const atomic64_t *v)
+{
+	if (comes_now())
+		record(peek(v));
+	return recorded();
+}
+
+static void cleared_with_slot(void)
+{
+	if (SCHED_OUT == OUT_TOGETHER && cpus[me].op == OUT)
+		cpus[me].reg = NONE;
+}
+
+static void fast_set(atomic64_t *v, u64 i)
+{
+	if (comes_now()) {
+		record(0);
+		poke(v, i);
+		say(SAID_FAST, me, id_of(i), gen_of(i) / IDGEN_GEN_STEP);
+		cleared_with_slot();
+	}
+}
+
+static u64 fast_xchg(atomic64_t *v, u64 i)
+{
+	if (comes_now()) {
+		record(peek(v));
+		poke(v, i);
+		say(SAID_FAST, me, id_of(i), gen_of(i) / IDGEN_GEN_STEP);
+		cleared_with_slot();
+	}
+	return recorded();
+}
+
+static u64 fast_cmpxchg(atomic64_t *v, u64 old, u64 new)
+{
+	if (comes_now()) {
+		record(peek(v));
+		if (peek(v) == old) {
+			poke(v, new);
+			say(SAID_FAST, me, id_of(new), gen_of(new) / IDGEN_GEN_STEP);
+		}
+	}
+	return recorded();
+}
+
+static u64 fast_fetch_and(u64 i, atomic64_t *v)
+{
+	if (comes_now()) {
+		record(peek(v));
+		poke(v, peek(v) & i);
+		say(SAID_MARK, me, id_of(peek(v)), gen_of(peek(v)) / IDGEN_GEN_STEP);
+		cleared_with_slot();
+	}
+	return recorded();
+}
+
+/*
+ * What a CPU does
+ */
+
+/* A CPU at rest begins something, or not. */
+static void begin(int p)
+{
+	struct cpu *c = &cpus[p];
+	u8 op = nondet_u8() % 8, want = nondet_u8() % 8;
+
+	__CPROVER_assume(want < CTXS);
+	if (op == SWITCH && (DIRECT || !c->loaded) && !(c->loaded && c->reg == want)) {
+		say(SAID_SWITCH, p, want, 0);
+		c->op = op;
+		c->at = CALL;
+		c->want = want;
+		c->running = false;
+		if (RESERVED_TABLE)
+			c->reg = NONE;
+	} else if (op == OUT && SCHED_OUT != OUT_NONE && c->loaded) {
+		say(SAID_OUT, p, 0, 0);
+		c->op = op;
+		c->at = CALL;
+		c->running = false;
+		if (SCHED_OUT == OUT_FIRST)
+			c->reg = NONE;
+	} else if (op == PIN && PINS && !pinned[want]) {
+		say(SAID_PIN, p, want, 0);
+		c->op = op;
+		c->at = LOCK;
+		c->want = want;
+	} else if (op == UNPIN && PINS && pinned[want]) {
+		say(SAID_UNPIN, p, want, 0);
+		c->op = op;
+		c->at = LOCK;
+		c->want = want;
+	}
+	c->done = 0;
+}
+
+static void finish(struct cpu *c)
+{
+	c->op = NOTHING;
+	c->at = IDLE;
+}
+
+static void run_fast_path(int p)
+{
+	struct cpu *c = &cpus[p];
+	int was = me;
+
+	me = p;
+	access = 0;
+	stopped = waits = false;
+	if (c->op == OUT) {
+		idgen_alloc_sched_out(&a, &slots[p]);
+	} else {
+		idgen_alloc_switch(&a, &slots[p], &wanted, PINS ? &wanted_pins : NULL);
+	}
+	if (!stopped) {
+		if (waits)
+			say(SAID_WAITS, p, 0, 0);
+		c->at = waits ? LOCK : c->op == OUT ? LEFT : READ;
+		c->done = 0;
+	}
+	me = was;
+}
+
+static void run_slow_path(int p)
+{
+	struct cpu *c = &cpus[p];
+	u8 w = c->want;
+
+	me = p;
+	if (PINS)
+		wanted_pins.refs = pins[w];
+	if (c->op == OUT) {
+		__idgen_alloc_sched_out(&a, &slots[p]);
+	} else if (c->op == SWITCH) {
+		__idgen_alloc_switch(&a, &slots[p], &wanted, PINS ? &wanted_pins : NULL);
+	} else if (PINS && c->op == PIN) {
+		/* Another CPU may have been quicker. */
+		if (!pinned[w])
+			pinned[w] = idgen_alloc_pin(&a, &wanted, &wanted_pins);
+	} else if (PINS && pinned[w]) {
+		idgen_alloc_unpin(&a, &wanted, &wanted_pins);
+		pinned[w] = 0;
+	}
+	if (PINS)
+		pins[w] = wanted_pins.refs;
+	if (c->op == SWITCH)
+		c->at = READ;
+	else if (c->op == OUT)
+		c->at = LEFT;
+	else
+		finish(c);
+	look_at_software();
+}
+
+static void read_id(int p)
+{
+	cpus[p].record[0] = id_of(value_of(cpus[p].want));
+	cpus[p].at = WRITE;
+}
+
+static void write_register(int p)
+{
+	struct cpu *c = &cpus[p];
+
+	say(SAID_WRITE, p, c->want, c->record[0]);
+	c->reg = c->want;
+	c->id = c->record[0];
+	c->running = true;
+	c->loaded = true;
+	if (LAST_RAN && !(c->ran >> c->want & 1)) {
+		tlbi(WHERE(p), c->id);
+		c->ran |= 1 << c->want;
+	}
+	walk_at_once(WHERE(p));
+	finish(c);
+}
+
+static void leave(int p)
+{
+	if (SCHED_OUT == OUT_LATE) {
+		say(SAID_CLEAR, p, 0, 0);
+		cpus[p].reg = NONE;
+	}
+	cpus[p].loaded = false;
+	finish(&cpus[p]);
+}
+
+/*
+ * Let the solver know that there are few generations and IDs: what is dropped here is 0,
+ * and that is checked.
+ */
+static void narrow(u64 *value, u64 mask)
+{
+	if (*value & ~mask)
+		lost = true;
+	*value &= mask;
+}
+
+static void narrow_all(void)
+{
+	u64 mask = GENS_MASK * IDGEN_GEN_STEP | (2 * NR - 1);
+	u64 bits;
+	int p, c, i;
+
+	narrow(&a.generation, mask);
+	bits = the_map;
+	narrow(&bits, 2 * (1ULL << NR) - 1);
+	the_map = bits;
+	bits = a.cursor;
+	narrow(&bits, 2 * NR - 1);
+	a.cursor = bits;
+	for (c = 0; c < CTXS; c++)
+		narrow(&values[c], mask);
+	for (p = 0; p < CPUS; p++) {
+		narrow(&slots[p].active.counter, mask);
+		narrow(&slots[p].reserved, mask);
+		for (i = 0; i < RECORDS; i++)
+			narrow(&cpus[p].record[i], mask);
+	}
+}
+
+/* A context that is in no register ends; another starts in its place. */
+static void end_context(u8 which)
+{
+	int p, c, i;
+
+	for (c = 0; c < CTXS; c++) {
+		if (which != c || pinned[c] || !value_of(c) || !mapped[c])
+			continue;
+		for (p = 0; p < CPUS; p++)
+			if (cpus[p].reg == c || (cpus[p].op != NOTHING && cpus[p].want == c))
+				return;
+		say(SAID_EXIT, me, c, 0);
+		values[c] = 0;
+		for (p = 0; p < WHERES; p++)
+			for (i = 0; i <= IDS; i++)
+				if (tlb[p][i] >> c & 1)
+					tlb[p][i] = (tlb[p][i] & ~(1 << c)) | 1 << GONE;
+		for (p = 0; p < CPUS; p++)
+			cpus[p].ran &= ~(1 << c);
+	}
+}
+
+/* A page-table entry is cleared, and its ID invalidated everywhere. */
+static void unmap_step(void)
+{
+	int c;
+
+	if (unmap_at == 0) {
+		u8 which = nondet_u8() % 8;
+
+		for (c = 0; c < CTXS; c++) {
+			if (which == c && value_of(c)) {
+				say(SAID_UNMAP, me, c, 0);
+				victim = c;
+				mapped[c] = false;
+				unmap_at = 1;
+			}
+		}
+	} else if (unmap_at == 1) {
+		for (c = 0; c < CTXS; c++)
+			if (victim == c)
+				unmap_id = id_of(value_of(c));
+		say(SAID_UNMAP_ID, me, unmap_id, 0);
+		unmap_at = 2;
+	} else if (unmap_at < 2 + WHERES) {
+		for (c = 0; c < WHERES; c++)
+			if (unmap_at == 2 + c)
+				tlbi(c, unmap_id);
+		say(SAID_TLBI, me, unmap_at - 2, 0);
+		unmap_at++;
+		if (unmap_at == 2 + WHERES)
+			unmapped = true;
+	}
+}

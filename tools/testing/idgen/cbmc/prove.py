@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Have CBMC judge lib/idgen_alloc.c in the configurations of the file "configs".
+
+Each invariant of each configuration gets a verdict: "holds" within the bounds that are stated, "violated", "timeout", or
+"unknown" (the query ended with the first violation of another). They go to a CSV; a violation's trace goes, in words, to a
+file of its own. Exits non-zero if a verdict is not the one that "configs" expects.
+"""
+
+import argparse
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[3]
+INVARIANTS = re.findall(r"\w+", re.sub(r".*enum invariant \{(.*?)\bINVARIANTS.*", r"\1", (HERE / "model.h").read_text(),
+                                       flags=re.DOTALL))
+SAID = re.findall(r"\bSAID_(\w+)\b", (HERE / "model.h").read_text().split("SAID_NOTHING,", 1)[1].split("}", 1)[0])
+
+# What the options are, other than bounds, is told by name if it is not 0.
+BOUNDS = ("CPUS", "CTXS", "IDS", "BITS", "SLICES", "GENS_MASK", "START_GEN", "BASE")
+
+
+@dataclass
+class Config:
+    """A line of the file, with the defaults filled in."""
+    name: str
+    sets: list[str]
+    violated: list[str]
+    harness: str
+    settings: dict[str, str]
+
+    def options(self) -> str:
+        """What hardware and kernel are taken to do."""
+        told = [key if value == "1" else f"{key}={value.removeprefix('OUT_').lower()}"
+                for key, value in self.settings.items()
+                if key not in BOUNDS and value not in ("0", "OUT_NONE")]
+        return " ".join([f"{self.name}:", *told])
+
+    def bounds(self) -> str:
+        """What the verdict is limited to."""
+        s = self.settings
+        size = f"{s['CPUS']} CPUs, {s['CTXS']} contexts, {s['IDS']} IDs"
+        if self.harness == "induction":
+            return f"{size}, any number of steps and generations"
+        return f"{size}, {s['SLICES']} slices from just before a rollover"
+
+
+def read_configs() -> list[Config]:
+    """The configurations, in the order of the file."""
+    defaults: dict[str, str] = {}
+    configs: list[Config] = []
+    text = (HERE / "configs").read_text().replace("\\\n", " ")
+    for line in text.splitlines():
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if words[0] == "default":
+            defaults = dict(word.split("=", 1) for word in words[1:])
+            continue
+        name, sets, expected, harness, *settings = words
+        own = dict(word.split("=", 1) for word in settings)
+        violated = [] if expected == "holds" else expected.split(",")
+        if set(violated) - set(INVARIANTS) or set(own) - set(defaults):
+            raise SystemExit(f"error: configs: {name}: no such invariant or option")
+        configs.append(Config(name, sets.split(","), violated, harness, defaults | own))
+    return configs
+
+
+def make_headers(source: Path, header: Path, out: Path) -> None:
+    """One line for each header that the two files include: shim.h has what is in them."""
+    shutil.rmtree(out, ignore_errors=True)
+    for file in (source, header):
+        for name in re.findall(r"^#include <(.*)>", file.read_text(), re.MULTILINE):
+            stub = out / name
+            stub.parent.mkdir(parents=True, exist_ok=True)
+            stub.write_text('#include "shim.h"\n')
+    shutil.copy(header, out / "linux/idgen_alloc.h")
+
+
+def context(number: int) -> str:
+    """Contexts are told from CPUs and IDs by letters."""
+    return "ABCDEFGH"[number]
+
+
+def words(what: str, cpu: int, x: int, y: int) -> str:
+    """What the harness said, for people. See say() in model.h."""
+    value = f"{y}:{x}" if x else f"{y}:- (sched out)" if y else "0"
+    return {
+        "START": f"at first {context(x)} has {f'ID {y}' if y else 'no ID'}",
+        "SWITCH": f"CPU{cpu} is to switch to {context(x)}",
+        "OUT": f"CPU{cpu} is to be sched out",
+        "PIN": f"CPU{cpu} is to pin {context(x)}",
+        "UNPIN": f"CPU{cpu} is to unpin {context(x)}",
+        "EXIT": f"{context(x)} ends, and another starts in its place",
+        "WRITE": f"CPU{cpu} writes its register: it runs {context(x)} with ID {y}",
+        "WAITS": f"CPU{cpu} has to take the slow path",
+        "LOCK": f"CPU{cpu} takes the lock",
+        "UNLOCK": f"CPU{cpu} drops the lock",
+        "TAKE": f"CPU{cpu} rolls over: it takes a slot, which showed {value}",
+        "FLUSH": f"CPU{cpu} flushes TLB {x}",
+        "VALUE": f"CPU{cpu} gives the context the value {value}",
+        "SET": f"CPU{cpu} sets its slot to {value}",
+        "CLEAR": f"CPU{cpu} clears its register",
+        "UNMAP": f"a page of {context(x)} is unmapped: the entry of its table is cleared",
+        "UNMAP_ID": f"the ID to invalidate is read: {x}",
+        "TLBI": f"TLBI by that ID in TLB {x}",
+        "WALK": f"CPU{cpu} walks: there is an entry of {context(x)} under ID {y}" if x < 8 else "",
+        "BAD": f"{INVARIANTS[x] if x < len(INVARIANTS) else x} is violated",
+        "FAST": f"CPU{cpu} has its slot show {value} (fast path)",
+        "MARK": f"CPU{cpu} has its slot show {value} (sched out)",
+    }[what]
+
+
+def story(trace: list[dict[str, Any]]) -> list[str]:
+    """The trace of a violation in words, one line for each thing that was said."""
+    lines: list[str] = []
+    for step in trace:
+        if step.get("stepType") == "assignment" and step.get("lhs") == "said" and not step.get("hidden"):
+            said = int(step["value"]["binary"], 2)
+            kind, cpu, x, y = said & 255, said >> 8 & 255, said >> 16 & 255, said >> 24
+            if 0 < kind <= len(SAID):
+                lines.append(words(SAID[kind - 1], cpu, x, y))
+    return lines
+
+
+@dataclass
+class Answer:
+    """What CBMC said of a configuration."""
+    verdicts: dict[str, str]
+    lines: list[str]
+    seconds: float
+    trouble: str = ""
+
+
+def ask(config: Config, cbmc: str, source: Path, include: Path, log: Path, limit: int) -> Answer:
+    """Run CBMC on a configuration."""
+    command = ["nice", "-n", "15", cbmc, str(HERE / f"{config.harness}.c"), f"-I{HERE}", f"-I{include}",
+               "-DCONFIG_KUNIT=0", "-DCONFIG_DEBUG_IDGEN_ALLOC=0", f'-DSRC="{source}"',
+               *(f"-D{key}={value}" for key, value in config.settings.items()),
+               "--no-standard-checks", "--unwinding-assertions", "--unwind", str(2 ** int(config.settings["BITS"]) + 1),
+               "--drop-unused-functions", "--json-ui", "--trace"]
+    if config.violated:
+        command.append("--stop-on-fail")
+    start = time.monotonic()
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
+    except subprocess.TimeoutExpired:
+        return Answer(dict.fromkeys(INVARIANTS, "timeout"), [], time.monotonic() - start, f"no answer in {limit} s")
+    seconds = time.monotonic() - start
+    log.write_text(run.stdout + run.stderr)
+    verdicts = dict.fromkeys(INVARIANTS, "unknown")
+    lines: list[str] = []
+    trouble = ""
+    try:
+        results = results_of(json.loads(run.stdout))
+    except json.JSONDecodeError:
+        results = []
+    if not results:
+        return Answer(dict.fromkeys(INVARIANTS, "error"), [], seconds, f"CBMC failed, see {log}")
+    for result in results:
+        failed = result["status"].upper() == "FAILURE" or result["status"] == "failed"
+        what = result["description"]
+        if what in INVARIANTS:
+            verdicts[what] = "violated" if failed else "holds" if result["status"] == "SUCCESS" else "unknown"
+        elif failed:
+            trouble = f"{trouble}{'; ' if trouble else ''}{what}"
+        if failed and not lines:
+            lines = [f"{what}:", *story(result.get("trace", []))]
+    return Answer(verdicts, lines, seconds, trouble)
+
+
+def results_of(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The verdicts on single properties; with --stop-on-fail, the first one violated is a message of its own."""
+    for message in messages:
+        if "result" in message:
+            found: list[dict[str, Any]] = message["result"]
+            return found
+    stopped = [message for message in messages if "status" in message and "property" in message]
+    if stopped or {"cProverStatus": "success"} not in messages:
+        return stopped
+    return [{"description": name, "status": "SUCCESS"} for name in INVARIANTS]
+
+
+def as_expected(config: Config, answer: Answer) -> bool:
+    """Whether the verdicts are those that are expected."""
+    if answer.trouble:
+        return False
+    found = [name for name, verdict in answer.verdicts.items() if verdict == "violated"]
+    if config.violated:
+        return bool(found) and set(found) <= set(config.violated)
+    return all(verdict == "holds" for verdict in answer.verdicts.values())
+
+
+def main() -> int:
+    """Ask for all the configurations of a set, and make the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", default="default", help="which configurations (default, deep, quick)")
+    parser.add_argument("--src", type=Path, default=TOP / "lib/idgen_alloc.c", help="in place of lib/idgen_alloc.c")
+    parser.add_argument("--header", type=Path, default=TOP / "include/linux/idgen_alloc.h", help="in place of the header")
+    parser.add_argument("--out", type=Path, default=TOP / "build/prove", help="where traces and logs go")
+    parser.add_argument("--csv", type=Path, default=TOP / "build/prove.csv")
+    parser.add_argument("--limit", type=int, default=3600, help="seconds for each; none is an answer")
+    parser.add_argument("names", nargs="*", help="only these, of whatever set")
+    args = parser.parse_args()
+
+    configs = [config for config in read_configs()
+               if (config.name in args.names if args.names else args.set in config.sets)]
+    if not configs:
+        raise SystemExit("error: no such configuration; see " + str(HERE / "configs"))
+    cbmc = subprocess.run([str(HERE / "cbmc.sh")], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    include = args.out / "include"
+    make_headers(args.src, args.header, include)
+
+    rows: list[tuple[str, str, str, str, str]] = []
+    failed = 0
+    print(f"{'configuration':24} {'harness':9} {'expected':16} {'verdict':32} {'seconds':>7}", flush=True)
+    for config in configs:
+        answer = ask(config, cbmc, args.src.resolve(), include, args.out / f"{config.name}.json", args.limit)
+        good = as_expected(config, answer)
+        failed += not good
+        rows += [(config.options(), name, verdict, config.bounds(), f"{answer.seconds:.0f}")
+                 for name, verdict in answer.verdicts.items()]
+        found = [name for name, verdict in answer.verdicts.items() if verdict == "violated"]
+        verdict = answer.trouble or "violated: " + ",".join(found) if found or answer.trouble else "holds"
+        print(f"{config.name:24} {config.harness:9} {','.join(config.violated) or 'holds':16} {verdict:32} "
+              f"{answer.seconds:7.0f}{'' if good else '  NOT AS EXPECTED'}", flush=True)
+        if answer.lines:
+            (args.out / f"{config.name}.txt").write_text("\n".join(answer.lines) + "\n")
+            if not good:
+                print(*(f"    {line}" for line in answer.lines), sep="\n")
+
+    args.csv.parent.mkdir(parents=True, exist_ok=True)
+    new = args.csv.with_suffix(".new")
+    with new.open("w", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(("options", "invariant", "verdict", "bounds", "seconds"))
+        writer.writerows(rows)
+    os.replace(new, args.csv)
+    print(f"cbmc: {len(configs) - failed} as expected, {failed} not; {args.csv}, traces in {args.out}")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

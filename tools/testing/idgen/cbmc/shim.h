@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What lib/idgen_alloc.c and its header need of the kernel, for CBMC: what the host
+ * harness has, but for each access that other CPUs can see, which goes to model.c.
+ *
+ * The header's inline functions, which are the fast paths, get fast_*() for their
+ * atomics, and the C file gets slow_*(): the former are run piece by piece, the
+ * latter with the lock held and others stepping in. See the head of model.c.
+ */
+#ifndef _IDGEN_CBMC_SHIM_H
+#define _IDGEN_CBMC_SHIM_H
+
+#include "../shim.h"
+
+typedef uint8_t u8;
+
+/* Whether @cond holds is what we ask; nothing is printed. */
+#undef WARN
+#define WARN(cond, fmt, ...) ({						\
+	bool __bad = (cond);						\
+									\
+	__CPROVER_assert(!__bad, "WARN: " #cond);			\
+	__bad;								\
+})
+
+/*
+ * Maps are one word, of which few bits are used. The same as in ../shim.h, but such that
+ * the solver has no address and no wide shift to think about.
+ */
+#define MAP_BITS			(2 << BITS)
+
+/* Something did not fit: a bit, or a value; see narrow(). */
+extern bool lost;
+
+static inline unsigned long bit_of(unsigned long nr)
+{
+	lost |= nr >= MAP_BITS;
+	return 1UL << (nr & (MAP_BITS - 1));
+}
+
+static inline unsigned long next_zero_bit(unsigned long map, unsigned long nr,
+					  unsigned long from)
+{
+	unsigned long found = nr, i;
+
+	for (i = 1UL << BITS; i--;)
+		if (i < nr && i >= from && !(map >> i & 1))
+			found = i;
+	return found;
+}
+
+#define test_bit(nr, map)		(!!(*(map) & bit_of(nr)))
+#define __set_bit(nr, map)		(*(map) |= bit_of(nr))
+#define __clear_bit(nr, map)		(*(map) &= ~bit_of(nr))
+#define __test_and_set_bit(nr, map) ({					\
+	bool __was = test_bit(nr, map);					\
+									\
+	__set_bit(nr, map);						\
+	__was;								\
+})
+#define find_next_zero_bit(map, nr, from) next_zero_bit(*(map), nr, from)
+#define bitmap_zero(map, nr)		(*(map) = 0)
+#define bitmap_copy(to, from, nr)	(*(to) = *(from))
+
+#define DECLARE(kind)							\
+	u64 kind##_read(const atomic64_t *v);				\
+	void kind##_set(atomic64_t *v, u64 i);				\
+	u64 kind##_xchg(atomic64_t *v, u64 i);				\
+	u64 kind##_cmpxchg(atomic64_t *v, u64 old, u64 new);		\
+	u64 kind##_fetch_and(u64 i, atomic64_t *v);
+
+DECLARE(fast)
+DECLARE(slow)
+
+/* The fast paths end where they would wait for the lock. */
+struct idgen_alloc;
+struct idgen_slot;
+void await_lock(struct idgen_alloc *a, struct idgen_slot *slot);
+
+#define atomic64_read			fast_read
+#define atomic64_set			fast_set
+#define atomic64_xchg_relaxed		fast_xchg
+#define atomic64_cmpxchg_relaxed	fast_cmpxchg
+#define atomic64_fetch_and_relaxed	fast_fetch_and
+#define __idgen_alloc_switch(a, slot, ctx, pins) \
+	await_lock(a, slot)
+#define __idgen_alloc_sched_out(a, slot) \
+	await_lock(a, slot)
+
+#endif /* _IDGEN_CBMC_SHIM_H */

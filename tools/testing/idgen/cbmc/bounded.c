@@ -71,8 +71,10 @@ static void start(void)
 	a.generation = (u64)START_GEN * IDGEN_GEN_STEP;
 	a.cursor = nondet_u8() % (2 * NR);
 	a.bits = BITS;
-	a.nr_cpus = CPUS;
-	a.slots = slots;
+	a.nr_slots = CPUS;
+	a.slots = slot_table;
+	for (p = 0; p < CPUS; p++)
+		slot_table[p] = &slots[p];
 	a.map = &the_map;
 	a.hint = &the_hint;
 	a.hint_size = 4;

@@ -72,7 +72,7 @@ struct cpu {
 };
 
 static struct idgen_alloc a;
-static struct idgen_slot slots[CPUS];
+static struct idgen_slot slots[CPUS], *slot_table[CPUS];
 static unsigned long the_map, the_base, the_hint;
 static struct cpu cpus[CPUS];
 static u64 values[CTXS];
@@ -114,7 +114,7 @@ static void poke(atomic64_t *v, u64 i)
 unsigned int nr_cpu_ids = CPUS;
 
 /*
- * What prove.py makes a trace's words of: it looks for assignments to "said".
+ * What run.py makes a trace's words of: it looks for assignments to "said".
  */
 enum {
 	SAID_NOTHING, SAID_SWITCH, SAID_OUT, SAID_PIN, SAID_UNPIN, SAID_EXIT, SAID_WRITE,
@@ -387,7 +387,16 @@ static void flush_all(struct idgen_alloc *alloc)
 	}
 }
 
+static void never_above(struct idgen_alloc *alloc, unsigned long *map)
+{
+	unsigned long id;
+
+	for (id = IDS + 1; id < NR; id++)
+		__set_bit(id, map);
+}
+
 static const struct idgen_ops ops = {
+	.mark_never = never_above,
 	.flush_all = FLUSH_ALL ? flush_all : NULL,
 	.flush_cpu = FLUSH_LOCAL ? flush_cpu : NULL,
 };

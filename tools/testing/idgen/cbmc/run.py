@@ -3,8 +3,9 @@
 """Have CBMC judge lib/idgen_alloc.c in the configurations of the file "configs".
 
 Each invariant of each configuration gets a verdict: "holds" within the bounds that are stated, "violated", "timeout", or
-"unknown" (the query ended with the first violation of another). They go to a CSV; a violation's trace goes, in words, to a
-file of its own. Exits non-zero if a verdict is not the one that "configs" expects.
+"unknown" (the query ended with a violation of another). They go to a CSV; a violation's trace goes, in words, to a
+file of its own. Exits with 1 if a verdict is not the one that "configs" expects. SRC and HEADER in the environment take the
+place of lib/idgen_alloc.c and its header.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +32,23 @@ SAID = re.findall(r"\bSAID_(\w+)\b", (HERE / "model.h").read_text().split("SAID_
 BOUNDS = ("CPUS", "CTXS", "IDS", "BITS", "SLICES", "GENS_MASK", "START_GEN", "BASE")
 
 
+LEVELS = ("quick", "default", "deep")
+
+
+@dataclass
+class Setup:
+    """The same for all queries."""
+    cbmc: str
+    source: Path
+    out: Path
+    limit: int
+
+
 @dataclass
 class Config:
     """A line of the file, with the defaults filled in."""
     name: str
-    sets: list[str]
+    level: str
     violated: list[str]
     harness: str
     settings: dict[str, str]
@@ -43,7 +57,7 @@ class Config:
         """What hardware and kernel are taken to do."""
         told = [key if value == "1" else f"{key}={value.removeprefix('OUT_').lower()}"
                 for key, value in self.settings.items()
-                if key not in BOUNDS and value not in ("0", "OUT_NONE")]
+                if key not in BOUNDS and (key == "DIRECT" or value not in ("0", "OUT_NONE"))]
         return " ".join([f"{self.name}:", *told])
 
     def bounds(self) -> str:
@@ -67,12 +81,12 @@ def read_configs() -> list[Config]:
         if words[0] == "default":
             defaults = dict(word.split("=", 1) for word in words[1:])
             continue
-        name, sets, expected, harness, *settings = words
+        name, level, expected, harness, *settings = words
         own = dict(word.split("=", 1) for word in settings)
         violated = [] if expected == "holds" else expected.split(",")
-        if set(violated) - set(INVARIANTS) or set(own) - set(defaults):
-            raise SystemExit(f"error: configs: {name}: no such invariant or option")
-        configs.append(Config(name, sets.split(","), violated, harness, defaults | own))
+        if set(violated) - set(INVARIANTS) or set(own) - set(defaults) or level not in LEVELS:
+            raise SystemExit(f"error: configs: {name}: no such level, invariant or option")
+        configs.append(Config(name, level, violated, harness, defaults | own))
     return configs
 
 
@@ -139,56 +153,60 @@ class Answer:
     verdicts: dict[str, str]
     lines: list[str]
     seconds: float
-    trouble: str = ""
+    trouble: str
 
 
-def ask(config: Config, cbmc: str, source: Path, include: Path, log: Path, limit: int) -> Answer:
-    """Run CBMC on a configuration."""
-    command = ["nice", "-n", "15", cbmc, str(HERE / f"{config.harness}.c"), f"-I{HERE}", f"-I{include}",
-               "-DCONFIG_KUNIT=0", "-DCONFIG_DEBUG_IDGEN_ALLOC=0", f'-DSRC="{source}"',
-               *(f"-D{key}={value}" for key, value in config.settings.items()),
-               "--no-standard-checks", "--unwinding-assertions", "--unwind", str(2 ** int(config.settings["BITS"]) + 1),
-               "--drop-unused-functions", "--json-ui", "--trace"]
-    if config.violated:
-        command.append("--stop-on-fail")
+def ask(config: Config, step: str, setup: Setup) -> Answer:
+    """Run CBMC on a configuration; on one step of it, where the harness is the induction."""
+    settings = config.settings | ({"STEP": step} if step else {})
+    if step == "INIT":
+        # The library wants no fewer.
+        settings["BITS"] = "4"
+    slots = int(settings["CPUS"]) + 1
+    command = ["nice", "-n", "15", setup.cbmc, str(HERE / f"{config.harness}.c"), f"-I{HERE}", f"-I{setup.out}/include",
+               "-DCONFIG_KUNIT=0", "-DCONFIG_DEBUG_IDGEN_ALLOC=0", f'-DSRC="{setup.source}"',
+               *(f"-D{key}={value}" for key, value in settings.items()),
+               "--no-standard-checks", "--unwinding-assertions", "--unwind", str(2 ** int(settings["BITS"]) + 1),
+               # Its conditions compare addresses, which are not known to be constant.
+               "--unwindset", f"rollover.0:{slots},renew_reserved.0:{slots}",
+               "--drop-unused-functions", "--stop-on-fail", "--json-ui", "--trace"]
     start = time.monotonic()
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired:
-        return Answer(dict.fromkeys(INVARIANTS, "timeout"), [], time.monotonic() - start, f"no answer in {limit} s")
-    seconds = time.monotonic() - start
-    log.write_text(run.stdout + run.stderr)
     verdicts = dict.fromkeys(INVARIANTS, "unknown")
-    lines: list[str] = []
-    trouble = ""
     try:
-        results = results_of(json.loads(run.stdout))
+        run = subprocess.run(command, capture_output=True, text=True, timeout=setup.limit, check=False)
+    except subprocess.TimeoutExpired:
+        return Answer(dict.fromkeys(INVARIANTS, "timeout"), [], time.monotonic() - start, f"no answer in {setup.limit} s")
+    seconds = time.monotonic() - start
+    log = setup.out / f"{config.name}{step}.json"
+    log.write_text(run.stdout + run.stderr)
+    try:
+        messages = json.loads(run.stdout)
     except json.JSONDecodeError:
-        results = []
-    if not results:
-        return Answer(dict.fromkeys(INVARIANTS, "error"), [], seconds, f"CBMC failed, see {log}")
-    for result in results:
-        failed = result["status"].upper() == "FAILURE" or result["status"] == "failed"
-        what = result["description"]
-        if what in INVARIANTS:
-            verdicts[what] = "violated" if failed else "holds" if result["status"] == "SUCCESS" else "unknown"
-        elif failed:
-            trouble = f"{trouble}{'; ' if trouble else ''}{what}"
-        if failed and not lines:
-            lines = [f"{what}:", *story(result.get("trace", []))]
-    return Answer(verdicts, lines, seconds, trouble)
+        messages = []
+    if {"cProverStatus": "success"} in messages:
+        return Answer(dict.fromkeys(INVARIANTS, "holds"), [], seconds, "")
+    failed = [message for message in messages if message.get("status") == "failed"]
+    if not failed:
+        raise SystemExit(f"error: CBMC failed on {config.name}, see {log}")
+    what = failed[0]["description"]
+    lines = [f"{what} ({step or config.harness})", *story(failed[0]["trace"])]
+    if what not in INVARIANTS:
+        return Answer(verdicts, lines, seconds, what)
+    verdicts[what] = "violated"
+    return Answer(verdicts, lines, seconds, "")
 
 
-def results_of(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The verdicts on single properties; with --stop-on-fail, the first one violated is a message of its own."""
-    for message in messages:
-        if "result" in message:
-            found: list[dict[str, Any]] = message["result"]
-            return found
-    stopped = [message for message in messages if "status" in message and "property" in message]
-    if stopped or {"cProverStatus": "success"} not in messages:
-        return stopped
-    return [{"description": name, "status": "SUCCESS"} for name in INVARIANTS]
+def ask_all(config: Config, setup: Setup) -> Answer:
+    """What CBMC says of a configuration; the induction's steps are asked one after the other."""
+    if config.harness != "induction":
+        return ask(config, "", setup)
+    seconds = 0.0
+    for step in ("INIT", "SLOW", "REST", "WITHIN"):
+        answer = ask(config, step, setup)
+        seconds += answer.seconds
+        if answer.trouble or "violated" in answer.verdicts.values():
+            break
+    return Answer(answer.verdicts, answer.lines, seconds, answer.trouble)
 
 
 def as_expected(config: Config, answer: Answer) -> bool:
@@ -204,40 +222,44 @@ def as_expected(config: Config, answer: Answer) -> bool:
 def main() -> int:
     """Ask for all the configurations of a set, and make the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", default="default", help="which configurations (default, deep, quick)")
-    parser.add_argument("--src", type=Path, default=TOP / "lib/idgen_alloc.c", help="in place of lib/idgen_alloc.c")
-    parser.add_argument("--header", type=Path, default=TOP / "include/linux/idgen_alloc.h", help="in place of the header")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--quick", action="store_true", help="those that find most mutants, soon")
+    which.add_argument("--deep", action="store_true", help="all")
     parser.add_argument("--out", type=Path, default=TOP / "build/prove", help="where traces and logs go")
     parser.add_argument("--csv", type=Path, default=TOP / "build/prove.csv")
-    parser.add_argument("--limit", type=int, default=3600, help="seconds for each; none is an answer")
+    parser.add_argument("--limit", type=int, default=1800, help="seconds for each query; to need more is a failure")
+    parser.add_argument("--jobs", type=int, default=1, help="queries at a time")
     parser.add_argument("names", nargs="*", help="only these, of whatever set")
     args = parser.parse_args()
 
+    level = "quick" if args.quick else "deep" if args.deep else "default"
     configs = [config for config in read_configs()
-               if (config.name in args.names if args.names else args.set in config.sets)]
-    if not configs:
-        raise SystemExit("error: no such configuration; see " + str(HERE / "configs"))
+               if (config.name in args.names if args.names else LEVELS.index(config.level) <= LEVELS.index(level))]
+    if set(args.names) - {config.name for config in configs} or not configs:
+        raise SystemExit(f"error: no such configuration; see {HERE}/configs")
     cbmc = subprocess.run([str(HERE / "cbmc.sh")], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    include = args.out / "include"
-    make_headers(args.src, args.header, include)
+    source = Path(os.environ.get("SRC", TOP / "lib/idgen_alloc.c")).resolve()
+    header = Path(os.environ.get("HEADER", TOP / "include/linux/idgen_alloc.h")).resolve()
+    make_headers(source, header, args.out / "include")
+    setup = Setup(cbmc, source, args.out.resolve(), args.limit)
 
     rows: list[tuple[str, str, str, str, str]] = []
     failed = 0
     print(f"{'configuration':24} {'harness':9} {'expected':16} {'verdict':32} {'seconds':>7}", flush=True)
-    for config in configs:
-        answer = ask(config, cbmc, args.src.resolve(), include, args.out / f"{config.name}.json", args.limit)
-        good = as_expected(config, answer)
-        failed += not good
-        rows += [(config.options(), name, verdict, config.bounds(), f"{answer.seconds:.0f}")
-                 for name, verdict in answer.verdicts.items()]
-        found = [name for name, verdict in answer.verdicts.items() if verdict == "violated"]
-        verdict = answer.trouble or "violated: " + ",".join(found) if found or answer.trouble else "holds"
-        print(f"{config.name:24} {config.harness:9} {','.join(config.violated) or 'holds':16} {verdict:32} "
-              f"{answer.seconds:7.0f}{'' if good else '  NOT AS EXPECTED'}", flush=True)
-        if answer.lines:
-            (args.out / f"{config.name}.txt").write_text("\n".join(answer.lines) + "\n")
-            if not good:
-                print(*(f"    {line}" for line in answer.lines), sep="\n")
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for config, answer in zip(configs, pool.map(lambda config: ask_all(config, setup), configs)):
+            good = as_expected(config, answer)
+            failed += not good
+            rows += [(config.options(), name, verdict, config.bounds(), f"{answer.seconds:.0f}")
+                     for name, verdict in answer.verdicts.items()]
+            found = [name for name, verdict in answer.verdicts.items() if verdict == "violated"]
+            verdict = answer.trouble or ("violated: " + ",".join(found) if found else "holds")
+            print(f"{config.name:24} {config.harness:9} {','.join(config.violated) or 'holds':16} {verdict:32} "
+                  f"{answer.seconds:7.0f}{'' if good else '  NOT AS EXPECTED'}", flush=True)
+            if answer.lines:
+                (args.out / f"{config.name}.txt").write_text("\n".join(answer.lines) + "\n")
+                if not good:
+                    print(*(f"    {line}" for line in answer.lines), sep="\n")
 
     args.csv.parent.mkdir(parents=True, exist_ok=True)
     new = args.csv.with_suffix(".new")

@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One step from any state that satisfies the invariant below leads to one that does, and
+ * breaks none of DESIGN.md's on its way; so no number of steps does.
+ *
+ * A CPU may be anywhere in what it does when another takes a step: where it is, and what
+ * its reads gave, are part of the state. A step is one of
+ *
+ *  REST	anything without the lock: one access of a fast path, one write of the
+ *		register, the end of a context; while nobody has the lock
+ *  SLOW	all that one CPU does with the lock held. At each access that another
+ *		CPU could notice, that CPU may have taken any number of steps: its
+ *		state is then any that satisfies fits(), within follows().
+ *  WITHIN	what justifies the latter: one step of a CPU while another has the
+ *		lock, from any state that follows(), leads to one that does
+ *  INIT	no step, but what idgen_alloc_init() leaves, which is such a state
+ *
+ * Generations are compared and added to, nothing else, so only which of them are equal
+ * matters: there are as many of them as contexts and CPUs that may have old ones. Contexts
+ * differ in nothing but their state: the one that the CPU asks for is the first, and the
+ * others are in the order of their values.
+ */
+#include "model.h"
+
+#define OLDEST		((START_GEN) * IDGEN_GEN_STEP)
+#define SPAN		(CTXS + CPUS + 1)
+#define CURRENT		(OLDEST + (u64)(SPAN) * IDGEN_GEN_STEP)
+#define NEVER		((~0UL << (IDS + 1) & ((1UL << NR) - 1)) | 1)
+
+enum { REST, SLOW, WITHIN, INIT };
+
+static u64 any_value(void)
+{
+	u8 gen = nondet_u8() % (SPAN + 1), id = nondet_u8() % NR;
+
+	__CPROVER_assume(id <= IDS);
+	return gen ? OLDEST + (u64)gen * IDGEN_GEN_STEP + id : 0;
+}
+
+static bool taken(u64 id)
+{
+	return test_bit(id, &the_map);
+}
+
+static bool on_its_way(const struct cpu *c)
+{
+	return c->at == READ || c->at == WRITE;
+}
+
+/* The context whose ID the CPU relies on to stay. */
+static u8 held(int p)
+{
+	const struct cpu *c = &cpus[p];
+
+	if (on_its_way(c))
+		return c->want;
+	return c->loaded && c->at != LEFT ? c->reg : NONE;
+}
+
+static u64 held_value(int p)
+{
+	u8 c = held(p);
+
+	return c == NONE ? 0 : values[c];
+}
+
+/* An ID is some other context's than those in @entries, by its value of @gen. */
+static bool another_has(u8 entries, u64 gen, u64 id)
+{
+	bool has = false;
+	int c;
+
+	for (c = 0; c < CTXS; c++)
+		has |= values[c] == (gen | id) && entries & ~(1 << c);
+	return has;
+}
+
+/* What is so of a CPU whoever has the lock. */
+static bool fits(int p)
+{
+	const struct cpu *c = &cpus[p];
+	u64 slot = slots[p].active.counter;
+	bool ok;
+	int i;
+
+	/* Where it is. */
+	ok = c->op <= UNPIN && c->at <= LEFT && c->want < CTXS && c->reg <= NONE && c->id <= IDS;
+	ok &= (c->at == IDLE) == (c->op == NOTHING);
+	ok &= c->at != CALL || c->op == SWITCH || c->op == OUT;
+	ok &= !on_its_way(c) || c->op == SWITCH;
+	ok &= c->at != LEFT || c->op == OUT;
+	ok &= PINS || c->op < PIN;
+	ok &= SCHED_OUT || c->op != OUT;
+	ok &= c->done <= (c->at == CALL && c->op == SWITCH ? 2 : 0);
+	ok &= c->op == OUT ? c->loaded : DIRECT || c->op != SWITCH || !c->loaded;
+	ok &= c->running == (c->loaded && c->op != SWITCH && c->op != OUT);
+	ok &= !c->running || c->reg != NONE;
+
+	/* The register, by when it is cleared. */
+	ok &= !RESERVED_TABLE || c->op != SWITCH || c->reg == NONE;
+	ok &= SCHED_OUT != OUT_FIRST || (c->loaded && c->op != OUT) || c->reg == NONE;
+	ok &= SCHED_OUT != OUT_TOGETHER ||
+	      (c->loaded && !(c->op == OUT && c->at != CALL)) || c->reg == NONE;
+	ok &= SCHED_OUT != OUT_LATE || c->loaded || c->reg == NONE;
+	ok &= SCHED_OUT || c->loaded || c->reg == NONE;
+
+	/* What it has read. */
+	if (c->at == CALL && c->done >= 1)
+		ok &= !slot || slot == c->record[0];
+	if (c->at == CALL && c->done >= 2)
+		ok &= !slot || gen_of(c->record[1]) != gen_of(slot) ||
+		      values[c->want] == c->record[1];
+	if (c->at == WRITE)
+		ok &= c->record[0] == id_of(values[c->want]);
+	if (c->at == LEFT || (c->at == LOCK && c->op == OUT))
+		ok &= !id_of(slot);
+
+	/* What it runs, or is about to, is what its slot shows, unless that was taken. */
+	if (held(p) != NONE) {
+		ok &= id_of(held_value(p)) != 0;
+		ok &= !slot || slot == held_value(p);
+		ok &= on_its_way(c) || c->id == id_of(held_value(p));
+	}
+
+	/* Entries: what can be walked was, and nothing in the way of what will be. */
+	for (i = 0; i <= IDS; i++) {
+		u8 entries = tlb[WHERE(p)][i];
+
+		ok &= !walks(p) || c->id != i || entries >> c->reg & 1;
+		ok &= !(entries & (entries - 1));
+		ok &= !slot || !another_has(entries, gen_of(slot), i);
+		ok &= !on_its_way(c) || id_of(held_value(p)) != i || !(entries & ~(1 << c->want));
+	}
+	return ok;
+}
+
+/* Of values alone, whoever has the lock. */
+static bool values_fit(void)
+{
+	bool ok = true;
+	int c, d;
+
+	for (c = 0; c < CTXS; c++) {
+		ok &= !values[c] || usable(id_of(values[c]));
+		for (d = 0; d < c; d++)
+			ok &= !values[c] || values[c] != values[d];
+	}
+	return ok;
+}
+
+/* While nobody has the lock. */
+static bool all_fit(void)
+{
+	unsigned long base = NEVER;
+	unsigned long nr = 0;
+	bool ok = values_fit();
+	int p, q, c, i;
+
+	for (c = 0; c < CTXS; c++) {
+		u64 id = id_of(values[c]);
+
+		ok &= gen_of(values[c]) != a.generation || taken(id);
+		ok &= !pinned[c] == !pins[c] && pins[c] <= 1;
+		if (pinned[c]) {
+			ok &= pinned[c] == id && usable(id) && !(base & bit_of(pinned[c]));
+			base |= bit_of(pinned[c]);
+			nr++;
+			for (i = 0; i < CTXS; i++)
+				ok &= i == c || gen_of(values[i]) != a.generation ||
+				      id_of(values[i]) != id;
+			for (p = 0; p < CPUS; p++)
+				ok &= id_of(slots[p].reserved) != id || slots[p].reserved == values[c] ||
+				      gen_of(values[c]) == a.generation;
+		}
+	}
+	ok &= a.nr_pinned == nr && nr <= a.max_pinned;
+	ok &= !BASE || the_base == base;
+	ok &= (the_map & base) == base;
+	for (i = 0; i < NR; i++)
+		ok &= i >= a.cursor || taken(i);
+
+	for (p = 0; p < CPUS; p++) {
+		u64 slot = slots[p].active.counter, reserved = slots[p].reserved;
+
+		ok &= fits(p);
+		ok &= !slot || gen_of(slot) == a.generation;
+		ok &= id_of(slot) <= IDS && taken(id_of(slot));
+		ok &= reserved && id_of(reserved) <= IDS && taken(id_of(reserved));
+		ok &= !id_of(reserved) || test_bit(id_of(reserved) & (a.hint_size - 1), &the_hint);
+		ok &= slot || held(p) == NONE || reserved == held_value(p);
+		/* Who has a reserved ID is who it was reserved for. */
+		for (c = 0; c < CTXS; c++)
+			ok &= !id_of(reserved) || values[c] == reserved ||
+			      values[c] != (a.generation | id_of(reserved));
+		/* All that is shown or reserved with one ID is of one context. */
+		for (q = 0; q < CPUS; q++) {
+			u64 shown = slots[q].active.counter, kept = slots[q].reserved;
+
+			ok &= !id_of(slot) || id_of(slot) != id_of(shown) || slot == shown;
+			ok &= !id_of(slot) || id_of(slot) != id_of(kept) || slot == kept;
+			ok &= !id_of(reserved) || id_of(reserved) != id_of(kept) || reserved == kept;
+		}
+		/* Entries of a CPU that owes no flush are of IDs that no other context has or can get. */
+		for (i = 0; i <= IDS; i++) {
+			u8 entries = tlb[WHERE(p)][i];
+
+			if (!entries || !(slot || FLUSH_ALL))
+				continue;
+			ok &= taken(i) && !another_has(entries, a.generation, i);
+			for (q = 0; q < CPUS; q++)
+				ok &= id_of(slots[q].reserved) != i ||
+				      !another_has(entries, gen_of(slots[q].reserved), i);
+			for (c = 0; c < CTXS; c++)
+				ok &= pinned[c] != i || !(entries & ~(1 << c));
+		}
+	}
+	return ok;
+}
+
+static bool go(void)
+{
+	bool first = goes;
+
+	goes = false;
+	return first;
+}
+
+static void step(int p)
+{
+	struct cpu *c = &cpus[p];
+
+	goes = true;
+	if (c->at == IDLE)
+		begin(p);
+	else if (c->at == CALL)
+		run_fast_path(p);
+	else if (c->at == READ)
+		read_id(p);
+	else if (c->at == WRITE)
+		write_register(p);
+	else if (c->at == LEFT)
+		leave(p);
+}
+
+static void any_cpu(int p)
+{
+	struct cpu *c = &cpus[p];
+	int i;
+
+	c->op = nondet_u8() % 8;
+	c->at = nondet_u8() % 8;
+	c->want = nondet_u8() % 8;
+	c->done = nondet_u8() % 4;
+	c->loaded = nondet_bool();
+	c->running = nondet_bool();
+	c->reg = nondet_u8() % 8;
+	c->id = nondet_u8() % 8;
+	for (i = 0; i < RECORDS; i++)
+		c->record[i] = c->at == WRITE ? nondet_u8() % NR : any_value();
+}
+
+/*
+ * What the steps of one CPU, any number of them, with ends of contexts in between, can
+ * make of a state while another CPU has the lock.
+ */
+struct view {
+	u64 slot;
+	u8 held;
+	u8 entries[IDS + 1];
+	u64 values[CTXS];
+};
+
+static struct view view_of(int p)
+{
+	struct view v = { .slot = slots[p].active.counter, .held = held(p) };
+	int i;
+
+	for (i = 0; i <= IDS; i++)
+		v.entries[i] = tlb[WHERE(p)][i];
+	for (i = 0; i < CTXS; i++)
+		v.values[i] = values[i];
+	return v;
+}
+
+static bool follows(int p, const struct view *was)
+{
+	u64 slot = slots[p].active.counter;
+	bool ok;
+	int c, i;
+
+	if (!was->slot) {
+		ok = !slot && (held(p) == NONE || held(p) == was->held);
+	} else {
+		ok = slot == was->slot || (SCHED_OUT && slot == gen_of(was->slot));
+		for (c = 0; c < CTXS; c++)
+			ok |= slot == was->values[c] && gen_of(slot) == gen_of(was->slot);
+	}
+	for (c = 0; c < CTXS; c++)
+		ok &= values[c] == was->values[c] || (EXIT && !values[c] && !pinned[c]);
+	for (i = 0; i <= IDS; i++) {
+		u8 may = was->entries[i];
+
+		for (c = 0; c < CTXS; c++) {
+			if (was->slot ? was->values[c] == (gen_of(was->slot) | i) :
+					was->held == c && id_of(was->values[c]) == i)
+				may |= 1 << c;
+			if (values[c] != was->values[c] && may >> c & 1)
+				may = (may & ~(1 << c)) | 1 << GONE;
+		}
+		ok &= !(tlb[WHERE(p)][i] & ~may);
+	}
+	return ok;
+}
+
+static void steps_in(int p)
+{
+	struct view was = view_of(p);
+	int c, q, i;
+
+	for (c = 0; EXIT && c < CTXS; c++) {
+		bool ends = nondet_bool() && mapped[c];
+
+		for (q = 0; q < CPUS; q++)
+			if (q != p && (cpus[q].reg == c || (cpus[q].op != NOTHING && cpus[q].want == c)))
+				ends = false;
+		if (ends) {
+			values[c] = 0;
+			for (q = 0; q < WHERES; q++)
+				for (i = 0; i <= IDS; i++)
+					if (tlb[q][i] >> c & 1)
+						tlb[q][i] = (tlb[q][i] & ~(1 << c)) | 1 << GONE;
+		}
+	}
+	slots[p].active.counter = any_value();
+	any_cpu(p);
+	for (i = 0; i <= IDS; i++)
+		tlb[WHERE(p)][i] = nondet_u8() % (2 << CTXS);
+	__CPROVER_assume(follows(p, &was));
+	__CPROVER_assume(fits(p));
+	/* Of whoever has the lock, WITHIN knows nothing. */
+	if (STEP == SLOW)
+		look_at_hardware();
+}
+
+static void any_state(void)
+{
+	int p, c, i;
+
+	a.generation = CURRENT;
+	a.bits = BITS;
+	a.nr_slots = CPUS;
+	a.slots = slot_table;
+	for (p = 0; p < CPUS; p++)
+		slot_table[p] = &slots[p];
+	a.map = &the_map;
+	a.base = BASE ? &the_base : NULL;
+	a.hint = &the_hint;
+	a.hint_size = 4;
+	a.ops = &ops;
+	a.name = "cbmc";
+	a.usable = IDS;
+	a.pins = PINS;
+	a.max_pinned = PINS;
+	a.cursor = nondet_u8() % (2 * NR);
+	the_map = nondet_u8() % (1 << NR);
+	the_base = nondet_u8() % (1 << NR);
+	the_hint = nondet_u8() % 16;
+	for (c = 0; c < CTXS; c++) {
+		values[c] = any_value();
+		if (PINS && nondet_bool()) {
+			pinned[c] = nondet_u8() % NR;
+			pins[c] = 1;
+			a.nr_pinned++;
+		}
+		mapped[c] = true;
+	}
+	for (p = 0; p < CPUS; p++) {
+		slots[p].active.counter = any_value();
+		slots[p].reserved = any_value();
+		any_cpu(p);
+	}
+	for (p = 0; p < WHERES; p++)
+		for (i = 0; i <= IDS; i++)
+			tlb[p][i] = nondet_u8() % (2 << CTXS);
+}
+
+/* What idgen_alloc_init() leaves, with no context that has an ID and all CPUs sched out. */
+static void first_state(void)
+{
+	struct idgen_params params = {
+		.name = "cbmc", .ops = &ops, .bits = BITS, .array = slots, .nr_array = CPUS,
+		.pins = PINS,
+	};
+	int p, c, i;
+
+	__CPROVER_assert(!idgen_alloc_init(&a, &params), "WARN: init fails");
+	the_map = *a.map;
+	the_base = *a.base;
+	the_hint = *a.hint;
+	for (c = 0; c < CTXS; c++) {
+		values[c] = 0;
+		pinned[c] = pins[c] = 0;
+	}
+	for (p = 0; p < CPUS; p++)
+		cpus[p] = (struct cpu){ .reg = NONE };
+	for (p = 0; p < WHERES; p++)
+		for (i = 0; i <= IDS; i++)
+			tlb[p][i] = 0;
+}
+
+int main(void)
+{
+	u8 who = nondet_u8() % 8;
+	bool inductive = true;
+	int p, c;
+
+	if (STEP == INIT)
+		first_state();
+	else
+		any_state();
+	for (c = 2; c < CTXS; c++)
+		__CPROVER_assume(values[c - 1] <= values[c]);
+	if (STEP == REST || STEP == SLOW)
+		__CPROVER_assume(all_fit());
+	for (p = 0; p < CPUS; p++) {
+		if (who != p)
+			continue;
+		me = p;
+		__CPROVER_assume(!cpus[p].want);
+		if (STEP == REST) {
+			step(p);
+		} else if (STEP == SLOW) {
+			__CPROVER_assume(cpus[p].at == LOCK);
+			run_slow_path(p);
+		} else if (STEP == WITHIN) {
+			struct view was = view_of(p);
+			u8 holder = nondet_u8() % 8;
+			int q;
+
+			__CPROVER_assume(holder < CPUS && holder != p && values_fit());
+			for (q = 0; q < CPUS; q++)
+				__CPROVER_assume(q == holder || fits(q));
+			/* Reflexive, */
+			__CPROVER_assert(follows(p, &was), "WARN: no step does not follow");
+			/* and from any state that follows, one more step does. */
+			steps_in(p);
+			for (q = 0; q < CPUS; q++)
+				__CPROVER_assume(q == holder || fits(q));
+			if (EXIT && nondet_bool())
+				end_context(nondet_u8() % 8);
+			else
+				step(p);
+			__CPROVER_assert(follows(p, &was), "WARN: a step does not follow");
+			for (q = 0; q < CPUS; q++)
+				inductive &= q == holder || fits(q);
+		}
+	}
+	if (STEP == REST && EXIT && who == CPUS)
+		end_context(nondet_u8() % 8);
+	if (STEP != WITHIN) {
+		look_at_hardware();
+		look_at_software();
+		inductive = all_fit();
+	}
+	__CPROVER_assert(inductive, "WARN: the invariant is not inductive");
+	__CPROVER_assert(!lost, "WARN: more IDs than expected");
+#ifdef VACUOUS
+	__CPROVER_assert(0, "vacuous");
+#endif
+#define ASSERT(which)	__CPROVER_assert(!bad[which], #which)
+	ASSERT(UniquePerCPU);
+	ASSERT(UniqueAllCPUs);
+	ASSERT(UniqueActive);
+	ASSERT(SameActive);
+	ASSERT(ReservedInMap);
+	ASSERT(NeverReservedID);
+	ASSERT(FlushBeforeReuse);
+	ASSERT(PinStays);
+	ASSERT(EmptyAfterUnmap);
+	ASSERT(AlwaysSucceeds);
+}

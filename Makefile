@@ -17,16 +17,20 @@ help:
 	@echo '  DISASM=1             with the disassembly of both, and what is in which cache line'
 	@echo 'make torture         lib/idgen_alloc.c on real threads, sanitised, and in every order of a few steps'
 	@echo 'make litmus          its relaxed accesses, judged by herd7'
+	@echo 'make prove           CBMC over it, its schedules and litmus tests; make prove-deep: more of CBMC'
 	@echo 'make tla TLA2TOOLS=/path/tla2tools.jar   the PlusCal model, all configurations'
 	@echo 'make mutants [TLA2TOOLS=...]  wrong versions of it, each of which some layer must notice'
 	@echo 'make apply LINUX=/path   lay our files over that tree'
 	@echo 'make clean           remove build/'
 
-kunit apply uml lint bench test:
+kunit apply uml lint bench test prove:
 	@harness/$@.sh
 
 e2e:
 	@harness/e2e.sh $(ROWS)
+
+prove-deep:
+	@harness/prove.sh --deep
 
 torture:
 	@$(MAKE) --no-print-directory -C tools/testing/idgen run
@@ -43,4 +47,4 @@ mutants:
 clean:
 	rm -rf build
 
-.PHONY: help kunit apply uml lint bench test e2e torture litmus tla mutants clean
+.PHONY: help kunit apply uml lint bench test prove prove-deep e2e torture litmus tla mutants clean

@@ -16,6 +16,7 @@ declare -A needs=(
 	[e2e]="$arm64 libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
 	[bench]="$base $arm64 qemu-system-arm:qemu-system-aarch64 valgrind gnuplot-nox:gnuplot dwarves:pahole
 		libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
+	[prove]="$base"
 	[lint]="$base $arm64 clang-19 lld-19:ld.lld-19 llvm-19:llvm-nm-19 shellcheck mypy"
 )
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# tree.sh [pristine]: print the path of a kernel tree below build/ with our files laid over it, made or brought up to
-# date; or, for comparisons, of one without them.
+# tree.sh [pristine | series | aside]: print the path of a kernel tree below build/ with our files laid over it, made or
+# brought up to date; or, for comparisons (pristine) and for patches to be applied to (series), of one without them; or
+# of a directory (aside) that has no more than the files concerned, as they were in base/, as they are to be in laid/,
+# and the kernel's version in version.
 #
 #   LINUX=/path        take the source from that tree, which is only read
 #   LINUX_VERSION=6.12 take Debian's linux-source-6.12 (from trixie)
@@ -87,12 +89,20 @@ free=$(df --output=avail -k "$build" | tail -n 1)
 tree=$build/tree-$name work=$build/work-$name laid=$build/work-$name/laid
 mkdir -p "$work"
 [[ -d $build/empty.git ]] || git init -q --bare "$build/empty.git"
-if [[ ${1-} = pristine ]]; then
+case ${1-} in
+pristine | series)
 	[[ ! -e $from/.idgen-overlay.json ]] || die "LINUX=$from has our files in it: give a tree that was left as it was"
-	tree=$build/pristine-$name laid=$work/none
+	tree=$build/$1-$name laid=$work/none
 	mkdir -p "$laid"
-else
+	;;
+*)
 	step "laying our files over those of Linux $version in $from" lay_over
+	;;
+esac
+if [[ ${1-} = aside ]]; then
+	echo "$version" >"$work/version"
+	echo "$work"
+	exit
 fi
 step "copying the rest to $tree" copy
 echo "$tree"

@@ -20,10 +20,13 @@ help:
 	@echo 'make prove           CBMC over it, its schedules and litmus tests; make prove-deep: more of CBMC'
 	@echo 'make tla TLA2TOOLS=/path/tla2tools.jar   the PlusCal model, all configurations'
 	@echo 'make mutants [TLA2TOOLS=...]  wrong versions of it, each of which some layer must notice'
+	@echo 'make series          the project as patches with a cover letter, by mail or for git am; LINUX= as above'
+	@echo 'make series-refresh  bring harness/series/*.patch up to date with our files'
+	@echo 'make series-check    the series as its reader will look at it: each patch, several kernels'
 	@echo 'make apply LINUX=/path   lay our files over that tree'
 	@echo 'make clean           remove build/'
 
-kunit apply uml lint bench test prove:
+kunit apply uml lint bench test prove series series-check:
 	@harness/$@.sh
 
 e2e:
@@ -31,6 +34,9 @@ e2e:
 
 prove-deep:
 	@harness/prove.sh --deep
+
+series-refresh:
+	@harness/series.sh refresh
 
 torture:
 	@$(MAKE) --no-print-directory -C tools/testing/idgen run
@@ -47,4 +53,4 @@ mutants:
 clean:
 	rm -rf build
 
-.PHONY: help kunit apply uml lint bench test prove prove-deep e2e torture litmus tla mutants clean
+.PHONY: help kunit apply uml lint bench test prove prove-deep series series-check series-refresh e2e torture litmus tla mutants clean

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# deps.sh TARGET...: have the Debian packages that make TARGET (kunit, uml, e2e, bench, lint) needs. Root gets what is
+# deps.sh TARGET...: have the Debian packages that make TARGET (kunit, uml, e2e, bench, lint, series) needs. Root gets what is
 # missing installed; anybody else gets the one line to run. A package counts as there when its probe (a command or a file)
 # is, so that tools from elsewhere do as well.
 
@@ -17,6 +17,7 @@ declare -A needs=(
 	[bench]="$base $arm64 qemu-system-arm:qemu-system-aarch64 valgrind gnuplot-nox:gnuplot dwarves:pahole
 		libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
 	[prove]="$base"
+	[series]="git python3 make perl xz-utils:xz"
 	[lint]="$base $arm64 clang-19 lld-19:ld.lld-19 llvm-19:llvm-nm-19 shellcheck mypy"
 )
 

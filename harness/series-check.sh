@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# series-check.sh [quick]: the series of series.sh, looked at as its reader will: made twice, applied to a tree as it
+# was, patch by patch through checkpatch and the compiler. "quick" is what make test has; the whole also runs the KUnit
+# suites that there are at each patch, goes through other kernels, and asks what is asked of a submission once.
+
+. "$(dirname "$0")/common.sh"
+"$harness/deps.sh" kunit series
+lock
+mapfile -t names < <(sed -nE 's/^name = "(.*)"$/\1/p' "$harness/series/series.toml")
+
+# What checkpatch is not asked, and why. MAINTAINERS comes with the last patch.
+never=FILE_PATH_CHANGES
+# shellcheck disable=SC2054
+declare -A ignore=(
+	# Names of arm64's register fields.
+	[asid]=CAMELCASE
+	# Laid out as all trace events are.
+	[trace]=OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT
+	# Programs for the host, which stand in for what the kernel has in its headers, have main() with its table of
+	# options, and are as wide as the rest of the harness; and a model, of which a translator has written half.
+	[tools]=CAMELCASE,AVOID_EXTERNS,NEW_TYPEDEFS,PREFER_DEFINED_ATTRIBUTE_MACRO,VOLATILE,COMPLEX_MACRO,IS_ENABLED_CONFIG,EXPORT_SYMBOL,MACRO_ARG_REUSE,MACRO_ARG_UNUSED,BIT_MACRO,INCLUDE_LINUX,TRAILING_STATEMENTS,TRAILING_WHITESPACE,LONG_LINE,LONG_LINE_COMMENT,LONG_LINE_STRING,MULTIPLE_ASSIGNMENTS,EMBEDDED_FUNCTION_NAME,SPLIT_STRING
+)
+
+# use VERSION: have "$tree", a tree without our files, and the series for it in "$out". VERSION is as LINUX_VERSION;
+# empty for what the user has asked for.
+use() {
+	[[ -z $1 ]] || export LINUX='' LINUX_VERSION=$1
+	tree=$("$harness/tree.sh" series)
+	out=$build/series${1:+-$1}
+	work=$build/work-${tree#"$build"/series-}
+	git_tree=("--git-dir=$out/tree.git" "--work-tree=$tree" -c user.name=series-check -c user.email=series-check -c core.hooksPath=)
+}
+
+git_in_tree() { (cd "$tree" && GIT_CONFIG_GLOBAL=/dev/null git "${git_tree[@]}" "$@"); }
+
+make_series() { "$harness/series.sh" "$out"; }
+
+# The same again, to the last bit.
+make_again() {
+	local again=$build/series-again
+	"$harness/series.sh" "$again"
+	cmp "$out/series.mbox" "$again/series.mbox"
+	rm -rf "$again"
+	# It says whose it is.
+	grep -c "^Signed-off-by: $(git config user.name) <$(git config user.email)>$" "$out/series.mbox"
+}
+
+# git am knows no fuzz; what it leaves is what make apply leaves.
+am() {
+	git_in_tree init -q -b series
+	(cd "$work/base" && find . -type f) >"$out/paths"
+	git_in_tree add -f --pathspec-from-file="$out/paths"
+	git_in_tree commit -q -m base
+	git_in_tree am --empty=drop "$out/series.mbox"
+	(($(git_in_tree rev-list --count HEAD) == ${#names[@]} + 1))
+	rm -rf "$out/applied"
+	mkdir "$out/applied"
+	git_in_tree archive HEAD | tar -x -C "$out/applied"
+	diff -r -x .idgen-overlay.json "$out/applied" "$work/laid"
+	rm -rf "$out/applied"
+	# All else is as it was.
+	git_in_tree diff --exit-code HEAD
+}
+
+checkpatch() {
+	local patches=("$out"/0*.patch) i types
+	cd "$tree"
+	for i in "${!names[@]}"; do
+		types=$never${ignore[${names[i]}]+,${ignore[${names[i]}]}}
+		echo "${patches[i + 1]##*/} without $types"
+		scripts/checkpatch.pl --strict --terse --show-types --showfile --ignore "$types" "${patches[i + 1]}"
+	done
+	# It would find fault with a line that deserves it.
+	sed 's/^+\tbool pins;$/+\tbool  pins=1;/' "${patches[1]}" >"$out/faulty"
+	! scripts/checkpatch.pl --strict --terse --ignore "$never" "$out/faulty"
+}
+
+# step_to NUMBER: have the tree as after that many patches.
+step_to() {
+	git_in_tree checkout -q -f --detach "series~$((${#names[@]} - $1))"
+	[[ -f $tree/.kunitconfig ]] && cp "$tree/.kunitconfig" "$out/kunitconfig" ||
+		printf 'CONFIG_%s=y\n' KUNIT >"$out/kunitconfig"
+}
+
+# changes NUMBER PATTERN: whether that patch concerns files that match.
+changes() {
+	git_in_tree diff --name-only "series~$((${#names[@]} - $1 + 1))" "series~$((${#names[@]} - $1))" | grep -E "$2"
+}
+
+# Each patch compiles: our objects, as far as they are there, where what they are made of has changed.
+build_each() {
+	local i object there
+	for ((i = 1; i <= ${#names[@]}; i++)); do
+		changes "$i" '^(lib|include|arch)/|^\.kunitconfig' || continue
+		step_to "$i"
+		there=()
+		for object in "${objects[@]}"; do
+			[[ ! -f $tree/${object%.o}.c ]] || there+=("$object")
+		done
+		kunit config "$tree" .series "${arm64_gcc[@]}" --kunitconfig="$out/kunitconfig" --kconfig_add=CONFIG_WERROR=y \
+			--kconfig_add=CONFIG_VIRTUALIZATION=y --kconfig_add=CONFIG_KVM=y
+		(cd "$tree/.series" && rm -f "${there[@]}")
+		make -C "$tree" O=.series -j"$(nproc)" "${make_gcc[@]}" "${there[@]}"
+		(cd "$tree/.series" && ls "${there[@]}")
+	done
+}
+
+use "${LINUX_VERSION-}"
+check series-make make_series
+check series-same-again make_again
+check series-am am
+check series-checkpatch checkpatch
+check series-build build_each
+report "$build/series.csv"

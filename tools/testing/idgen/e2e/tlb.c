@@ -8,14 +8,17 @@
  * that the kernel executes, and to make room. QEMU says where an access went, which is right. If the same page of the
  * same IDs leads elsewhere by what is remembered, hardware might have gone there: that is wrong.
  *
- *   qemu-system-aarch64 -plugin tlb.so -accel tcg,thread=single -cpu cortex-a57 ...
+ *   qemu-system-aarch64 -plugin tlb.so -cpu cortex-a57 ...
  *
- * CPUs take turns, so that nothing runs between a TLBI and what is forgotten, and nothing here needs a lock. The host's
- * kernel is to run at EL1 (nVHE, if there are guests) with 8-bit VMIDs and no TLBI by range. A page that one thread
- * changes while another uses it may be called wrong without being so: have processes of one thread.
+ * The host's kernel is to run at EL1 (nVHE, if there are guests) with 8-bit VMIDs and no TLBI by range. What is told of
+ * an instruction comes before its effect. So a page that one CPU changes while another uses it may be called wrong
+ * without being so: have processes of one thread. QEMU must run its CPUs in threads of their own, as it does
+ * unless told otherwise; with thread=single, 10.0 has callbacks of all CPUs come from the first.
  *
  * QEMU's header for plugins is in no package of Debian 12 or 13, so here is what of it is used; from version 9.0 on.
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -97,12 +100,15 @@ static struct cpu {
 	struct qemu_plugin_register *x[31], *cpsr;
 	unsigned int vmid, asid;
 	bool at_el2;
+	/* Protects what follows: another CPU's TLBI may reach this one. */
+	pthread_mutex_t lock;
+	uint64_t now;
 	uint64_t forgot_vmid[VMIDS], forgot_asid[ASIDS];
 	struct entry entries[ENTRIES];
+	unsigned long checks, all, by_vmid, by_asid, by_page;
 } *cpus[MAX_CPUS];
 
-static uint64_t now;
-static unsigned long checks, wrong, all, by_vmid, by_asid, by_page;
+static atomic_ulong wrong;
 
 static bool is_good(const struct cpu *c, const struct entry *e)
 {
@@ -133,20 +139,22 @@ static void on_access(unsigned int n, uint32_t info, uint64_t addr, void *data)
 		return;
 
 	leads_to = qemu_plugin_hwaddr_phys_addr(where) >> PAGE_SHIFT;
+	pthread_mutex_lock(&c->lock);
 	e = find(c, c->vmid, c->asid, addr << 8 >> 8 >> PAGE_SHIFT);
-	checks++;
+	c->checks++;
 	if (e->made && e->leads_to != leads_to && wrong++ < 20)
 		fprintf(stderr, "tlb: wrong: CPU%u with VMID %u, ASID %u: %#lx may lead to %#lx, and not to %#lx\n", n, c->vmid,
 			c->asid, addr, e->leads_to << PAGE_SHIFT, leads_to << PAGE_SHIFT);
 	if (!e->made || e->leads_to != leads_to) {
 		e->leads_to = leads_to;
-		e->made = ++now;
+		e->made = ++c->now;
 	}
+	pthread_mutex_unlock(&c->lock);
 }
 
 static uint64_t value_of(struct qemu_plugin_register *reg)
 {
-	static struct array *value;
+	static _Thread_local struct array *value;
 	uint64_t result = 0;
 
 	value = value ?: g_byte_array_new();
@@ -184,8 +192,8 @@ static void on_low_code(unsigned int n, void *data)
 
 static void forget_vmid(struct cpu *c, unsigned int vmid)
 {
-	c->forgot_vmid[vmid] = ++now;
-	by_vmid++;
+	c->forgot_vmid[vmid] = ++c->now;
+	c->by_vmid++;
 }
 
 static void forget(struct cpu *c, unsigned int vmid, unsigned int operation, uint64_t operand)
@@ -202,12 +210,12 @@ static void forget(struct cpu *c, unsigned int vmid, unsigned int operation, uin
 			forget_vmid(c, vmid);
 			break;
 		}
-		c->forgot_asid[asid] = ++now;
-		by_asid++;
+		c->forgot_asid[asid] = ++c->now;
+		c->by_asid++;
 		break;
 	case 1: case 5:			/* VAE1, VALE1 */
 		find(c, vmid, asid, page)->made = 0;
-		by_page++;
+		c->by_page++;
 		break;
 	case 3: case 7:			/* VAAE1, VAALE1; the host's are the kernel's pages, of which none are here */
 		if (vmid)
@@ -221,8 +229,8 @@ static void forget_at_el2(struct cpu *c, unsigned int vmid, unsigned int operati
 	switch (operation) {
 	case 4:				/* ALLE1 */
 		for (vmid = 0; vmid < VMIDS; vmid++)
-			c->forgot_vmid[vmid] = ++now;
-		all++;
+			c->forgot_vmid[vmid] = ++c->now;
+		c->all++;
 		break;
 	case 6:				/* VMALLS12E1 */
 		forget_vmid(c, vmid);
@@ -247,10 +255,12 @@ static void on_tlbi(unsigned int n, void *data)
 		die("a TLBI by range, or one not known; use -cpu cortex-a57");
 
 	for (n = first; n <= last && cpus[n]; n++) {
+		pthread_mutex_lock(&cpus[n]->lock);
 		if (level == 4)
 			forget_at_el2(cpus[n], vmid, operation);
 		else
 			forget(cpus[n], vmid, operation, operand);
+		pthread_mutex_unlock(&cpus[n]->lock);
 	}
 }
 
@@ -304,15 +314,25 @@ static void on_cpu(uint64_t id, unsigned int n)
 	}
 	if (found != 32)
 		die("too many CPUs, or no AArch64 ones");
+	pthread_mutex_init(&c->lock, NULL);
 	cpus[n] = c;
 }
 
 static void at_end(uint64_t id, void *data)
 {
+	unsigned long checks = 0, all = 0, by_vmid = 0, by_asid = 0, by_page = 0;
+
 	(void)id;
 	(void)data;
+	for (unsigned int n = 0; n < MAX_CPUS && cpus[n]; n++) {
+		checks += cpus[n]->checks;
+		all += cpus[n]->all;
+		by_vmid += cpus[n]->by_vmid;
+		by_asid += cpus[n]->by_asid;
+		by_page += cpus[n]->by_page;
+	}
 	fprintf(stderr, "tlb: %lu checks, %lu wrong; forgot all %lu times, a VMID %lu times, an ASID %lu times, a page %lu times\n",
-		checks, wrong, all, by_vmid, by_asid, by_page);
+		checks, atomic_load(&wrong), all, by_vmid, by_asid, by_page);
 }
 
 PUBLIC int qemu_plugin_install(uint64_t id, const struct qemu_info *info, int argc, char **argv)

@@ -61,9 +61,9 @@ class Row:
         append = f"console=ttyAMA0 kunit.enable=0 panic=-1 oops=panic {self.args} -- {commands}"
         qemu = ["qemu-system-aarch64"]
         if self.tlb:
-            # One that can, and CPUs that take turns; see tlb.c.
+            # One whose plugins read registers; its CPUs in threads of their own, see tlb.c.
             found = subprocess.run([str(HERE / "qemu.sh")], stdout=subprocess.PIPE, text=True, check=True)
-            qemu = [found.stdout.strip(), "-accel", "tcg,thread=single", "-plugin", str(image / "tlb.so")]
+            qemu = [found.stdout.strip(), "-plugin", str(image / "tlb.so")]
         return [*qemu, "-M", f"virt,virtualization={'on' if self.el2 else 'off'},gic-version=3", "-cpu", self.cpu,
                 "-smp", str(self.smp), "-m", self.memory, "-nodefaults", "-display", "none", "-serial", "stdio",
                 "-no-reboot", "-kernel", str(image / "Image"), "-initrd", str(image / "initramfs"), "-append", append]

@@ -26,11 +26,17 @@ compile() {
 	make -C "$tree" O="$dir" -j"$(nproc)" "${make_gcc[@]}" "${targets[@]}"
 }
 
-# bytes WHOSE DIR: text and data of the objects.
+# bytes WHOSE DIR: text and data of the objects. resident: without what a kernel frees after boot, or a link drops.
 bytes() {
 	local targets
 	read -ra targets <<<"${made[$1]}"
 	(cd "${trees[$1]}/$2" && "${cross}size" "${targets[@]}") | awk 'NR > 1 { sum += $1 + $2 } END { print sum }'
+}
+resident() {
+	local targets
+	read -ra targets <<<"${made[$1]}"
+	(cd "${trees[$1]}/$2" && "${cross}size" -A -d "${targets[@]}") |
+		awk '/^\./ && !/^\.(init|altinst|export_symbol|discard|modinfo|comment|note|bss)/ { sum += $2 } END { print sum }'
 }
 
 host() { make -C "$repo/tools/testing/idgen/bench" OURS="${trees[ours]}" THEIRS="${trees[theirs]}" O="$work/host"; }
@@ -38,7 +44,10 @@ host() { make -C "$repo/tools/testing/idgen/bench" OURS="${trees[ours]}" THEIRS=
 for whose in ours theirs; do
 	step "compiling the objects of ${trees[$whose]#"$build"/}" compile "$whose" .bench "${made[$whose]}"
 done
-echo "\"text and data, in bytes\",,$(bytes ours .bench),$(bytes theirs .bench)" >"$work/size.csv"
+{
+	echo "\"text and data, in bytes\",,$(bytes ours .bench),$(bytes theirs .bench)"
+	echo "\"text and data that stay after boot, in bytes\",,$(resident ours .bench),$(resident theirs .bench)"
+} >"$work/size.csv"
 "$harness/bench_paths.py" "${trees[ours]}/.bench" "${trees[theirs]}/.bench" >"$work/paths.csv"
 step "building the host harness" host
 step "counting with callgrind (some 1 to 2 minutes on 2 cores)" \

@@ -67,8 +67,8 @@ static u64 value(const struct context *ctx)
 
 #include <asm/asid.h>
 
-static DEFINE_PER_CPU(atomic64_t, active) = {};
-static DEFINE_PER_CPU(u64, reserved) = 0;
+static DEFINE_PER_CPU(atomic64_t, active);
+static DEFINE_PER_CPU(u64, reserved);
 static struct asid_info info;
 
 static void flush_cpu(void)
@@ -98,7 +98,7 @@ static void subject_switch(struct context *ctx)
 
 #include <linux/idgen_alloc.h>
 
-static DEFINE_PER_CPU(struct idgen_slot, slots) = {};
+static DEFINE_PER_CPU(struct idgen_slot, slots);
 static struct idgen_alloc alloc;
 
 static void flush_cpu(struct idgen_alloc *a)

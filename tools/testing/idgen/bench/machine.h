@@ -286,12 +286,13 @@ extern unsigned int bench_bits;
 #define arm64_apply_bp_hardening()		((void)0)
 #define cpu_set_reserved_ttbr0()		((void)0)
 #define cpu_set_reserved_ttbr0_nosync()		((void)0)
-#define cpu_switch_mm(pgd, mm)			((void)0)
+#define cpu_switch_mm(pgd, mm)			cpu_do_switch_mm(__lm_to_phys(pgd), mm)
+#define __lm_to_phys(addr)			((phys_addr_t)(addr))
 #define local_flush_tlb_all()			((void)0)
 #define kvm_call_hyp(fn)			((void)0)
 #define kvm_get_vmid_bits()			bench_bits
 
-/* What writes the registers is compiled, but not called. */
+/* Registers cost nothing. */
 #define TTBRx_EL1_ASID_MASK			(0xffffUL << 48)
 #define TTBR_ASID_MASK				TTBRx_EL1_ASID_MASK
 #define TTBRx_EL1_CnP				1UL

@@ -321,6 +321,9 @@ static void steps_in(int p)
 	struct view was = view_of(p);
 	int c, q, i;
 
+	/* There are none yet. */
+	if (STEP == INIT)
+		return;
 	left_fit &= fits(p);
 	for (c = 0; EXIT && c < CTXS; c++) {
 		bool ends = nondet_bool() && mapped[c];

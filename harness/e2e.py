@@ -71,7 +71,7 @@ class Row:
 
 @dataclass
 class Result:
-    """What a boot came to. No reasons to fail: it passed."""
+    """What a boot came to. Each reason to fail starts with the name of the check; none: it passed."""
 
     reasons: list[str]
     asid: int = 0
@@ -97,27 +97,28 @@ def judge(row: Row, lines: list[str]) -> Result:
         elif match := END.match(line):
             ended = True
             if match[1] != "0":
-                result.reasons.append(f"{match[1]} programs failed")
+                result.reasons.append(f"programs: {match[1]} failed")
     complaints = [line for line in lines if COMPLAINT.search(line)]
     if complaints:
-        result.reasons.append(f"the kernel complained, {len(complaints)} lines: {complaints[0]}")
+        label = "invariant" if "is broken:" in complaints[0] else "kernel"
+        result.reasons.append(f"{label}: {len(complaints)} lines like: {complaints[0]}")
     found = [line for line in lines if "wrong: " in line]
     if found or result.wrong:
-        result.reasons.append(f"{result.wrong} wrong results: {found[0] if found else 'none of them shown'}")
+        result.reasons.append(f"contents: {result.wrong} wrong: {found[0] if found else 'none of them shown'}")
     if not ended:
-        result.reasons.append("init did not come to its end")
+        result.reasons.append("end: init did not come to it")
         return result
     programs = {command.lstrip("&").split()[0] for command in row.run} - {"toggle"}
     for program in sorted(programs | ({"tlb"} if row.tlb else set())):
         if program not in summaries:
-            result.reasons.append(f"{program} did not say what it checked")
+            result.reasons.append(f"programs: {program} did not say what it checked")
     for name, least in row.rollovers.items():
         seen = {"asid": result.asid, "vmid": result.vmid}[name]
         if seen < least:
-            result.reasons.append(f"{seen} rollovers of {name}, not {least}")
+            result.reasons.append(f"rollovers: {seen} of {name}, not {least}")
     for pattern in row.expect:
         if not any(re.search(pattern, line) for line in lines):
-            result.reasons.append(f"the log has no line {pattern!r}")
+            result.reasons.append(f"log: no line {pattern!r}")
     return result
 
 
@@ -139,7 +140,7 @@ def boot(row: Row, image: Path, log: Path) -> Result:
     result.seconds = time.monotonic() - start
     result.hung = hung
     if hung:
-        result.reasons.insert(0, f"not at its end after {row.limit} s")
+        result.reasons.insert(0, f"hang: not at its end after {row.limit} s")
     return result
 
 
@@ -148,7 +149,7 @@ def show_failure(row: Row, result: Result, log: Path) -> None:
     for reason in result.reasons:
         print(f"    | {row.name}: {reason}")
     lines = log.read_text(encoding="utf-8", errors="replace").replace("\r", "").splitlines()
-    if result.hung or "init did not come to its end" in result.reasons:
+    if result.hung or "end: init did not come to it" in result.reasons:
         shown = lines[-50:]
     else:
         shown = [line for line in lines if "wrong: " in line or COMPLAINT.search(line)][:20]

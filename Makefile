@@ -13,6 +13,8 @@ help:
 	@echo 'make uml             the library suite on User-mode Linux, with line coverage'
 	@echo 'make lint            checkpatch, sparse, W=1, kernel-doc, shellcheck and mypy: nothing to say'
 	@echo 'make e2e             real processes and guests on QEMU at EL2; ROWS= for some rows of harness/e2e.toml'
+	@echo 'make e2e-mutants     kernels that are wrong, each of which e2e must notice'
+	@echo 'make e2e-selftests   the kernel'"'"'s KVM selftests, with our files and without'
 	@echo 'make bench           what it costs, against what it replaces, in instructions; fails if anything costs more'
 	@echo '  DISASM=1             with the disassembly of both, and what is in which cache line'
 	@echo 'make torture         lib/idgen_alloc.c on real threads, sanitised, and in every order of a few steps'
@@ -31,6 +33,9 @@ kunit apply uml lint bench test prove series series-check:
 
 e2e:
 	@harness/e2e.sh $(ROWS)
+
+e2e-mutants e2e-selftests:
+	@harness/$@.sh
 
 prove-deep:
 	@harness/prove.sh --deep

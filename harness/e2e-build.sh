@@ -3,18 +3,20 @@
 #
 # e2e-build.sh TREE KERNEL OUT: build what e2e.py boots into the directory OUT: the kernel of TREE (Image), and the
 # programs of tools/testing/idgen/e2e (initramfs). The kernel has the options of .kunitconfig and e2e.kunitconfig and,
-# if KERNEL is not "plain", of KERNEL.kunitconfig.
+# if KERNEL is not "plain", of KERNEL.kunitconfig. A tree without our files gets the same kernel without our options.
 
 . "$(dirname "$0")/common.sh"
 lock
 tree=$1 kernel=$2 out=$3
-dir=.kunit-e2e fragments=(--kunitconfig=.kunitconfig "--kunitconfig=$harness/e2e.kunitconfig")
+mkdir -p "$out"
+cp "$repo/.kunitconfig" "$out/kunitconfig"
+[[ -f $tree/lib/idgen_alloc.c ]] || sed -Ei '/IDGEN|ASID|VMID/d' "$out/kunitconfig"
+dir=.kunit-e2e fragments=("--kunitconfig=$out/kunitconfig" "--kunitconfig=$harness/e2e.kunitconfig")
 if [[ $kernel != plain ]]; then
 	[[ -f $harness/$kernel.kunitconfig ]] || die "e2e.toml has a kernel $kernel, but there is no $harness/$kernel.kunitconfig"
 	dir=.kunit-$kernel fragments+=("--kunitconfig=$harness/$kernel.kunitconfig")
 fi
 programs=$repo/tools/testing/idgen/e2e
-mkdir -p "$out"
 
 build_kernel() {
 	kunit config "$tree" "$dir" "${arm64_gcc[@]}" "${fragments[@]}"

@@ -37,7 +37,7 @@ def boot(build: Path, initramfs: Path, cpu: str, options: list[str], args: str) 
     command = ["qemu-system-aarch64", "-M", "virt,virtualization=on,gic-version=3,dtb-randomness=off", "-cpu", cpu,
                "-smp", "1", "-m", "1G", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
                "-rtc", "base=2026-01-01,clock=vm", *options, "-kernel", str(build / "arch/arm64/boot/Image"),
-               "-initrd", str(initramfs), "-append", f"console=ttyAMA0 quiet panic=-1 nokaslr norandmaps kunit.enable=0 {args}"]
+               "-initrd", str(initramfs), "-append", f"console=ttyAMA0 quiet panic=-1 norandmaps kunit.enable=0 {args}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LIMIT_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
@@ -91,6 +91,7 @@ def main() -> None:
     jobs = [(build, initramfs, cpu, ["-icount", "shift=0,sleep=off"], "") for cpu in CPUS for build in builds]
     with ThreadPoolExecutor(max_workers=2) as pool:
         texts = list(pool.map(lambda job: boot(*job), jobs))
+        print("    now one instruction at a time")
         traced = list(pool.map(lambda build: executed(build, initramfs), builds))
     with open(sys.argv[4], "w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")

@@ -202,7 +202,8 @@ static void measure(const char *name, void (*what)(void))
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc > 1 && !strcmp(argv[1], "trace")) {
+	/* The last: the kernel puts options that it does not know before it. */
+	if (!strcmp(argv[argc - 1], "trace")) {
 		/* For each executed instruction to be seen: little. */
 		make_vms();
 		run_vms();

@@ -2194,6 +2194,106 @@ static void real_cpus_racing(struct kunit *test)
 	idgen_alloc_destroy(&t->a);
 }
 
+/*
+ * An adopter: what an architecture has to provide, on one that does not exist. It
+ * has up to 9 bits of ASID in a register, beside the tables; ASID 1 is the kernel's
+ * own; each CPU can flush its own TLB, and none shares one with another.
+ */
+
+#define EXAMPLE_ASID_BITS	9
+#define EXAMPLE_ASID		GENMASK_ULL(EXAMPLE_ASID_BITS - 1, 0)
+#define EXAMPLE_KERNEL_ASID	1
+
+/* The hardware. This machine has 8 bits. */
+static u64 example_register;
+static unsigned int example_flushes;
+
+static void example_write(u64 value)
+{
+	example_register = value & ~(EXAMPLE_ASID & ~GENMASK_ULL(7, 0));
+}
+
+struct example_mm {
+	u64 tables;
+	atomic64_t id;
+};
+
+static struct idgen_alloc example_asids;
+static DEFINE_PER_CPU(struct idgen_slot, example_slots);
+
+/* IDs that no context may have, besides 0; without any, leave it out. */
+static void example_mark_never(struct idgen_alloc *a, unsigned long *map)
+{
+	__set_bit(EXAMPLE_KERNEL_ASID, map);
+}
+
+/* One flush is needed, of this CPU's TLB or of all. */
+static void example_flush_cpu(struct idgen_alloc *a)
+{
+	example_flushes++;
+}
+
+static const struct idgen_ops example_ops = {
+	.mark_never	= example_mark_never,
+	.flush_cpu	= example_flush_cpu,
+};
+
+/* Before the first switch, and once it is known how many CPUs there can be. */
+static int example_init(void)
+{
+	struct idgen_params params = {
+		.name	= "example",
+		.ops	= &example_ops,
+		.slots	= &example_slots,
+	};
+
+	/* The bits that the register keeps. */
+	example_write(EXAMPLE_ASID);
+	params.bits = hweight64(example_register & EXAMPLE_ASID);
+	return idgen_alloc_init(&example_asids, &params);
+}
+
+/* fork(), or execve(): no ID yet. It gets one when it first runs. */
+static void example_init_new_context(struct example_mm *mm)
+{
+	atomic64_set(&mm->id, 0);
+}
+
+/* Preemption is off. First the ID, and only then the register. */
+static void example_switch_mm(struct example_mm *mm)
+{
+	idgen_alloc_switch(&example_asids, this_cpu_ptr(&example_slots), &mm->id,
+			   NULL);
+	example_write(mm->tables | (atomic64_read(&mm->id) & EXAMPLE_ASID));
+}
+
+static void adopter_has_little_to_provide(struct kunit *test)
+{
+	struct example_mm mm;
+	unsigned int i;
+
+	if (num_possible_cpus() >= BIT(8) - 2)
+		kunit_skip(test, "this machine has more CPUs than the other has IDs");
+
+	KUNIT_ASSERT_EQ(test, example_init(), 0);
+	KUNIT_EXPECT_EQ(test, example_asids.usable, BIT(8) - 2);
+	example_flushes = 0;
+
+	for (i = 1; i <= 300; i++) {
+		mm.tables = i * BIT(16);
+		example_init_new_context(&mm);
+		preempt_disable();
+		example_switch_mm(&mm);
+		preempt_enable();
+		KUNIT_EXPECT_EQ(test, example_register & ~EXAMPLE_ASID, mm.tables);
+		KUNIT_EXPECT_GT(test, example_register & EXAMPLE_ASID,
+				EXAMPLE_KERNEL_ASID);
+	}
+	/* There were more contexts than IDs. */
+	KUNIT_EXPECT_GT(test, example_flushes, 0);
+	idgen_alloc_destroy(&example_asids);
+}
+
 #define MODE_CASE(name)	KUNIT_CASE_PARAM(name, mode_gen_params)
 
 static struct kunit_case idgen_alloc_cases[] = {
@@ -2274,6 +2374,7 @@ static struct kunit_case idgen_alloc_cases[] = {
 	MODE_CASE(random_steps_of_many_cpus),
 
 	KUNIT_CASE(slots_of_the_real_cpus),
+	KUNIT_CASE(adopter_has_little_to_provide),
 	MODE_CASE(real_cpus_racing),
 	{}
 };

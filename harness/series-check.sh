@@ -107,10 +107,40 @@ build_each() {
 	done
 }
 
+# uml_at NUMBER: the library's suite, on UML.
+uml_at() {
+	step_to "$1"
+	grep -E 'KUNIT=|IDGEN_ALLOC' "$out/kunitconfig" >"$out/umlconfig"
+	echo CONFIG_DEBUG_INFO_REDUCED=y >>"$out/umlconfig"
+	rm -f "$out/kunit.json"
+	# The options of uml.sh, so that most of the kernel is in the compiler's cache.
+	kunit run "$tree" .series-uml --kunitconfig="$out/umlconfig" \
+		--kunitconfig=tools/testing/kunit/configs/coverage_uml.config --make_options 'CC=ccache gcc' \
+		--make_options "LDFLAGS_EXECSTACK=-z noexecstack --no-warn-rwx-segments -T $harness/gcov.ld" \
+		--jobs="$(nproc)" --json="$out/kunit.json"
+	"$harness/results.py" "$out/kunit.json" idgen_alloc
+}
+
+# arm64_at NUMBER: all suites that there are, on arm64.
+arm64_at() {
+	local there
+	step_to "$1"
+	mapfile -t there < <(sed -nE 's/^CONFIG_(IDGEN_ALLOC|ARM64_ASID|KVM_ARM_VMID)_KUNIT_TEST=y$/\L\1/p' "$out/kunitconfig")
+	rm -f "$out/kunit.json"
+	kunit run "$tree" .series "${arm64_gcc[@]}" --kunitconfig="$out/kunitconfig" --jobs="$(nproc)" --json="$out/kunit.json"
+	"$harness/results.py" "$out/kunit.json" "${there[@]}"
+}
+
 use "${LINUX_VERSION-}"
 check series-make make_series
 check series-same-again make_again
 check series-am am
 check series-checkpatch checkpatch
 check series-build build_each
+if [[ ${1-} != quick ]]; then
+	for ((i = 2; i <= ${#names[@]}; i++)); do
+		! changes "$i" '^(lib|include)/' >/dev/null || check "series-uml-${names[i - 1]}" uml_at "$i"
+		! changes "$i" '^arch/' >/dev/null || check "series-arm64-${names[i - 1]}" arm64_at "$i"
+	done
+fi
 report "$build/series.csv"

@@ -183,7 +183,7 @@ def bench(pattern: str) -> str:
             if row["what"] != what:
                 lines.append(f"  {row['what']}")
             what = row["what"]
-            lines.append(f"    {row['size']:20} {float(row['ours']):12.0f} {float(row['theirs']):12.0f}")
+            lines.append(f"    {row['size']:20} {float(row['ours']):10.0f} instead of {float(row['theirs']):10.0f}")
     if not lines:
         raise Failure(f"series.toml: @BENCH {pattern}@ matches nothing in {place}")
     return "\n".join(lines)

@@ -70,7 +70,12 @@ checkpatch() {
 	for i in "${!names[@]}"; do
 		types=$never${ignore[${names[i]}]+,${ignore[${names[i]}]}}
 		echo "${patches[i + 1]##*/} without $types"
-		scripts/checkpatch.pl --strict --terse --show-types --showfile --ignore "$types" "${patches[i + 1]}"
+		scripts/checkpatch.pl --strict --terse --show-types --showfile --ignore "$types" "${patches[i + 1]}" >"$out/said" &&
+			continue
+		cat "$out/said"
+		# Of these, errors only: see above.
+		[[ ${names[i]} = tools ]]
+		! grep ' ERROR:' "$out/said" || return 1
 	done
 	# It would find fault with a line that deserves it.
 	sed 's/^+\tbool pins;$/+\tbool  pins=1;/' "${patches[1]}" >"$out/faulty"

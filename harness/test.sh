@@ -73,5 +73,6 @@ check compile-sw-pan compile "${objects[@]}" -- ARM64_SW_TTBR0_PAN=y
 check compile-4096-cpus compile "${objects[@]}" -- DEBUG_KERNEL=y DEBUG_PER_CPU_MAPS=y CPUMASK_OFFSTACK=y NR_CPUS=4096
 check compile-rt compile "${objects[@]}" -- EXPERT=y PREEMPT_RT=y
 check compile-64k-pages compile "${objects[@]}" -- ARM64_64K_PAGES=y
+check series "$harness/series-check.sh" quick
 check kunit-6.12 kunit_612
 report "$build/test.csv"

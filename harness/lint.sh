@@ -22,7 +22,7 @@ silent() {
 # are, which it has never liked.
 complaints() {
 	local ignore=()
-	[[ $2 != include/trace/* ]] || ignore=(--ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT)
+	[[ $2 != include/trace/* ]] || ignore=(--ignore "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT")
 	cd "$tree"
 	(scripts/checkpatch.pl --strict --terse --no-summary --show-types "${ignore[@]}" -f "$1/$2" || true) |
 		sed -nE 's/^[^ ]*:[0-9]+: //p' | sort -u
@@ -111,10 +111,16 @@ sparse() {
 }
 
 harness_scripts() {
-	cd "$harness"
-	shellcheck ./*.sh "$repo/.ci/run"
-	mypy --strict --no-error-summary --cache-dir="$build/mypy" ./*.py
-	echo "looked at" ./*.sh ./*.py
+	local script
+	cd "$repo"
+	find . -path ./build -prune -o \( -name '*.sh' -o -name '*.py' -o -path ./.ci/run \) -print | sort | while read -r script; do
+		echo "looking at $script"
+		cd "$repo/$(dirname "$script")"
+		case $script in
+		*.py) mypy --strict --no-error-summary --cache-dir="$build/mypy" "$(basename "$script")" ;;
+		*) shellcheck "$(basename "$script")" ;;
+		esac
+	done
 }
 
 check lint-harness harness_scripts

@@ -522,7 +522,7 @@ static void auditor(void)
 	}
 }
 
-/* Those that are many let the others run. */
+/* Those that are many let the others run, and all let the one that counts and ends it. */
 static void start(void (*kind)(void), unsigned long n)
 {
 	for (unsigned long i = 0; i < n; i++) {
@@ -532,8 +532,8 @@ static void start(void (*kind)(void), unsigned long n)
 			die("fork");
 		if (!pid) {
 			take_name();
-			if (n > cpus)
-				nice(10);
+			if (nice(n > cpus ? 20 : 10) < 0)
+				die("nice");
 			kind();
 			_exit(0);
 		}
@@ -645,6 +645,7 @@ int main(int argc, char **argv)
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) || sigaction(SIGSEGV, &fault, NULL) || sigaction(SIGBUS, &fault, NULL))
 		die("signals");
 
+	nice(-10);
 	begin = said = now_ms();
 	start(resident, options.residents);
 	start(family, options.families);

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # test.sh: everything, as checks that count: the main job and the same kernel on other machines, the library on UML,
-# lint, Linux 6.12, and the configurations that our files are compiled for but the main job does not have.
+# lint, threads and proofs, costs, real processes and guests, Linux 6.12, the series, and the configurations that our
+# files are compiled for but the main job does not have.
 #
 # All rows of the matrix share one build directory and compile only our files, so each costs what its options change.
-# Booted are the kernel of the main job, on several machines, and 6.12: one more would cost some eight minutes.
+# Booted are the kernel of the main job, on several machines, that of e2e, which has tracing as well, and 6.12: one
+# more would cost some eight minutes.
 
 . "$(dirname "$0")/common.sh"
-"$harness/deps.sh" kunit uml lint
+"$harness/deps.sh" kunit uml lint prove bench e2e
 lock
 tree=$("$harness/tree.sh")
 suites=(idgen_alloc arm64_asid kvm_arm_vmid)
@@ -66,6 +68,9 @@ check kunit-nvhe-4-bits again --qemu_args='-cpu cortex-a57' --qemu_args='-machin
 check uml "$harness/uml.sh"
 check lint "$harness/lint.sh"
 check torture make --no-print-directory -C "$repo/tools/testing/idgen" torture SECONDS=1
+check prove "$harness/prove.sh"
+check bench "$harness/bench.sh" quick
+check e2e "$harness/e2e.sh" --quick
 check compile-no-kvm compile "${no_kvm[@]}" -- KVM=n KVM_ARM_VMID_KUNIT_TEST=n
 check compile-kunit-module compile_module
 check compile-no-kpti compile "${objects[@]}" -- EXPERT=y UNMAP_KERNEL_AT_EL0=n

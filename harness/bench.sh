@@ -62,11 +62,10 @@ kernel() {
 
 # hackbench is Debian's, and comes with its libraries; whatever suite this machine has, trixie's is the same.
 initramfs() {
-	local debs deb root=$work/root
+	local package file root=$work/root
 	rm -rf "$root"
-	mapfile -t debs < <("$harness/deb.sh" --with-depends trixie rt-tests:arm64)
-	for deb in "${debs[@]}"; do
-		dpkg-deb -x "$deb" "$root"
+	for package in rt-tests libnuma1 libc6; do
+		dpkg-deb -x "$("$harness/deb.sh" trixie "$package:arm64")" "$root"
 	done
 	"${cross}gcc" -O2 -Wall -static -o "$root/init" "$repo/tools/testing/idgen/bench/init.c"
 	{
@@ -77,8 +76,8 @@ initramfs() {
 		echo 'dir /lib 0755 0 0'
 		echo "file /init $root/init 0755 0 0"
 		echo "file /hackbench $root/usr/bin/hackbench 0755 0 0"
-		for deb in ld-linux-aarch64.so.1 libc.so.6 libnuma.so.1; do
-			echo "file /lib/$deb $(realpath -e "$root/usr/lib/aarch64-linux-gnu/$deb") 0755 0 0"
+		for file in ld-linux-aarch64.so.1 libc.so.6 libnuma.so.1; do
+			echo "file /lib/$file $(realpath -e "$root/usr/lib/aarch64-linux-gnu/$file") 0755 0 0"
 		done
 	} >"$work/initramfs.list"
 	"${trees[ours]}/.bench-kernel/usr/gen_init_cpio" "$work/initramfs.list" >"$work/initramfs"

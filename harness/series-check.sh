@@ -28,14 +28,25 @@ declare -A ignore=(
 use() {
 	[[ -z $1 ]] || export LINUX='' LINUX_VERSION=$1
 	tree=$("$harness/tree.sh" series)
-	out=$build/series${1:+-$1}
+	out=$build/series-check${1:+-$1}
 	work=$build/work-${tree#"$build"/series-}
 	git_tree=("--git-dir=$out/tree.git" "--work-tree=$tree" -c user.name=series-check -c user.email=series-check -c core.hooksPath=)
 }
 
 git_in_tree() { (cd "$tree" && GIT_CONFIG_GLOBAL=/dev/null git "${git_tree[@]}" "$@"); }
 
-make_series() { "$harness/series.sh" "$out"; }
+# A machine that only tests has no name to sign with; and without one there must be no series.
+if ! git config user.name >/dev/null || ! git config user.email >/dev/null; then
+	export GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0=nobody
+	export GIT_CONFIG_KEY_1=user.email GIT_CONFIG_VALUE_1=nobody@localhost
+fi
+
+make_series() {
+	if GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0='' "$harness/series.sh" "$out"; then
+		die "that has nobody's name"
+	fi
+	"$harness/series.sh" "$out"
+}
 
 # The same again, to the last bit.
 make_again() {

@@ -123,6 +123,26 @@ build_each() {
 	done
 }
 
+# Each file of ours reaches the lists of those whom it concerns, once the last patch is in.
+lists() {
+	local path want who list asked=0
+	step_to "${#names[@]}"
+	cd "$tree"
+	while read -r path; do
+		want=(linux-kernel@)
+		[[ $path != *idgen* && $path != arch/arm64/* ]] || want+=(linux-arm-kernel@)
+		[[ $path != *idgen* && $path != arch/arm64/kvm/* ]] || want+=(kvmarm@)
+		[[ $path != Documentation/* ]] || want+=(linux-doc@)
+		mapfile -t who < <(scripts/get_maintainer.pl --no-git --no-git-fallback --norolestats --no-m --no-r -f "$path")
+		echo "$path: ${who[*]}"
+		for list in "${want[@]}"; do
+			[[ " ${who[*]}" = *" $list"* ]] || die "$path does not reach $list"
+		done
+		asked=$((asked + 1))
+	done < <(git_in_tree diff --name-only "series~${#names[@]}" series | grep -vE '^tools/.*/.*/.*/|^MAINTAINERS')
+	((asked > 20))
+}
+
 # uml_at NUMBER: the library's suite, on UML.
 uml_at() {
 	step_to "$1"
@@ -152,11 +172,15 @@ check series-make make_series
 check series-same-again make_again
 check series-am am
 check series-checkpatch checkpatch
+check series-lists lists
 check series-build build_each
 if [[ ${1-} != quick ]]; then
 	for ((i = 2; i <= ${#names[@]}; i++)); do
 		! changes "$i" '^(lib|include)/' >/dev/null || check "series-uml-${names[i - 1]}" uml_at "$i"
 		! changes "$i" '^arch/' >/dev/null || check "series-arm64-${names[i - 1]}" arm64_at "$i"
 	done
+	use 6.12
+	check series-6.12-make make_series
+	check series-6.12-am am
 fi
 report "$build/series.csv"

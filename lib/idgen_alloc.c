@@ -188,7 +188,7 @@ static unsigned int nr_reserved(const struct idgen_alloc *a)
 	return nr;
 }
 
-static void rollover(struct idgen_alloc *a)
+static noinline void rollover(struct idgen_alloc *a)
 {
 	/* The bits that the loop sets could be anywhere, for all the compiler knows. */
 	struct idgen_slot **slot = a->slots, **end = slot + a->nr_slots;
@@ -226,18 +226,21 @@ static void rollover(struct idgen_alloc *a)
 	check_maps(a);
 }
 
+/* Whether some CPU may have reserved @id. In most cases none has. */
+static bool may_be_reserved(const struct idgen_alloc *a, unsigned long id)
+{
+	return test_bit(id & (a->hint_size - 1), a->hint);
+}
+
 /*
  * Some CPU may have reserved @old. If so, its context goes on with @value: all
  * the reserved copies are replaced, or the next rollover would find one of
  * a generation that the context has left (Linux commit 0ebea8088095).
  */
-static bool renew_reserved(struct idgen_alloc *a, u64 old, u64 value)
+static noinline bool renew_reserved(struct idgen_alloc *a, u64 old, u64 value)
 {
 	struct idgen_slot **slot = a->slots, **end = slot + a->nr_slots;
 	bool found = false;
-
-	if (!test_bit(id_of(old) & (a->hint_size - 1), a->hint))
-		return false;
 
 	for (; slot < end; slot++) {
 		if (unlikely((*slot)->reserved == old)) {
@@ -255,7 +258,8 @@ static u64 new_value(struct idgen_alloc *a, u64 old, refcount_t *pins)
 	unsigned long id = id_of(old);
 
 	if (old && (!__test_and_set_bit(id, a->map) ||
-		    renew_reserved(a, old, a->generation | id) ||
+		    (may_be_reserved(a, id) &&
+		     renew_reserved(a, old, a->generation | id)) ||
 		    (pins && refcount_read(pins))))
 		return a->generation | id;
 

@@ -67,6 +67,7 @@
 #include <linux/bug.h>
 #include <linux/cpumask.h>
 #include <linux/idgen_alloc.h>
+#include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/moduleparam.h>
@@ -85,6 +86,13 @@
  * than there are IDs, and then none is.
  */
 #define HINT_BITS_PER_CPU	128
+
+/* Allocators are set up at boot and stay; only tests come later. */
+#if IS_ENABLED(CONFIG_KUNIT)
+#define __idgen_init
+#else
+#define __idgen_init __init
+#endif
 
 VISIBLE_IF_KUNIT char idgen_bits_param[64];
 EXPORT_SYMBOL_IF_KUNIT(idgen_bits_param);
@@ -401,7 +409,7 @@ void idgen_alloc_unpin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins)
 EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_unpin);
 
 /* Fill @map with what is never handed out. Returns how many IDs are left. */
-static unsigned long mark_never(struct idgen_alloc *a, unsigned long *map)
+static unsigned long __idgen_init mark_never(struct idgen_alloc *a, unsigned long *map)
 {
 	unsigned long nr = idgen_alloc_nr(a);
 
@@ -413,7 +421,7 @@ static unsigned long mark_never(struct idgen_alloc *a, unsigned long *map)
 	return nr - bitmap_weight(map, nr);
 }
 
-static void set_usable(struct idgen_alloc *a, unsigned long usable)
+static void __idgen_init set_usable(struct idgen_alloc *a, unsigned long usable)
 {
 	a->usable = usable;
 	/*
@@ -425,7 +433,7 @@ static void set_usable(struct idgen_alloc *a, unsigned long usable)
 }
 
 /* How many bits the boot parameter asks for; what the hardware has if it does not. */
-static unsigned int wanted_bits(const struct idgen_params *params)
+static unsigned int __idgen_init wanted_bits(const struct idgen_params *params)
 {
 	size_t len = strlen(params->name);
 	const char *s = idgen_bits_param;
@@ -446,7 +454,7 @@ static unsigned int wanted_bits(const struct idgen_params *params)
 	return params->bits;
 }
 
-VISIBLE_IF_KUNIT unsigned long *idgen_bitmap_zalloc(unsigned long nbits)
+VISIBLE_IF_KUNIT unsigned long * __idgen_init idgen_bitmap_zalloc(unsigned long nbits)
 {
 	KUNIT_STATIC_STUB_REDIRECT(idgen_bitmap_zalloc, nbits);
 	return bitmap_zalloc(nbits, GFP_KERNEL);
@@ -469,7 +477,7 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_bitmap_zalloc);
  * -ENOMEM. If not 0, @a needs no idgen_alloc_destroy(); for all but -ENOMEM
  * a message says why.
  */
-int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params)
+int __idgen_init idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params)
 {
 	const struct idgen_ops *ops = params->ops;
 	bool base = params->pins || (ops && ops->mark_never);
@@ -562,7 +570,7 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_init);
  * Return: 0; -EINVAL if an ID is ruled out that was not before (a context may have
  * it); -EBUSY if a context is pinned; -ENOMEM. If not 0, nothing has changed.
  */
-int idgen_alloc_update_never(struct idgen_alloc *a)
+int __idgen_init idgen_alloc_update_never(struct idgen_alloc *a)
 {
 	unsigned long nr = idgen_alloc_nr(a);
 	unsigned long *map, usable, flags;
@@ -599,7 +607,7 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_never);
  * Context: May sleep. Nobody uses @a any more. It can be set up again, but then
  * contexts must start from 0, and TLBs without entries of theirs.
  */
-void idgen_alloc_destroy(struct idgen_alloc *a)
+void __idgen_init idgen_alloc_destroy(struct idgen_alloc *a)
 {
 	bitmap_free(a->map);
 	bitmap_free(a->base);

@@ -174,7 +174,7 @@ void cpu_do_switch_mm(phys_addr_t pgd_phys, struct mm_struct *mm)
 	post_ttbr_update_workaround();
 }
 
-static int asids_update_limit(void)
+static int __init asids_update_limit(void)
 {
 	/* No memory; or KPTI, and too few ASIDs for the CPUs to have pairs. */
 	if (idgen_alloc_update_never(&asids))
@@ -187,7 +187,7 @@ static int asids_update_limit(void)
 }
 arch_initcall(asids_update_limit);
 
-static int asids_init(void)
+static int __init asids_init(void)
 {
 	struct idgen_params params = {
 		.name	= "asid",

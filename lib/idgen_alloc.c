@@ -471,7 +471,8 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_bitmap_zalloc);
  *
  * Ordering: none; publish @a to those who use it.
  *
- * Context: May sleep. The possible CPUs are known. Nobody uses @a or the slots.
+ * Context: At boot (__init); may sleep. The possible CPUs are known. Nobody uses
+ * @a or the slots.
  * Return: 0; -EINVAL if @params makes no sense; -ENOSPC if even with all bits there
  * are no more usable IDs than possible CPUs, so that allocation could fail;
  * -ENOMEM. If not 0, @a needs no idgen_alloc_destroy(); for all but -ENOMEM
@@ -566,7 +567,8 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_init);
  *
  * Ordering: the lock's.
  *
- * Context: May sleep. Switches may go on, but no pins may be held.
+ * Context: At boot (__init); may sleep. Switches may go on, but no pins may be
+ * held.
  * Return: 0; -EINVAL if an ID is ruled out that was not before (a context may have
  * it); -EBUSY if a context is pinned; -ENOMEM. If not 0, nothing has changed.
  */
@@ -604,8 +606,8 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_never);
  * idgen_alloc_destroy() - undo idgen_alloc_init()
  * @a: the allocator; one on which init failed, or zero-filled, will do
  *
- * Context: May sleep. Nobody uses @a any more. It can be set up again, but then
- * contexts must start from 0, and TLBs without entries of theirs.
+ * Context: At boot (__init); may sleep. Nobody uses @a any more. It can be set up
+ * again, but then contexts must start from 0, and TLBs without entries of theirs.
  */
 void __idgen_init idgen_alloc_destroy(struct idgen_alloc *a)
 {

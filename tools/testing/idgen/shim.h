@@ -36,6 +36,8 @@ typedef uint32_t u32;
 #define __always_inline		inline __attribute__((always_inline))
 #define __aligned(n)		__attribute__((aligned(n)))
 #define __percpu
+#define __init
+#define noinline
 #define VISIBLE_IF_KUNIT
 #define EXPORT_SYMBOL_GPL(s)
 #define EXPORT_SYMBOL_IF_KUNIT(s)

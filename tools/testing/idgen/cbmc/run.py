@@ -168,7 +168,7 @@ def ask(config: Config, step: str, setup: Setup) -> Answer:
         # The library wants no fewer.
         settings["BITS"] = "4"
     slots = int(settings["CPUS"]) + 1
-    command = ["nice", "-n", "15", setup.cbmc, str(HERE / f"{config.harness}.c"), f"-I{HERE}", f"-I{setup.out}/include",
+    command = [setup.cbmc, str(HERE / f"{config.harness}.c"), f"-I{HERE}", f"-I{setup.out}/include",
                "-DCONFIG_KUNIT=0", "-DCONFIG_DEBUG_IDGEN_ALLOC=0", f'-DSRC="{setup.source}"',
                *(f"-D{key}={value}" for key, value in settings.items()),
                "--no-standard-checks", "--unwinding-assertions", "--unwind", str(2 ** int(settings["BITS"]) + 1),

@@ -28,14 +28,11 @@ help:
 	@echo 'make apply LINUX=/path   lay our files over that tree'
 	@echo 'make clean           remove build/'
 
-kunit apply uml lint bench test prove series series-check:
+kunit apply uml lint bench test prove series series-check e2e-mutants e2e-selftests:
 	@harness/$@.sh
 
 e2e:
 	@harness/e2e.sh $(ROWS)
-
-e2e-mutants e2e-selftests:
-	@harness/$@.sh
 
 prove-deep:
 	@harness/prove.sh --deep
@@ -58,4 +55,4 @@ mutants:
 clean:
 	rm -rf build
 
-.PHONY: help kunit apply uml lint bench test prove prove-deep series series-check series-refresh e2e torture litmus tla mutants clean
+.PHONY: help kunit apply uml lint bench test prove prove-deep series series-check series-refresh e2e e2e-mutants e2e-selftests torture litmus tla mutants clean

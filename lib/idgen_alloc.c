@@ -442,14 +442,11 @@ static unsigned int __idgen_init wanted_bits(const struct idgen_params *params)
 
 	for (; s; s = strchr(s, ',')) {
 		s += *s == ',';
-		if (strncmp(s, params->name, len) || s[len] != ':')
-			continue;
 		end = ',';
-		if (sscanf(s + len, ":%u%c", &bits, &end) >= 1 && end == ',' &&
+		if (!strncmp(s, params->name, len) &&
+		    sscanf(s + len, ":%u%c", &bits, &end) >= 1 && end == ',' &&
 		    bits >= IDGEN_MIN_BITS && bits <= params->bits)
 			return bits;
-		pr_warn("bits=%.*s ignored: not a number from %u to %u\n",
-			(int)strcspn(s, ","), s, IDGEN_MIN_BITS, params->bits);
 	}
 	return params->bits;
 }
@@ -475,29 +472,22 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_bitmap_zalloc);
  * @a or the slots.
  * Return: 0; -EINVAL if @params makes no sense; -ENOSPC if even with all bits there
  * are no more usable IDs than possible CPUs, so that allocation could fail;
- * -ENOMEM. If not 0, @a needs no idgen_alloc_destroy(); for all but -ENOMEM
- * a message says why.
+ * -ENOMEM. If not 0, a message tells what was asked for, and @a needs no
+ * idgen_alloc_destroy().
  */
 int __idgen_init idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params)
 {
 	const struct idgen_ops *ops = params->ops;
-	bool base = params->pins || (ops && ops->mark_never);
-	unsigned int wanted, cpu, i = 0;
-	unsigned long usable;
+	unsigned long usable = 0;
+	unsigned int cpu = -1, i;
+	int ret = -EINVAL;
 
 	memset(a, 0, sizeof(*a));
 
 	if (!params->name || !ops || (!ops->flush_all && !ops->flush_cpu) ||
-	    !params->slots == !params->array || !params->array != !params->nr_array) {
-		pr_err("%s: needs a name, a flush callback, and slots\n",
-		       params->name ?: "?");
-		return -EINVAL;
-	}
-	if (params->bits < IDGEN_MIN_BITS || params->bits > IDGEN_ID_BITS) {
-		pr_err("%s: cannot work with %u bits, only with %u to %u\n",
-		       params->name, params->bits, IDGEN_MIN_BITS, IDGEN_ID_BITS);
-		return -EINVAL;
-	}
+	    !params->slots == !params->array || !params->array != !params->nr_array ||
+	    params->bits < IDGEN_MIN_BITS || params->bits > IDGEN_ID_BITS)
+		goto fail;
 
 	raw_spin_lock_init(&a->lock);
 	a->generation = IDGEN_FIRST_GEN;
@@ -509,51 +499,54 @@ int __idgen_init idgen_alloc_init(struct idgen_alloc *a, const struct idgen_para
 	a->hint_size = min(idgen_alloc_nr(a),
 			   roundup_pow_of_two(a->nr_slots) * HINT_BITS_PER_CPU);
 
+	ret = -ENOMEM;
 	a->slots = kcalloc(a->nr_slots, sizeof(*a->slots), GFP_KERNEL);
 	a->map = idgen_bitmap_zalloc(idgen_alloc_nr(a));
 	a->hint = idgen_bitmap_zalloc(a->hint_size);
-	if (base)
+	if (!a->slots || !a->map || !a->hint)
+		goto fail;
+	if (a->pins || ops->mark_never) {
 		a->base = idgen_bitmap_zalloc(idgen_alloc_nr(a));
-	if (!a->slots || !a->map || !a->hint || (base && !a->base)) {
-		idgen_alloc_destroy(a);
-		return -ENOMEM;
+		if (!a->base)
+			goto fail;
 	}
 
-	wanted = wanted_bits(params);
-	for (a->bits = wanted; ; a->bits++) {
+	ret = -ENOSPC;
+	for (a->bits = wanted_bits(params); ; a->bits++) {
 		usable = mark_never(a, a->map);
-		if (usable > a->nr_slots || a->bits == params->bits)
+		if (usable > a->nr_slots)
 			break;
+		if (a->bits == params->bits)
+			goto fail;
 	}
-	if (usable <= a->nr_slots) {
-		pr_err("%s: %lu usable IDs with %u bits are too few for %u CPUs\n",
-		       a->name, usable, a->bits, a->nr_slots);
-		idgen_alloc_destroy(a);
-		return -ENOSPC;
-	}
-	if (a->bits != wanted)
-		pr_warn("%s: using %u bits, %u are too few for %u CPUs\n",
-			a->name, a->bits, wanted, a->nr_slots);
-	else if (a->bits != params->bits)
+	if (idgen_bits_param[0])
 		pr_info("%s: using %u bits of %u\n", a->name, a->bits, params->bits);
 
 	if (a->base)
 		bitmap_copy(a->base, a->map, idgen_alloc_nr(a));
 	set_usable(a, usable);
 
-	if (params->array) {
-		for (; i < a->nr_slots; i++)
-			a->slots[i] = &params->array[i];
-	} else {
-		for_each_possible_cpu(cpu)
-			a->slots[i++] = per_cpu_ptr(params->slots, cpu);
-	}
-	/* As if sched out: there is nothing to reserve, and no flush owed. */
 	for (i = 0; i < a->nr_slots; i++) {
-		atomic64_set(&a->slots[i]->active, IDGEN_FIRST_GEN);
-		a->slots[i]->reserved = IDGEN_FIRST_GEN;
+		struct idgen_slot *slot;
+
+		if (params->array) {
+			slot = &params->array[i];
+		} else {
+			cpu = cpumask_next(cpu, cpu_possible_mask);
+			slot = per_cpu_ptr(params->slots, cpu);
+		}
+		/* As if sched out: there is nothing to reserve, and no flush owed. */
+		atomic64_set(&slot->active, IDGEN_FIRST_GEN);
+		slot->reserved = IDGEN_FIRST_GEN;
+		a->slots[i] = slot;
 	}
 	return 0;
+
+fail:
+	pr_err("%s: cannot set up: error %d, %u bits, %lu usable IDs, %u CPUs\n",
+	       params->name ?: "?", ret, params->bits, usable, a->nr_slots);
+	idgen_alloc_destroy(a);
+	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_init);
 

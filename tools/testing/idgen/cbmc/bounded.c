@@ -68,25 +68,8 @@ static void start(void)
 {
 	int p, c, d, i;
 
-	a.generation = (u64)START_GEN * IDGEN_GEN_STEP;
-	a.cursor = nondet_u8() % (2 * NR);
-	a.bits = BITS;
-	a.nr_slots = CPUS;
-	a.slots = slot_table;
-	for (p = 0; p < CPUS; p++)
-		slot_table[p] = &slots[p];
-	a.map = &the_map;
-	a.hint = &the_hint;
-	a.hint_size = 4;
-	a.ops = &ops;
-	a.name = "cbmc";
-	a.usable = IDS;
-	a.pins = PINS;
-	a.max_pinned = PINS;
+	any_allocator((u64)START_GEN * IDGEN_GEN_STEP);
 	the_base = (~0UL << (IDS + 1) & ((1UL << NR) - 1)) | 1;
-	if (BASE)
-		a.base = &the_base;
-	the_map = nondet_u8() % (1 << NR);
 	__CPROVER_assume((the_map & the_base) == the_base);
 	for (i = 0; i < NR; i++)
 		__CPROVER_assume(i >= a.cursor || the_map >> i & 1);
@@ -138,15 +121,5 @@ int main(void)
 	}
 
 	__CPROVER_assert(!lost, "WARN: more generations or IDs than expected");
-#define ASSERT(which)	__CPROVER_assert(!bad[which], #which)
-	ASSERT(UniquePerCPU);
-	ASSERT(UniqueAllCPUs);
-	ASSERT(UniqueActive);
-	ASSERT(SameActive);
-	ASSERT(ReservedInMap);
-	ASSERT(NeverReservedID);
-	ASSERT(FlushBeforeReuse);
-	ASSERT(PinStays);
-	ASSERT(EmptyAfterUnmap);
-	ASSERT(AlwaysSucceeds);
+	assert_invariants();
 }

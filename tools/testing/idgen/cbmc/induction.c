@@ -354,23 +354,7 @@ static void any_state(void)
 {
 	int p, c, i;
 
-	a.generation = CURRENT;
-	a.bits = BITS;
-	a.nr_slots = CPUS;
-	a.slots = slot_table;
-	for (p = 0; p < CPUS; p++)
-		slot_table[p] = &slots[p];
-	a.map = &the_map;
-	a.base = BASE ? &the_base : NULL;
-	a.hint = &the_hint;
-	a.hint_size = 4;
-	a.ops = &ops;
-	a.name = "cbmc";
-	a.usable = IDS;
-	a.pins = PINS;
-	a.max_pinned = PINS;
-	a.cursor = nondet_u8() % (2 * NR);
-	the_map = nondet_u8() % (1 << NR);
+	any_allocator(CURRENT);
 	the_base = nondet_u8() % (1 << NR);
 	the_hint = nondet_u8() % 16;
 	for (c = 0; c < CTXS; c++) {
@@ -475,15 +459,5 @@ int main(void)
 	__CPROVER_assert(STEP != REACH || !inductive || !left_fit || a.generation == CURRENT ||
 			 slots[0].active.counter == slots[1].active.counter, "reach");
 	__CPROVER_assert(!lost, "WARN: more IDs than expected");
-#define ASSERT(which)	__CPROVER_assert(!bad[which], #which)
-	ASSERT(UniquePerCPU);
-	ASSERT(UniqueAllCPUs);
-	ASSERT(UniqueActive);
-	ASSERT(SameActive);
-	ASSERT(ReservedInMap);
-	ASSERT(NeverReservedID);
-	ASSERT(FlushBeforeReuse);
-	ASSERT(PinStays);
-	ASSERT(EmptyAfterUnmap);
-	ASSERT(AlwaysSucceeds);
+	assert_invariants();
 }

@@ -149,6 +149,22 @@ static void must(bool holds, enum invariant which)
 	}
 }
 
+/* At the end. By name, for run.py. */
+static void assert_invariants(void)
+{
+#define ASSERT(which)	__CPROVER_assert(!bad[which], #which)
+	ASSERT(UniquePerCPU);
+	ASSERT(UniqueAllCPUs);
+	ASSERT(UniqueActive);
+	ASSERT(SameActive);
+	ASSERT(ReservedInMap);
+	ASSERT(NeverReservedID);
+	ASSERT(FlushBeforeReuse);
+	ASSERT(PinStays);
+	ASSERT(EmptyAfterUnmap);
+	ASSERT(AlwaysSucceeds);
+}
+
 static u64 value_of(int c)
 {
 	return values[c];
@@ -400,6 +416,30 @@ static const struct idgen_ops ops = {
 	.flush_all = FLUSH_ALL ? flush_all : NULL,
 	.flush_cpu = FLUSH_LOCAL ? flush_cpu : NULL,
 };
+
+/* An allocator in use, of which it is open what is taken, and how far it has searched. */
+static void any_allocator(u64 generation)
+{
+	int p;
+
+	a.generation = generation;
+	a.cursor = nondet_u8() % (2 * NR);
+	a.bits = BITS;
+	a.nr_slots = CPUS;
+	a.slots = slot_table;
+	for (p = 0; p < CPUS; p++)
+		slot_table[p] = &slots[p];
+	a.map = &the_map;
+	a.base = BASE ? &the_base : NULL;
+	a.hint = &the_hint;
+	a.hint_size = 4;
+	a.ops = &ops;
+	a.name = "cbmc";
+	a.usable = IDS;
+	a.pins = PINS;
+	a.max_pinned = PINS;
+	the_map = nondet_u8() % (1 << NR);
+}
 
 /*
  * The fast paths: up to RECORDS accesses

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What lib/idgen_alloc.c and its header need of the kernel, for CBMC: what the host
- * harness has, but for each access that other CPUs can see, which goes to model.c.
+ * harness has, but for each access that other CPUs can see, which goes to model.h.
  *
  * The header's inline functions, which are the fast paths, get fast_*() for their
  * atomics, and the C file gets slow_*(): the former are run piece by piece, the
- * latter with the lock held and others stepping in. See the head of model.c.
+ * latter with the lock held and others stepping in. See the head of model.h.
  */
 #ifndef _IDGEN_CBMC_SHIM_H
 #define _IDGEN_CBMC_SHIM_H

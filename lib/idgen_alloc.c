@@ -94,11 +94,6 @@
 #define __idgen_init __init
 #endif
 
-VISIBLE_IF_KUNIT char idgen_bits_param[64];
-EXPORT_SYMBOL_IF_KUNIT(idgen_bits_param);
-module_param_string(bits, idgen_bits_param, sizeof(idgen_bits_param), 0444);
-MODULE_PARM_DESC(bits, "Use fewer ID bits than there are: <allocator>:<bits>[,...]");
-
 static u64 id_of(u64 value)
 {
 	return value & IDGEN_ID_MASK;
@@ -112,7 +107,7 @@ static bool is_current(const struct idgen_alloc *a, u64 value)
 #define check(a, invariant, cond, fmt, ...)				\
 	WARN(IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC) && !(cond),		\
 	     "idgen_alloc: %s: " invariant " is broken: " fmt,		\
-	     (a)->name, ##__VA_ARGS__)
+	     (a)->ops->name, ##__VA_ARGS__)
 
 /* Look at all slots; with the lock held, at the end of each slow path. */
 static void check_slots(struct idgen_alloc *a)
@@ -357,15 +352,19 @@ EXPORT_SYMBOL_IF_KUNIT(__idgen_alloc_sched_out);
  *
  * Context: Any; takes the lock, with interrupts off. May roll over.
  * Return: The ID, 1 to 2^bits - 1, or 0 if as many contexts as can be are pinned,
- * or &idgen_params.pins was not set.
+ * or &idgen_ops.pins is not set.
  */
 u64 idgen_alloc_pin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins)
 {
 	unsigned long flags;
+	unsigned int nr;
 	u64 value = 0;
 
 	raw_spin_lock_irqsave(&a->lock, flags);
-	if (refcount_inc_not_zero(pins)) {
+	/* The lock orders all that is done to the count: it need not be atomic. */
+	nr = refcount_read(pins);
+	if (nr) {
+		refcount_set(pins, nr + 1);
 		value = atomic64_read(ctx);
 	} else if (a->nr_pinned < a->max_pinned) {
 		value = bring_up_to_date(a, ctx, atomic64_read(ctx), pins);
@@ -396,59 +395,42 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_pin);
 void idgen_alloc_unpin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins)
 {
 	unsigned long flags;
+	unsigned int nr;
 
 	raw_spin_lock_irqsave(&a->lock, flags);
-	/* The count would saturate, and the context seem pinned for ever. */
-	if (!WARN_ON_ONCE(!refcount_read(pins)) && refcount_dec_and_test(pins)) {
-		__clear_bit(id_of(atomic64_read(ctx)), a->base);
-		a->nr_pinned--;
-		check_maps(a);
+	nr = refcount_read(pins);
+	if (!WARN_ON_ONCE(!nr)) {
+		refcount_set(pins, nr - 1);
+		if (nr == 1) {
+			__clear_bit(id_of(atomic64_read(ctx)), a->base);
+			a->nr_pinned--;
+			check_maps(a);
+		}
 	}
 	raw_spin_unlock_irqrestore(&a->lock, flags);
 }
 EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_unpin);
 
-/* Fill @map with what is never handed out. Returns how many IDs are left. */
-static unsigned long __idgen_init mark_never(struct idgen_alloc *a, unsigned long *map)
+/* Fill @map with what is never handed out, and see whether enough is left. */
+static int __idgen_init mark_never(struct idgen_alloc *a, unsigned long *map)
 {
 	unsigned long nr = idgen_alloc_nr(a);
 
 	bitmap_zero(map, nr);
-	__set_bit(0, map);
 	if (a->ops->mark_never)
 		a->ops->mark_never(a, map);
+	__set_bit(0, map);
 
-	return nr - bitmap_weight(map, nr);
-}
-
-static void __idgen_init set_usable(struct idgen_alloc *a, unsigned long usable)
-{
-	a->usable = usable;
 	/*
 	 * After a rollover each CPU may have reserved an ID, each pinned context
 	 * has one, and one must be free.
 	 */
-	if (a->pins)
-		a->max_pinned = usable - a->nr_slots - 1;
-}
-
-/* How many bits the boot parameter asks for; what the hardware has if it does not. */
-static unsigned int __idgen_init wanted_bits(const struct idgen_params *params)
-{
-	size_t len = strlen(params->name);
-	const char *s = idgen_bits_param;
-	unsigned int bits;
-	char end;
-
-	for (; s; s = strchr(s, ',')) {
-		s += *s == ',';
-		end = ',';
-		if (!strncmp(s, params->name, len) &&
-		    sscanf(s + len, ":%u%c", &bits, &end) >= 1 && end == ',' &&
-		    bits >= IDGEN_MIN_BITS && bits <= params->bits)
-			return bits;
-	}
-	return params->bits;
+	a->usable = nr - bitmap_weight(map, nr);
+	if (a->usable <= a->nr_slots)
+		return -ENOSPC;
+	if (a->ops->pins)
+		a->max_pinned = a->usable - a->nr_slots - 1;
+	return 0;
 }
 
 VISIBLE_IF_KUNIT unsigned long * __idgen_init idgen_bitmap_zalloc(unsigned long nbits)
@@ -458,97 +440,156 @@ VISIBLE_IF_KUNIT unsigned long * __idgen_init idgen_bitmap_zalloc(unsigned long 
 }
 EXPORT_SYMBOL_IF_KUNIT(idgen_bitmap_zalloc);
 
+/*
+ * The boot parameter, for kernels that are to be tested: fewer bits, and with them
+ * a rollover every few contexts.
+ */
+#if IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC) || IS_ENABLED(CONFIG_KUNIT)
+
+VISIBLE_IF_KUNIT char idgen_bits_param[64];
+EXPORT_SYMBOL_IF_KUNIT(idgen_bits_param);
+module_param_string(bits, idgen_bits_param, sizeof(idgen_bits_param), 0444);
+MODULE_PARM_DESC(bits, "Use fewer ID bits than there are: <allocator>:<bits>[,...]");
+
+/* How many bits it asks for; all that there are if it does not. */
+static unsigned int __idgen_init wanted_bits(const struct idgen_alloc *a)
+{
+	size_t len = strlen(a->ops->name);
+	const char *s = idgen_bits_param;
+	unsigned int bits;
+	char end;
+
+	for (; s; s = strchr(s, ',')) {
+		s += *s == ',';
+		end = ',';
+		if (!strncmp(s, a->ops->name, len) &&
+		    sscanf(s + len, ":%u%c", &bits, &end) >= 1 && end == ',' &&
+		    bits >= IDGEN_MIN_BITS && bits <= a->bits)
+			return bits;
+	}
+	return a->bits;
+}
+
+/* Use so many bits, or the least number that leaves enough IDs for the CPUs. */
+static void __idgen_init lower_bits(struct idgen_alloc *a)
+{
+	unsigned int bits = a->bits;
+
+	a->bits = wanted_bits(a);
+	while (a->bits < bits && mark_never(a, a->map))
+		a->bits++;
+	if (idgen_bits_param[0])
+		pr_info("%s: using %u bits of %u\n", a->ops->name, a->bits, bits);
+}
+
+#else
+
+static void __idgen_init lower_bits(struct idgen_alloc *a)
+{
+}
+
+#endif
+
+/* All of idgen_alloc_init() but for the slots. */
+static int __idgen_init set_up(struct idgen_alloc *a, const struct idgen_ops *ops,
+			       unsigned int bits, unsigned int nr_slots)
+{
+	bool base = ops->pins || ops->mark_never;
+	int ret = -ENOMEM;
+
+	memset(a, 0, sizeof(*a));
+	if (bits < IDGEN_MIN_BITS || bits > IDGEN_ID_BITS ||
+	    (!ops->flush_all && !ops->flush_cpu))
+		return -EINVAL;
+
+	raw_spin_lock_init(&a->lock);
+	a->generation = IDGEN_FIRST_GEN;
+	a->bits = bits;
+	a->nr_slots = nr_slots;
+	a->ops = ops;
+	a->hint_size = min(idgen_alloc_nr(a),
+			   roundup_pow_of_two(nr_slots) * HINT_BITS_PER_CPU);
+
+	a->slots = kcalloc(nr_slots, sizeof(*a->slots), GFP_KERNEL);
+	a->map = idgen_bitmap_zalloc(idgen_alloc_nr(a));
+	a->hint = idgen_bitmap_zalloc(a->hint_size);
+	if (base)
+		a->base = idgen_bitmap_zalloc(idgen_alloc_nr(a));
+	if (!a->slots || !a->map || !a->hint || (base && !a->base))
+		goto fail;
+
+	lower_bits(a);
+	ret = mark_never(a, a->map);
+	if (ret)
+		goto fail;
+	if (base)
+		bitmap_copy(a->base, a->map, idgen_alloc_nr(a));
+	return 0;
+
+fail:
+	idgen_alloc_destroy(a);
+	return ret;
+}
+
+static void __idgen_init add_slot(struct idgen_alloc *a, unsigned int i,
+				  struct idgen_slot *slot)
+{
+	/* As if sched out: there is nothing to reserve, and no flush owed. */
+	atomic64_set(&slot->active, IDGEN_FIRST_GEN);
+	slot->reserved = IDGEN_FIRST_GEN;
+	a->slots[i] = slot;
+}
+
 /**
  * idgen_alloc_init() - set up an allocator
  * @a: the allocator, of which nothing is in use
- * @params: what it is to be like
+ * @ops: what the architecture does its own way; must outlive the allocator
+ * @bits: ID bits that the hardware has, %IDGEN_MIN_BITS to %IDGEN_ID_BITS
+ * @slots: one for each possible CPU; zero-filled memory will do
  *
- * The boot parameter idgen_alloc.bits= can have it use fewer bits than @params
- * says, but not so few that there are no more usable IDs than possible CPUs.
+ * The boot parameter idgen_alloc.bits= of kernels to be tested can have it use fewer
+ * bits, but not so few that there are no more usable IDs than possible CPUs.
  *
  * Ordering: none; publish @a to those who use it.
  *
  * Context: At boot (__init); may sleep. The possible CPUs are known. Nobody uses
  * @a or the slots.
- * Return: 0; -EINVAL if @params makes no sense; -ENOSPC if even with all bits there
- * are no more usable IDs than possible CPUs, so that allocation could fail;
- * -ENOMEM. If not 0, a message tells what was asked for, and @a needs no
- * idgen_alloc_destroy().
+ * Return: 0; -EINVAL if @bits is out of range or @ops has no flush; -ENOSPC if there
+ * are no more usable IDs than possible CPUs, so that allocation could fail; -ENOMEM.
+ * If not 0, @a needs no idgen_alloc_destroy().
  */
-int __idgen_init idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params)
+int __idgen_init idgen_alloc_init(struct idgen_alloc *a, const struct idgen_ops *ops,
+				  unsigned int bits, struct idgen_slot __percpu *slots)
 {
-	const struct idgen_ops *ops = params->ops;
-	unsigned long usable = 0;
-	unsigned int cpu = -1, i;
-	int ret = -EINVAL;
+	unsigned int cpu, i = 0;
+	int ret;
 
-	memset(a, 0, sizeof(*a));
+	ret = set_up(a, ops, bits, num_possible_cpus());
+	if (ret)
+		return ret;
 
-	if (!params->name || !ops || (!ops->flush_all && !ops->flush_cpu) ||
-	    !params->slots == !params->array || !params->array != !params->nr_array ||
-	    params->bits < IDGEN_MIN_BITS || params->bits > IDGEN_ID_BITS)
-		goto fail;
-
-	raw_spin_lock_init(&a->lock);
-	a->generation = IDGEN_FIRST_GEN;
-	a->bits = params->bits;
-	a->nr_slots = params->array ? params->nr_array : num_possible_cpus();
-	a->pins = params->pins;
-	a->ops = ops;
-	a->name = params->name;
-	a->hint_size = min(idgen_alloc_nr(a),
-			   roundup_pow_of_two(a->nr_slots) * HINT_BITS_PER_CPU);
-
-	ret = -ENOMEM;
-	a->slots = kcalloc(a->nr_slots, sizeof(*a->slots), GFP_KERNEL);
-	a->map = idgen_bitmap_zalloc(idgen_alloc_nr(a));
-	a->hint = idgen_bitmap_zalloc(a->hint_size);
-	if (!a->slots || !a->map || !a->hint)
-		goto fail;
-	if (a->pins || ops->mark_never) {
-		a->base = idgen_bitmap_zalloc(idgen_alloc_nr(a));
-		if (!a->base)
-			goto fail;
-	}
-
-	ret = -ENOSPC;
-	for (a->bits = wanted_bits(params); ; a->bits++) {
-		usable = mark_never(a, a->map);
-		if (usable > a->nr_slots)
-			break;
-		if (a->bits == params->bits)
-			goto fail;
-	}
-	if (idgen_bits_param[0])
-		pr_info("%s: using %u bits of %u\n", a->name, a->bits, params->bits);
-
-	if (a->base)
-		bitmap_copy(a->base, a->map, idgen_alloc_nr(a));
-	set_usable(a, usable);
-
-	for (i = 0; i < a->nr_slots; i++) {
-		struct idgen_slot *slot;
-
-		if (params->array) {
-			slot = &params->array[i];
-		} else {
-			cpu = cpumask_next(cpu, cpu_possible_mask);
-			slot = per_cpu_ptr(params->slots, cpu);
-		}
-		/* As if sched out: there is nothing to reserve, and no flush owed. */
-		atomic64_set(&slot->active, IDGEN_FIRST_GEN);
-		slot->reserved = IDGEN_FIRST_GEN;
-		a->slots[i] = slot;
-	}
+	for_each_possible_cpu(cpu)
+		add_slot(a, i++, per_cpu_ptr(slots, cpu));
 	return 0;
-
-fail:
-	pr_err("%s: cannot set up: error %d, %u bits, %lu usable IDs, %u CPUs\n",
-	       params->name ?: "?", ret, params->bits, usable, a->nr_slots);
-	idgen_alloc_destroy(a);
-	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_init);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+/* The same for simulated CPUs 0 to @nr - 1, with their slots in an array. */
+int idgen_alloc_init_array(struct idgen_alloc *a, const struct idgen_ops *ops,
+			   unsigned int bits, struct idgen_slot *array,
+			   unsigned int nr)
+{
+	unsigned int i;
+	int ret;
+
+	ret = set_up(a, ops, bits, nr);
+	for (i = 0; !ret && i < nr; i++)
+		add_slot(a, i, &array[i]);
+	return ret;
+}
+EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_init_array);
+#endif
 
 /**
  * idgen_alloc_update_never() - the architecture rules out fewer IDs than it did
@@ -556,41 +597,29 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_init);
  *
  * Asks &idgen_ops.mark_never again, for an architecture that had to assume the
  * worst at first. The IDs that are no longer ruled out are handed out from the
- * next rollover on.
+ * next rollover on. An ID must not be ruled out that was not before: a context may
+ * have it.
  *
  * Ordering: the lock's.
  *
- * Context: At boot (__init); may sleep. Switches may go on, but no pins may be
- * held.
- * Return: 0; -EINVAL if an ID is ruled out that was not before (a context may have
- * it); -EBUSY if a context is pinned; -ENOMEM. If not 0, nothing has changed.
+ * Context: At boot (__init). Takes the lock, with interrupts off. Switches may go
+ * on, but no pins may be held.
+ * Return: 0; -EBUSY if a context is pinned, and then nothing has changed; -ENOSPC if
+ * there are no more usable IDs than possible CPUs, and then @a must not be used on.
  */
 int __idgen_init idgen_alloc_update_never(struct idgen_alloc *a)
 {
-	unsigned long nr = idgen_alloc_nr(a);
-	unsigned long *map, usable, flags;
-	int ret = 0;
+	unsigned long flags;
+	int ret = -EBUSY;
 
 	if (!a->base)
 		return 0;
 
-	map = idgen_bitmap_zalloc(nr);
-	if (!map)
-		return -ENOMEM;
-	usable = mark_never(a, map);
-
 	raw_spin_lock_irqsave(&a->lock, flags);
-	if (a->nr_pinned) {
-		ret = -EBUSY;
-	} else if (!bitmap_subset(map, a->base, nr)) {
-		ret = -EINVAL;
-	} else {
-		bitmap_copy(a->base, map, nr);
-		set_usable(a, usable);
-	}
+	if (!a->nr_pinned)
+		ret = mark_never(a, a->base);
 	raw_spin_unlock_irqrestore(&a->lock, flags);
 
-	bitmap_free(map);
 	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_never);

@@ -49,10 +49,12 @@ struct idgen_slot {
 
 /**
  * struct idgen_ops - what an architecture does its own way
- * @mark_never: Set in @map the bit of every ID, from 0 to 2^bits - 1, that must
- *	never be handed out, besides ID 0, which never is. May be NULL. Called by
- *	idgen_alloc_init() and idgen_alloc_update_never() in their context; by
- *	the former possibly more than once, each time for one bit more.
+ * @name: Short name, for messages and the boot parameter idgen_alloc.bits=.
+ * @pins: Whether idgen_alloc_pin() will be used; costs a second map.
+ * @mark_never: Set in @map, which is clear, the bit of every ID, from 1 to
+ *	2^bits - 1, that must never be handed out. ID 0 never is. May be NULL. Called by
+ *	idgen_alloc_init(), possibly more than once, each time for one bit more;
+ *	and by idgen_alloc_update_never(), under the lock with interrupts off.
  * @flush_all: Drop the TLB entries of all IDs on all CPUs, and complete before
  *	returning. Called once in each rollover: after every slot was taken,
  *	before any ID of the new generation is out. NULL if @flush_cpu does.
@@ -66,31 +68,11 @@ struct idgen_slot {
  * the allocator, nor wait for another CPU to make progress in it.
  */
 struct idgen_ops {
+	const char *name;
+	bool pins;
 	void (*mark_never)(struct idgen_alloc *a, unsigned long *map);
 	void (*flush_all)(struct idgen_alloc *a);
 	void (*flush_cpu)(struct idgen_alloc *a);
-};
-
-/**
- * struct idgen_params - what idgen_alloc_init() needs to know
- * @name: Short name, for messages and the boot parameter idgen_alloc.bits=;
- *	must outlive the allocator.
- * @ops: The architecture's callbacks; must outlive the allocator.
- * @bits: ID bits that the hardware has, %IDGEN_MIN_BITS to %IDGEN_ID_BITS.
- * @slots: One slot for each possible CPU.
- * @array: For tests: slots of simulated CPUs 0 to @nr_array - 1, in place of
- *	@slots.
- * @nr_array: Number of slots in @array.
- * @pins: Whether idgen_alloc_pin() will be used; costs a second map.
- */
-struct idgen_params {
-	const char *name;
-	const struct idgen_ops *ops;
-	unsigned int bits;
-	struct idgen_slot __percpu *slots;
-	struct idgen_slot *array;
-	unsigned int nr_array;
-	bool pins;
 };
 
 /**
@@ -112,9 +94,7 @@ struct idgen_params {
  * @hint_size: Number of bits in @hint, a power of two.
  * @slots: Where they are. A table, as rollovers and those who look for a reserved
  *	value go through all of them with the lock held.
- * @pins: Whether contexts can be pinned.
- * @ops: The architecture's callbacks.
- * @name: Short name, for messages.
+ * @ops: What the architecture does its own way.
  *
  * @lock protects @generation, @cursor, @nr_pinned and the contents of the maps;
  * the rest changes in idgen_alloc_init(), idgen_alloc_update_never() and
@@ -134,12 +114,11 @@ struct idgen_alloc {
 	unsigned long *hint;
 	unsigned long hint_size;
 	struct idgen_slot **slots;
-	bool pins;
 	const struct idgen_ops *ops;
-	const char *name;
 };
 
-int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_params *params);
+int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_ops *ops,
+		     unsigned int bits, struct idgen_slot __percpu *slots);
 void idgen_alloc_destroy(struct idgen_alloc *a);
 int idgen_alloc_update_never(struct idgen_alloc *a);
 u64 idgen_alloc_pin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins);
@@ -250,6 +229,9 @@ idgen_alloc_sched_out(struct idgen_alloc *a, struct idgen_slot *slot)
 }
 
 #if IS_ENABLED(CONFIG_KUNIT)
+int idgen_alloc_init_array(struct idgen_alloc *a, const struct idgen_ops *ops,
+			   unsigned int bits, struct idgen_slot *array,
+			   unsigned int nr);
 extern char idgen_bits_param[64];
 unsigned long *idgen_bitmap_zalloc(unsigned long nbits);
 u64 idgen_take_slot(struct idgen_slot *slot);

@@ -36,6 +36,7 @@ static void vmid_flush_all(struct idgen_alloc *a)
 }
 
 static const struct idgen_ops vmid_ops = {
+	.name		= "vmid",
 	.flush_all	= vmid_flush_all,
 };
 
@@ -56,15 +57,8 @@ void kvm_arm_vmid_update(struct kvm_vmid *kvm_vmid)
 
 int __init kvm_arm_vmid_alloc_init(void)
 {
-	struct idgen_params params = {
-		.name	= "vmid",
-		.ops	= &vmid_ops,
-		.slots	= &vmid_slots,
-	};
-
 	kvm_arm_vmid_bits = kvm_get_vmid_bits();
-	params.bits = kvm_arm_vmid_bits;
-	return idgen_alloc_init(&vmids, &params);
+	return idgen_alloc_init(&vmids, &vmid_ops, kvm_arm_vmid_bits, &vmid_slots);
 }
 
 void __init kvm_arm_vmid_alloc_free(void)

@@ -60,10 +60,8 @@ void verify_cpu_asid_bits(void)
  */
 static void asid_mark_pairs(struct idgen_alloc *a, unsigned long *map)
 {
-	unsigned long asid;
-
-	for (asid = 1; asid < idgen_alloc_nr(a); asid += 2)
-		__set_bit(asid, map);
+	/* Every second bit of each byte, the upper one. */
+	memset(map, 0xaa, idgen_alloc_nr(a) / BITS_PER_BYTE);
 }
 
 static bool asids_in_pairs(struct idgen_alloc *a)
@@ -92,6 +90,8 @@ static void asid_flush_cpu(struct idgen_alloc *a)
 }
 
 static const struct idgen_ops asid_ops = {
+	.name		= "asid",
+	.pins		= true,
 	.mark_never	= asid_mark_never,
 	.flush_cpu	= asid_flush_cpu,
 };
@@ -176,9 +176,11 @@ void cpu_do_switch_mm(phys_addr_t pgd_phys, struct mm_struct *mm)
 
 static int __init asids_update_limit(void)
 {
-	/* No memory; or KPTI, and too few ASIDs for the CPUs to have pairs. */
-	if (idgen_alloc_update_never(&asids))
-		panic("Failed to set up %lu ASIDs for KPTI\n", idgen_alloc_nr(&asids));
+	int ret = idgen_alloc_update_never(&asids);
+
+	/* There is KPTI, and too few ASIDs for the CPUs to have pairs. */
+	if (ret)
+		panic("Failed to set up %lu ASIDs: error %d\n", 1UL << asid_bits, ret);
 
 	/* ASID 0, of init_mm, is counted. */
 	pr_info("ASID allocator initialised with %lu entries\n",
@@ -189,18 +191,12 @@ arch_initcall(asids_update_limit);
 
 static int __init asids_init(void)
 {
-	struct idgen_params params = {
-		.name	= "asid",
-		.ops	= &asid_ops,
-		.slots	= &asid_slots,
-		.pins	= true,
-	};
+	int ret;
 
 	asid_bits = get_cpu_asid_bits();
-	params.bits = asid_bits;
-	if (idgen_alloc_init(&asids, &params))
-		panic("Failed to allocate bitmap for %lu ASIDs\n",
-		      1UL << asid_bits);
+	ret = idgen_alloc_init(&asids, &asid_ops, asid_bits, &asid_slots);
+	if (ret)
+		panic("Failed to set up %lu ASIDs: error %d\n", 1UL << asid_bits, ret);
 	return 0;
 }
 early_initcall(asids_init);

@@ -20,7 +20,7 @@ TRACE_EVENT(idgen_rollover,
 	TP_PROTO(const struct idgen_alloc *a, unsigned int reserved),
 	TP_ARGS(a, reserved),
 	TP_STRUCT__entry(
-		__string(name, a->name)
+		__string(name, a->ops->name)
 		__field(u64, generation)
 		__field(unsigned int, reserved)
 		__field(bool, flush_all)
@@ -45,7 +45,7 @@ TRACE_EVENT(idgen_slow_path,
 	TP_PROTO(const struct idgen_alloc *a, u64 old, u64 value, bool flush),
 	TP_ARGS(a, old, value, flush),
 	TP_STRUCT__entry(
-		__string(name, a->name)
+		__string(name, a->ops->name)
 		__field(u64, old)
 		__field(u64, value)
 		__field(bool, flush)

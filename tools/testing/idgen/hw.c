@@ -151,14 +151,17 @@ static void mark_never(struct idgen_alloc *a, unsigned long *map)
 }
 
 static const struct idgen_ops ops_local = {
+	.name = "host", .pins = true,
 	.mark_never = mark_never, .flush_cpu = flush_cpu,
 };
 
 static const struct idgen_ops ops_broadcast = {
+	.name = "host", .pins = true,
 	.mark_never = mark_never, .flush_all = flush_all,
 };
 
 static const struct idgen_ops ops_both = {
+	.name = "host", .pins = true,
 	.mark_never = mark_never, .flush_cpu = flush_cpu, .flush_all = flush_all,
 };
 
@@ -203,16 +206,13 @@ bool mode_walks_on(const struct mode *mode)
 
 void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode)
 {
-	struct idgen_params params = {
-		.name = "host", .ops = mode->ops, .bits = bits, .slots = hw.slot, .pins = true,
-	};
 	unsigned int cpu;
 
 	nr_cpu_ids = cpus;
 	hw.nr_cpus = cpus;
 	hw.mode = mode;
 	hw.violations = 0;
-	if (idgen_alloc_init(&hw.a, &params))
+	if (idgen_alloc_init(&hw.a, mode->ops, bits, hw.slot))
 		exit(2);
 	for (cpu = 0; cpu < cpus; cpu++) {
 		hw.cpu[cpu] = (struct hw_cpu){

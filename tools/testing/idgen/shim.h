@@ -182,7 +182,7 @@ bool shim_locked(const raw_spinlock_t *lock);
 extern unsigned int nr_cpu_ids;
 
 #define num_possible_cpus()		nr_cpu_ids
-#define cpumask_next(cpu, mask)		((cpu) + 1)
+#define for_each_possible_cpu(cpu)	for ((cpu) = 0; (cpu) < nr_cpu_ids; (cpu)++)
 #define per_cpu_ptr(slots, cpu)		(&(slots)[cpu])
 
 /*

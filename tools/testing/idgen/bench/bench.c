@@ -107,12 +107,9 @@ static void flush_cpu(struct idgen_alloc *a)
 
 static void subject_init(void)
 {
-	static const struct idgen_ops ops = { .flush_cpu = flush_cpu };
-	struct idgen_params params = {
-		.name = "plain", .ops = &ops, .bits = bench_bits, .slots = &slots,
-	};
+	static const struct idgen_ops ops = { .name = "plain", .flush_cpu = flush_cpu };
 
-	if (idgen_alloc_init(&alloc, &params))
+	if (idgen_alloc_init(&alloc, &ops, bench_bits, &slots))
 		exit(1);
 }
 

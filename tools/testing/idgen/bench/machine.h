@@ -176,6 +176,7 @@ void bench_unlock(raw_spinlock_t *lock, unsigned long flags);
 
 /* Bitmaps */
 
+#define BITS_PER_BYTE		8
 #define BITS_PER_LONG		64
 #define BITS_TO_LONGS(n)	(((n) + BITS_PER_LONG - 1) / BITS_PER_LONG)
 #define GFP_KERNEL		0

@@ -379,13 +379,9 @@ static void any_state(void)
 /* What idgen_alloc_init() leaves, with no context that has an ID and all CPUs sched out. */
 static void first_state(void)
 {
-	struct idgen_params params = {
-		.name = "cbmc", .ops = &ops, .bits = BITS, .array = slots, .nr_array = CPUS,
-		.pins = PINS,
-	};
 	int p, c, i;
 
-	__CPROVER_assert(!idgen_alloc_init(&a, &params), "WARN: init fails");
+	__CPROVER_assert(!idgen_alloc_init(&a, &ops, BITS, slots), "WARN: init fails");
 	the_map = *a.map;
 	the_base = *a.base;
 	the_hint = *a.hint;

@@ -412,6 +412,8 @@ static void never_above(struct idgen_alloc *alloc, unsigned long *map)
 }
 
 static const struct idgen_ops ops = {
+	.name = "cbmc",
+	.pins = PINS,
 	.mark_never = never_above,
 	.flush_all = FLUSH_ALL ? flush_all : NULL,
 	.flush_cpu = FLUSH_LOCAL ? flush_cpu : NULL,
@@ -434,9 +436,7 @@ static void any_allocator(u64 generation)
 	a.hint = &the_hint;
 	a.hint_size = 4;
 	a.ops = &ops;
-	a.name = "cbmc";
 	a.usable = IDS;
-	a.pins = PINS;
 	a.max_pinned = PINS;
 	the_map = nondet_u8() % (1 << NR);
 }

@@ -3,8 +3,8 @@
 """bench.py TABLE OUT ROWS...: put the rows that were measured beside those of bench.toml, and judge them.
 
 ROWS are CSV files of what,size,ours,theirs. Prints the table, writes it to OUT.csv, and plots what has a size in CPUs
-to OUT-*.svg. Fails if a ratio is over its limit, or if a row of either side has none on the other. With --quick, the
-rows of whole kernels are left out.
+to OUT-*.svg. Fails if a ratio is over its limit, or if a row of either side has none on the other. With --quick, rows
+that say quick = false are left out.
 """
 
 import csv
@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 Key = tuple[str, str]
+COLOURS = ("#0072b2", "#e69f00", "#000000")
 
 
 def wanted(table: dict[str, Any], quick: bool) -> dict[Key, float | None]:
     """The rows that there must be, with their limits."""
     rows: dict[Key, float | None] = {}
     for row in table["row"]:
-        if quick and row.get("kernel"):
+        if quick and not row.get("quick", True):
             continue
         sizes = row.get("size", [""])
         limit = row.get("limit")
@@ -50,28 +51,35 @@ def measured(files: list[str], rows: dict[Key, float | None]) -> dict[Key, tuple
 
 
 def plot(found: dict[Key, tuple[float, float]], out: Path) -> None:
-    """One picture for each thing: a line for ours and one for theirs, by CPUs."""
+    """One picture for each thing and ID size: for each allocator a line for ours and one for the original, by CPUs."""
     curves: dict[str, dict[str, list[tuple[int, float, float]]]] = {}
     for (what, size), values in found.items():
-        if (match := re.fullmatch(r"(\d+) CPUs(?:, (\d+) bits)?", size)) and ": " in what and "against" not in what:
+        if (match := re.fullmatch(r"(\d+) CPUs(, \d+ bits)?", size)) and ": " in what and "against" not in what:
             kind, thing = what.split(": ")
-            kind += f", {match[2]} bits" if match[2] else ""
-            curves.setdefault(thing, {}).setdefault(kind, []).append((int(match[1]), *values))
+            curves.setdefault(thing + (match[2] or ""), {}).setdefault(kind, []).append((int(match[1]), *values))
     for old in out.parent.glob(f"{out.name}-*.svg"):
         old.unlink()
     for thing, kinds in curves.items():
-        if max(len(points) for points in kinds.values()) < 3:
+        sizes = sorted({point[0] for points in kinds.values() for point in points})
+        if len(sizes) < 3:
             continue
+        heights = [height for points in kinds.values() for point in points for height in point[1:]]
         name = re.sub(r"\W+", "-", thing)
         unit = "bytes" if "bytes" in thing else "instructions"
         lines = ["set terminal svg size 800,500 background 'white'", f"set output '{out}-{name}.svg'",
-                 f"set title '{thing}'", "set logscale xy", "set xlabel 'possible CPUs'", f"set ylabel '{unit}'",
-                 "set key outside right", "set xtics (4, 64, 512, 4096)", "set grid"]
+                 f"set title '{thing}'", "set xlabel 'possible CPUs'", f"set ylabel '{unit}'",
+                 "set logscale x", "set logscale y" if max(heights) > 10 * min(heights) else "set yrange [0:]",
+                 "set key outside right", f"set xtics ({', '.join(map(str, sizes))})", "set format y '%.0s %c'", "set grid",
+                 "set autoscale fix", "set offsets graph 0.03, graph 0.03, graph 0.05, graph 0.05"]
         parts = []
-        for number, (kind, points) in enumerate(kinds.items(), 1):
+        # Curves that coincide are all to be seen: each is thinner than those before it.
+        for number, (kind, points) in enumerate(kinds.items()):
             lines += [f"$data{number} << END", *(f"{cpus} {ours} {theirs}" for cpus, ours, theirs in points), "END"]
-            parts += [f"$data{number} using 1:2 with linespoints lc {number} lw 2 title '{kind}, ours'",
-                      f"$data{number} using 1:3 with linespoints lc {number} dt 2 title '{kind}, original'"]
+            style = f"lc rgb '{COLOURS[number]}' lw {(5, 3, 1)[number]}"
+            parts += [f"$data{number} using 1:2 with linespoints pt {5 + 2 * number} ps {(1.0, 0.7, 0.4)[number]} {style} "
+                      f"title '{kind}, ours'",
+                      f"$data{number} using 1:3 with linespoints pt {4 + 2 * number} ps {(1.3, 0.9, 0.5)[number]} "
+                      f"{style} dt 2 title '{kind}, original'"]
         lines.append("plot " + ", ".join(parts))
         subprocess.run(["gnuplot"], input="\n".join(lines), text=True, check=True)
 

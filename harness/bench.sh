@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # bench.sh [quick]: what our files cost, against the same tree without them, in instructions and bytes; bench.toml has
-# the rows and how much each may cost. "quick" leaves out what whole kernels do. DISASM=1 also prints the fast and slow
-# paths side by side, and which cache lines hold what.
+# the rows and how much each may cost. "quick" leaves out what whole kernels do, and real threads. DISASM=1 also prints
+# the fast and slow paths side by side, which variables a switch reads and which a rollover writes, and their layout.
 
 . "$(dirname "$0")/common.sh"
 quick=${1-}
@@ -52,6 +52,7 @@ done
 step "building the host harness" host
 step "counting with callgrind (some 1 to 2 minutes on 2 cores)" \
 	"$harness/bench_host.py" "$work/host" "$work/host.csv"
+"$harness/bench_lines.py" "$work/host" >"$work/lines.csv"
 
 # The kernels have KUnit, as the main job's have, but no tests: so ccache has most of their objects already.
 kernel() {
@@ -92,16 +93,18 @@ if [[ $quick != quick ]]; then
 	for whose in ours theirs; do
 		step "building the kernel of ${trees[$whose]#"$build"/} (the first time, some 8 minutes on 2 cores)" kernel "$whose"
 	done
+	step "running real threads" "$harness/bench_host.py" --threads "$work/host" "$work/threads.csv"
 	step "building what they run" initramfs
 	step "running them (some 5 minutes)" "$harness/bench_system.py" "${trees[ours]}/.bench-kernel" \
 		"${trees[theirs]}/.bench-kernel" "$work/initramfs" "$work/system.csv"
 fi
 
-# What a switch reads is its slot, alone in a line of its CPU's but for other variables of that CPU; a rollover writes
-# struct idgen_alloc and, once, each slot.
 if [[ -n ${DISASM-} ]]; then
 	"$harness/bench_paths.py" --show "${trees[ours]}/.bench" "${trees[theirs]}/.bench"
+	"$harness/bench_lines.py" --show "$work/host"
+	echo
 	pahole -C idgen_slot,idgen_alloc "$work/host/asid-ours"
+	echo
 fi
 echo "Linux $(make -s -C "${trees[theirs]}" kernelversion), $("${cross}gcc" --version | head -n 1)," \
 	"$(gcc --version | head -n 1) on the host; harness/bench.kunitconfig"

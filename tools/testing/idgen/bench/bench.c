@@ -11,7 +11,18 @@
  * It is built once for each allocator: arm64's ASIDs; KVM's VMIDs (SUBJECT_VMID); csky's
  * library (SUBJECT_CSKY); the first two also from our files, and for the third what a csky
  * that used ours would call (SUBJECT_PLAIN). All do the same: contexts switch on CPUs.
+ *
+ * And once more with BENCH_THREADS, where the scenario "threads" tells the time that
+ * real threads take for it, in ns; not for callgrind.
  */
+#ifdef BENCH_THREADS
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
+#include <unistd.h>
+#endif
+
 #include "machine.h"
 
 extern char __start_percpu[], __stop_percpu[];
@@ -443,6 +454,108 @@ static void scenario_pin(void)
 
 #endif
 
+#ifdef BENCH_THREADS
+
+/*
+ * A real thread for each CPU, on a core of its own if there are that many, switches
+ * between contexts that all of them have: few, so that all but the first switches
+ * take the fast path, or more than there are IDs.
+ */
+static unsigned long nr_shared, nr_switches;
+static pthread_barrier_t barrier;
+static unsigned long long elapsed[NR_CPUS];
+
+static void *thread(void *arg)
+{
+	unsigned long cpu = (unsigned long)arg, cores = sysconf(_SC_NPROCESSORS_ONLN), i;
+	struct timespec begin, end;
+	cpu_set_t core;
+	u32 seed = cpu;
+
+	CPU_ZERO(&core);
+	CPU_SET(cpu % cores, &core);
+	sched_setaffinity(0, sizeof(core), &core);
+	play(cpu);
+	pthread_barrier_wait(&barrier);
+
+	/* Its own time: other processes of this machine do not count. */
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+	for (i = 0; i < nr_switches; i++) {
+		seed = seed * 1664525 + 1013904223;
+		subject_switch(&contexts[(seed >> 16) % nr_shared]);
+		subject_sched_out();
+	}
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+	elapsed[cpu] = (end.tv_sec - begin.tv_sec) * 1000000000ULL + end.tv_nsec - begin.tv_nsec;
+	return NULL;
+}
+
+static void count_threads(const char *name, unsigned long shared, unsigned long switches)
+{
+	unsigned long long longest = 0;
+	pthread_t threads[NR_CPUS];
+	unsigned long cpu;
+
+	nr_shared = shared;
+	nr_switches = switches;
+	pthread_barrier_init(&barrier, NULL, nr_cpu_ids);
+	for (cpu = 0; cpu < nr_cpu_ids; cpu++)
+		if (pthread_create(&threads[cpu], NULL, thread, (void *)cpu))
+			exit(1);
+	for (cpu = 0; cpu < nr_cpu_ids; cpu++) {
+		pthread_join(threads[cpu], NULL);
+		longest = max(longest, elapsed[cpu]);
+	}
+	printf("%s %llu\n", name, longest);
+}
+
+static void scenario_threads(void)
+{
+	count_threads("threads, fast path", 16, 20000000);
+	count_threads("threads, rollovers", 2 * nr_ids, 2000000);
+}
+
+#else
+
+static void scenario_threads(void)
+{
+}
+
+#endif
+
+/*
+ * A switch and a sched out that take the fast path, and a rollover, for a tracer of
+ * memory: what is done is between two stores to @mark, of its number and of 0.
+ */
+static volatile unsigned int mark;
+
+#define marked(number, what) do {		\
+	mark = (number);			\
+	what;					\
+	mark = 0;				\
+} while (0)
+
+static void scenario_accesses(void)
+{
+	struct context *ctx = NULL;
+	u64 before;
+
+	generation_of_fresh(NULL);
+	subject_switch(&contexts[0]);
+	subject_switch(&contexts[1]);
+	marked(1, subject_switch(&contexts[0]));
+	marked(2, subject_sched_out());
+
+	before = generation(&contexts[0]);
+	do {
+		ctx = fresh();
+		marked(3, subject_switch(ctx));
+	} while (generation(ctx) == before);
+	printf("mark %p\n", (void *)&mark);
+	printf("variables %p\n", __per_cpu_offset[0] + __start_percpu);
+	printf("size %lu\n", __per_cpu_offset[1] - __per_cpu_offset[0]);
+}
+
 static void scenario_memory(void)
 {
 	printf("memory, maps %zu\n", bench_allocated);
@@ -460,6 +573,8 @@ int main(int argc, char **argv)
 		{ "search", scenario_search },
 		{ "pin", scenario_pin },
 		{ "memory", scenario_memory },
+		{ "threads", scenario_threads },
+		{ "accesses", scenario_accesses },
 	};
 	size_t i;
 
@@ -471,6 +586,6 @@ int main(int argc, char **argv)
 		scenarios[i].run();
 		return 0;
 	}
-	fprintf(stderr, "usage: %s switch|generation|search|pin|memory CPUS BITS\n", argv[0]);
+	fprintf(stderr, "usage: %s switch|generation|search|pin|memory|threads|accesses CPUS BITS\n", argv[0]);
 	return 2;
 }

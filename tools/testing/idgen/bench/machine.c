@@ -5,14 +5,14 @@
 unsigned int nr_cpu_ids;
 unsigned long __per_cpu_offset[NR_CPUS];
 cpumask_t bench_possible;
-unsigned int bench_cpu;
-unsigned long bench_cpu_offset;
+PER_THREAD unsigned int bench_cpu;
+PER_THREAD unsigned long bench_cpu_offset;
 unsigned int bench_bits;
 bool bench_count_locked;
 size_t bench_allocated;
 
-static unsigned long irqs = 1;
-static u32 preempt_count;
+static PER_THREAD unsigned long irqs = 1;
+static PER_THREAD u32 preempt_count;
 
 unsigned long bench_lock(raw_spinlock_t *lock)
 {
@@ -21,9 +21,13 @@ unsigned long bench_lock(raw_spinlock_t *lock)
 
 	irqs = 0;
 	preempt_count++;
-	if (unlikely(!__atomic_compare_exchange_n(&lock->taken, &free, 1, false,
-						  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
+	while (unlikely(!__atomic_compare_exchange_n(&lock->taken, &free, 1, false,
+						     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))) {
+#ifndef BENCH_THREADS
 		abort();
+#endif
+		free = 0;
+	}
 	if (unlikely(bench_count_locked))
 		CALLGRIND_TOGGLE_COLLECT;
 	return flags;

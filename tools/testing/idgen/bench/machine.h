@@ -25,6 +25,12 @@
 typedef unsigned long long u64;
 typedef uint32_t u32;
 
+#ifdef BENCH_THREADS
+#define PER_THREAD		__thread
+#else
+#define PER_THREAD
+#endif
+
 /* Compiler and build */
 
 #define IS_ENABLED(option)	0
@@ -68,7 +74,7 @@ typedef uint32_t u32;
 #define WARN_ON(cond)		WARN(cond)
 #define WARN_ON_ONCE(cond)	WARN(cond)
 #define lockdep_assert_held(l)	((void)0)
-#define trace_idgen_rollover(...)	((void)0)
+#define trace_idgen_rollover(a, reserved)	((void)(reserved))
 #define trace_idgen_slow_path(...)	((void)0)
 #define trace_idgen_rollover_enabled()	false
 #define trace_idgen_slow_path_enabled()	false
@@ -156,8 +162,8 @@ static inline void refcount_dec(refcount_t *r)
 }
 
 /*
- * The lock, uncontended: one thread plays all CPUs. Interrupts and preemption are
- * variables. What is done with it held can be what is counted.
+ * The lock, uncontended where one thread plays all CPUs. Interrupts and preemption
+ * are variables. What is done with it held can be what is counted.
  */
 
 extern bool bench_count_locked;
@@ -233,9 +239,9 @@ typedef struct {
 extern unsigned int nr_cpu_ids;
 extern cpumask_t bench_possible;
 extern unsigned long __per_cpu_offset[NR_CPUS];
-/* The CPU that is being played. */
-extern unsigned int bench_cpu;
-extern unsigned long bench_cpu_offset;
+/* The CPU that is being played; real threads (BENCH_THREADS) play one each. */
+extern PER_THREAD unsigned int bench_cpu;
+extern PER_THREAD unsigned long bench_cpu_offset;
 
 #define cpu_possible_mask	(&bench_possible)
 #define num_possible_cpus()	nr_cpu_ids

@@ -45,7 +45,8 @@ class Names:
             if match := re.match(r"([0-9a-f]+) ([0-9a-f]+) [bBdD] ([\w.]+)\t", line):
                 if SOURCES.search(line):
                     self.variables.append((int(match[1], 16), int(match[2], 16), match[3]))
-        start = {name: int(at, 16) for at, name in re.findall(r"^([0-9a-f]+) \w (mark|__start_percpu)$", run("nm", str(program)), re.M)}
+        found = re.findall(r"^([0-9a-f]+) \w (mark|__start_percpu)$", run("nm", str(program)), re.M)
+        start = {name: int(at, 16) for at, name in found}
         self.base, self.section = places["mark"] - start["mark"], start["__start_percpu"]
         self.fields = {name: fields(program, struct) for _, _, variable in self.variables
                        for name, struct in STRUCTS.items() if variable == name}
@@ -64,8 +65,8 @@ class Names:
 def accesses(program: Path) -> Accesses:
     """By mark, the variables that were read and written; of the rollovers, the last one, the others being switches."""
     with tempfile.NamedTemporaryFile() as log:
-        out = run("valgrind", "-q", "--tool=lackey", "--trace-mem=yes", "--basic-counts=no", f"--log-file={log.name}", str(program),
-                  "accesses", str(CPUS), "8")
+        out = run("valgrind", "-q", "--tool=lackey", "--trace-mem=yes", "--basic-counts=no", f"--log-file={log.name}",
+                  str(program), "accesses", str(CPUS), "8")
         trace = Path(log.name).read_text(encoding="utf-8")
     places = {name: int(value, 0) for name, value in re.findall(r"^(mark|variables|size) (\S+)$", out, re.M)}
     names = Names(program, places)
@@ -96,7 +97,8 @@ def main() -> None:
             shared = {name for name in seen[SWITCH][0] & seen[ROLLOVER][1] if not name.startswith("its own")}
             counts.append(len(shared))
             if show:
-                print(f"\n{what}, {whose}\n  fast path reads    {listed(seen[SWITCH][0])}\n  fast path writes   {listed(seen[SWITCH][1])}")
+                print(f"\n{what}, {whose}\n  fast path reads    {listed(seen[SWITCH][0])}\n"
+                      f"  fast path writes   {listed(seen[SWITCH][1])}")
                 if seen[SCHED_OUT][1]:
                     print(f"  put writes         {listed(seen[SCHED_OUT][1])}")
                 print(f"  rollover writes    {listed(seen[ROLLOVER][1])}\n"

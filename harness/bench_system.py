@@ -4,7 +4,8 @@
 
 Writes CSV rows to OUT: what,size,ours,theirs. QEMU's -icount shift=0 makes the machine's clock count instructions, so
 tools/testing/idgen/bench/init.c, which reads it, counts the whole system's; nothing from outside (randomness, the
-time of day) differs between the two. Each thing is done some times, and the least counts.
+time of day) differs between the two. Each thing is done some times, at other moments of the timer's period, and the
+median counts.
 
 Then a short run is executed one instruction at a time, and QEMU writes down those within the functions of the fast
 paths. That the shortest way through them is as long as bench_paths.py says shows that this is what a CPU executes.
@@ -12,6 +13,7 @@ paths. That the shortest way through them is as long as bench_paths.py says show
 
 import csv
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,8 +36,8 @@ LIMIT_SECONDS = 900
 
 def boot(build: Path, initramfs: Path, cpu: str, options: list[str], args: str) -> str:
     """Boot a kernel to its end; returns what it printed."""
-    command = ["qemu-system-aarch64", "-M", "virt,virtualization=on,gic-version=3,dtb-randomness=off", "-cpu", cpu,
-               "-smp", "1", "-m", "1G", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
+    command = ["qemu-system-aarch64", "-M", "virt,virtualization=on,gic-version=3,dtb-randomness=off",
+               "-cpu", f"{cpu},cntfrq=1000000000", "-smp", "1", "-m", "1G", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
                "-rtc", "base=2026-01-01,clock=vm", *options, "-kernel", str(build / "arch/arm64/boot/Image"),
                "-initrd", str(initramfs), "-append", f"console=ttyAMA0 quiet panic=-1 norandmaps kunit.enable=0 {args}"]
     try:
@@ -47,12 +49,15 @@ def boot(build: Path, initramfs: Path, cpu: str, options: list[str], args: str) 
     return done.stdout
 
 
-def least(text: str) -> dict[str, int]:
-    """The least count of each thing that init did."""
-    counts: dict[str, int] = {}
+def medians(cpu: str, whose: str, text: str) -> dict[str, float]:
+    """The median of what each thing that init did took. Says how far apart the middle half of them is."""
+    counts: dict[str, list[int]] = {}
     for name, count in re.findall(r"^bench: (\S+) (\d+)\r?$", text, re.M):
-        counts[name] = min(int(count), counts.get(name, int(count)))
-    return counts
+        counts.setdefault(name, []).append(int(count))
+    for name, values in counts.items():
+        low, middle, high = statistics.quantiles(values, n=4)
+        print(f"    {cpu}, {whose}: {name}: {middle:.0f}, half of {len(values)} within {(high - low) / middle:.4%}")
+    return {name: statistics.median(values) for name, values in counts.items()}
 
 
 def functions(build: Path) -> dict[str, tuple[int, int]]:
@@ -95,7 +100,8 @@ def main() -> None:
         traced = list(pool.map(lambda build: executed(build, initramfs), builds))
     with open(sys.argv[4], "w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        for cpu, ours, theirs in zip(CPUS, map(least, texts[::2]), map(least, texts[1::2])):
+        for cpu, *both in zip(CPUS, texts[::2], texts[1::2]):
+            ours, theirs = (medians(cpu, whose, text) for whose, text in zip(("ours", "theirs"), both))
             for name, what in WHAT.items():
                 if name in ours and name in theirs:
                     table.writerow([f"whole system: {what}", cpu, ours[name], theirs[name]])

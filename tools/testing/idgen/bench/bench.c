@@ -486,7 +486,8 @@ static void *thread(void *arg)
 		subject_sched_out();
 	}
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
-	elapsed[cpu] = (end.tv_sec - begin.tv_sec) * 1000000000ULL + end.tv_nsec - begin.tv_nsec;
+	elapsed[cpu] = (end.tv_sec - begin.tv_sec) * 1000000000ULL +
+		       end.tv_nsec - begin.tv_nsec;
 	return NULL;
 }
 

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The init of a kernel that is compared: does what switches contexts, and prints
- * how long each took by the counter of the CPU. Under QEMU's -icount shift=0 that
- * counts instructions, the whole system's: 16 to a tick.
+ * how long each took by the counter of the CPU. Under QEMU's -icount shift=0, and
+ * with a counter of 1 GHz, that counts instructions, the whole system's.
  *
- * Each is done a few times, all alike. The least is what it costs when nothing else
- * (the timer's tick, a kernel thread) came in between more often than it had to.
+ * What is compared differs by a few instructions a switch, so nothing else may. All
+ * that is done here is real-time (SCHED_FIFO), and so is what it starts. Else the
+ * timer's ticks would end time slices, two kernels would have them end elsewhere, and
+ * would go on from there in other orders. Now a tick only costs what it takes. Where
+ * ticks come is varied, by naps in between that differ by fractions of a period;
+ * kernel threads, which have had to wait, run then.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +24,14 @@
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#define TIMES		9
+/* The first few fill the kernel's caches, and take the tree of PIDs to its depth. */
+#define WARM_UPS	5
+#define TIMES		16
+/* That of a tick, with CONFIG_HZ=250. */
+#define PERIOD_NS	4000000
 #define VMS		300
 #define PAGE		4096UL
 #define CODE_ADDR	0x80000000UL
@@ -189,20 +199,26 @@ static void run_vms(void)
 
 static void measure(const char *name, void (*what)(void))
 {
+	struct timespec nap = { 0 };
 	unsigned long begin;
 	int i;
 
-	/* Once for caches of the kernel to fill. */
-	what();
+	for (i = 0; i < WARM_UPS; i++)
+		what();
 	for (i = 0; i < TIMES; i++) {
+		nap.tv_nsec = 10 * PERIOD_NS + i * PERIOD_NS / TIMES;
+		nanosleep(&nap, NULL);
 		begin = counter();
 		what();
-		printf("bench: %s %lu\n", name, 16 * (counter() - begin));
+		printf("bench: %s %lu\n", name, counter() - begin);
 	}
 }
 
 int main(int argc, char **argv)
 {
+	struct sched_param priority = { .sched_priority = 1 };
+
+	check(sched_setscheduler(0, SCHED_FIFO, &priority), "sched_setscheduler");
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	/* The last: the kernel puts options that it does not know before it. */
 	if (!strcmp(argv[argc - 1], "trace")) {

@@ -37,8 +37,8 @@ LIMIT_SECONDS = 900
 def boot(build: Path, initramfs: Path, cpu: str, options: list[str], args: str) -> str:
     """Boot a kernel to its end; returns what it printed."""
     command = ["qemu-system-aarch64", "-M", "virt,virtualization=on,gic-version=3,dtb-randomness=off",
-               "-cpu", f"{cpu},cntfrq=1000000000", "-smp", "1", "-m", "1G", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
-               "-rtc", "base=2026-01-01,clock=vm", *options, "-kernel", str(build / "arch/arm64/boot/Image"),
+               "-cpu", f"{cpu},cntfrq=1000000000", "-smp", "1", "-m", "1G", "-nodefaults", "-display", "none",
+               "-serial", "stdio", "-no-reboot", "-rtc", "base=2026-01-01,clock=vm", *options, "-kernel", str(build / "arch/arm64/boot/Image"),
                "-initrd", str(initramfs), "-append", f"console=ttyAMA0 quiet panic=-1 norandmaps kunit.enable=0 {args}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LIMIT_SECONDS, check=False)

@@ -119,7 +119,7 @@ static void hackbench(void)
 
 	if (!pid) {
 		check(dup2(check(open("/dev/null", O_WRONLY), "/dev/null"), 1), "dup2");
-		execl("/hackbench", "hackbench", "-P", "--pipe", "-g", "4", "-l", "50", NULL);
+		execl("/hackbench", "hackbench", "-P", "--pipe", "-g", "4", "-l", "25", NULL);
 		_exit(127);
 	}
 	wait_for(pid);

@@ -48,7 +48,7 @@ class Overlay:
             self.result[path] = full.read_text(encoding="utf-8")
         return self.result[path]
 
-    def whole_file(self, path: str, replaces: list[str]) -> None:
+    def whole_file(self, path: str, replaces: dict[str, str]) -> None:
         source = self.ours / path
         if not source.is_file():
             self.problems.append(f"{path}: missing from {self.ours}, restore it there")
@@ -59,11 +59,18 @@ class Overlay:
             self.problems.append(f"{path}: not in this tree, so there is nothing to replace")
         elif old is not None and old != content:
             digest = sha256(old)
-            if digest not in [*replaces, self.before["files"].get(path)]:
-                by = "edited since it was laid over" if path in self.before["files"] else "not a version we know"
-                self.problems.append(f"{path}: {by} (sha256 {digest}); keep its changes elsewhere and restore it")
+            if digest not in [*replaces.values(), self.before["files"].get(path)]:
+                self.problems.append(f"{path}: {self.foreign(path, replaces)} (sha256 {digest})")
         self.result[path] = content
         self.wrote["files"][path] = sha256(content)
+
+    def foreign(self, path: str, replaces: dict[str, str]) -> str:
+        """What is wrong with a file that would be lost, and what to do about it."""
+        if path in self.before["files"]:
+            return "edited since it was laid over; keep its changes elsewhere and restore it"
+        if replaces:
+            return f"not as in Linux {' or '.join(replaces)}; what is different has to go into ours first, or to be undone"
+        return "there is one, and it is not ours; move it away"
 
     def renamed(self, path: str, content: str) -> str:
         for rename in self.table.get("rename", []):
@@ -112,7 +119,7 @@ class Overlay:
         for spot in self.table["insert"]:
             self.insertion(spot)
         for entry in self.table["file"]:
-            self.whole_file(entry["path"], entry.get("replaces", []))
+            self.whole_file(entry["path"], entry.get("replaces", {}))
         self.result[STAMP] = json.dumps(self.wrote, indent=1) + "\n"
 
     def changes(self) -> list[str]:

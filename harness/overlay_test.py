@@ -11,7 +11,7 @@ from typing import Any
 from overlay import STAMP, Overlay, sha256
 
 TABLE: dict[str, Any] = {
-    "file": [{"path": "lib/new.c"}, {"path": "arch/old.c", "replaces": [sha256("v1\n"), sha256("v2\n")]}],
+    "file": [{"path": "lib/new.c"}, {"path": "arch/old.c", "replaces": {"1": sha256("v1\n"), "2": sha256("v2\n")}}],
     "rename": [{"path": "arch/old.c", "word": "MASK_NEW", "older": "MASK_OLD", "header": "arch/mask.h"}],
     "insert": [
         {"path": "lib/Kconfig", "before": "config B", "text": "\nconfig OURS\n\tbool\n\n"},

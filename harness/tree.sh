@@ -8,6 +8,7 @@
 #
 #   LINUX=/path        take the source from that tree, which is only read
 #   LINUX_VERSION=6.12 take Debian's linux-source-6.12 (from trixie)
+#   LINUX_VERSION=sid  take the newest linux-source of that suite; experimental has release candidates
 #   neither            take the newest linux-source of trixie-backports
 #
 # The tree has exactly the files that its source has and does not ignore, so a source that was built in, or is a git
@@ -30,18 +31,23 @@ unpack() {
 
 # Which version "the newest" is gets asked once, so that later runs need no network; make clean forgets it.
 debian_source() {
-	local suite=trixie-backports pattern='linux-source-[0-9]+\.[0-9]+' known=$build/download/newest deb name
-	if [[ -n ${LINUX_VERSION-} ]]; then
-		[[ $LINUX_VERSION =~ ^[0-9]+\.[0-9]+$ ]] || die "LINUX_VERSION=$LINUX_VERSION: give it as X.Y, for example 6.12"
-		pattern="linux-source-${LINUX_VERSION/./\\.}" known=$build/download/$LINUX_VERSION
-		[[ $LINUX_VERSION != 6.12 ]] || suite=trixie
-	fi
+	local suite=trixie-backports pattern='linux-source-[0-9]+\.[0-9]+' known=$build/download/newest deb name as
+	case ${LINUX_VERSION-} in
+	'') ;;
+	6.12) suite=trixie pattern=linux-source-6.12 known=$build/download/6.12 ;;
+	[0-9]*.[0-9]*) pattern=linux-source-$LINUX_VERSION known=$build/download/$LINUX_VERSION ;;
+	forky | sid | experimental) suite=$LINUX_VERSION known=$build/download/newest-$suite ;;
+	*) die "LINUX_VERSION=$LINUX_VERSION: give it as X.Y, for example 6.12, or as forky, sid or experimental" ;;
+	esac
 	if [[ ! -s $known || ! -d $build/linux-$(<"$known") ]]; then
 		deb=$("$harness/deb.sh" "$suite" "$pattern")
 		name=$(basename "$deb" | cut -d_ -f1)
-		step "unpacking $name" unpack "$deb" "$build/linux-${name#linux-source-}" "$name"
+		as=${name#linux-source-}
+		# One name may be another version there.
+		[[ $suite = trixie* ]] || as+=-$suite
+		step "unpacking $name" unpack "$deb" "$build/linux-$as" "$name"
 		rm -f "$deb"
-		echo "${name#linux-source-}" >"$known"
+		echo "$as" >"$known"
 	fi
 	echo "$build/linux-$(<"$known")"
 }
@@ -49,7 +55,7 @@ debian_source() {
 # The files of the tree we stand in that its own .gitignore files do not exclude, whether or not it is under git.
 # Debian's top .gitignore excludes everything beside it, so what is at the top is judged by us.
 list() {
-	git --git-dir="$build/empty.git" --work-tree=. ls-files --others --exclude-standard -x '!/[A-Za-z]*' -x '!.gitignore' \
+	git --git-dir="$build/empty.git" --work-tree=. ls-files --others --exclude-standard -x '!/[A-Za-z]*' -x '!.gitignore' -x '!/.kunitconfig' \
 		-x '/vmlinux*' -x /System.map -x /Module.symvers -x '/modules.*' -x '/tags'
 }
 

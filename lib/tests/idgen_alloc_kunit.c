@@ -35,6 +35,7 @@ module_param(steps, int, 0444);
 MODULE_PARM_DESC(steps, "Steps of each random case; of each racing CPU a tenth");
 
 #define NO_ID	(~0ULL)
+#define SECOND_GEN	(IDGEN_FIRST_GEN + IDGEN_GEN_STEP)
 
 struct context {
 	atomic64_t value;
@@ -483,7 +484,7 @@ static void ids_are_distinct_until_exhaustion(struct kunit *test)
 
 	birth(w, &ctx);
 	run(w, 0, &ctx);
-	KUNIT_EXPECT_EQ(test, gen(&ctx), IDGEN_FIRST_GEN + IDGEN_GEN_STEP);
+	KUNIT_EXPECT_EQ(test, gen(&ctx), SECOND_GEN);
 	KUNIT_EXPECT_EQ(test, w->cpu[0].flushes, 1);
 }
 
@@ -497,11 +498,11 @@ static void exhaustion_rolls_over_exactly_once(struct kunit *test)
 	for (i = 0; i < 4; i++)
 		run(w, i, &ctx[i]);
 	roll_over(w, 0);
-	KUNIT_EXPECT_EQ(test, w->a.generation, IDGEN_FIRST_GEN + IDGEN_GEN_STEP);
+	KUNIT_EXPECT_EQ(test, w->a.generation, SECOND_GEN);
 	/* All of them come back: none needs another rollover. */
 	for (i = 0; i < 4; i++)
 		run(w, i, &ctx[i]);
-	KUNIT_EXPECT_EQ(test, w->a.generation, IDGEN_FIRST_GEN + IDGEN_GEN_STEP);
+	KUNIT_EXPECT_EQ(test, w->a.generation, SECOND_GEN);
 }
 
 static void generation_steps_by_one(struct kunit *test)
@@ -684,7 +685,7 @@ static void stale_context_whose_id_was_taken_gets_another(struct kunit *test)
 	run(w, 1, &old);
 	KUNIT_EXPECT_NE(test, id(&old), had);
 	KUNIT_EXPECT_EQ(test, gen(&old), w->a.generation);
-	KUNIT_EXPECT_EQ(test, w->a.generation, IDGEN_FIRST_GEN + IDGEN_GEN_STEP);
+	KUNIT_EXPECT_EQ(test, w->a.generation, SECOND_GEN);
 }
 
 static void context_that_lost_its_id_long_ago_gets_another(struct kunit *test)
@@ -879,7 +880,7 @@ static void rollover_for_a_pin_leaves_this_cpu_owing_its_flush(struct kunit *tes
 	run_until(w, 0, &fresh, 15);
 	sched_out(w, 0);
 	KUNIT_ASSERT_NE(test, pin(w, 1, &pinned), 0);
-	KUNIT_ASSERT_EQ(test, w->a.generation, IDGEN_FIRST_GEN + IDGEN_GEN_STEP);
+	KUNIT_ASSERT_EQ(test, w->a.generation, SECOND_GEN);
 	KUNIT_EXPECT_EQ(test, w->cpu[1].flushes, 0);
 	run(w, 1, &pinned);
 	KUNIT_EXPECT_EQ(test, w->cpu[1].flushes, 1);
@@ -1541,7 +1542,7 @@ static void pin_that_finds_no_free_id_rolls_over(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->a.generation, IDGEN_FIRST_GEN);
 	/* and one more. */
 	KUNIT_EXPECT_NE(test, pin(w, 0, &next), 0);
-	KUNIT_EXPECT_EQ(test, w->a.generation, IDGEN_FIRST_GEN + IDGEN_GEN_STEP);
+	KUNIT_EXPECT_EQ(test, w->a.generation, SECOND_GEN);
 	run(w, 1, &last);
 	KUNIT_EXPECT_EQ(test, id(&last), 15);
 	run(w, 0, &next);
@@ -1788,7 +1789,7 @@ static void allocator_with_lowered_bits_rolls_over_sooner(struct kunit *test)
 		birth(w, &ctx);
 		run(w, 0, &ctx);
 	}
-	KUNIT_EXPECT_EQ(test, w->a.generation, IDGEN_FIRST_GEN + IDGEN_GEN_STEP);
+	KUNIT_EXPECT_EQ(test, w->a.generation, SECOND_GEN);
 }
 
 /*

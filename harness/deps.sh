@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# deps.sh TARGET...: have the Debian packages that make TARGET (kunit, uml, e2e, bench, lint, series) needs. Root gets what is
+# deps.sh TARGET...: have the Debian packages that TARGET (a word below: mostly a make target) needs. Root gets what is
 # missing installed; anybody else gets the one line to run. A package counts as there when its probe (a command or a file)
 # is, so that tools from elsewhere do as well.
 
@@ -10,6 +10,9 @@
 base='make gcc libc6-dev:/usr/include/stdlib.h flex bison bc libssl-dev:/usr/include/openssl/ssl.h
 	libelf-dev:/usr/include/libelf.h python3 perl ccache rsync xz-utils:xz git'
 arm64='gcc-aarch64-linux-gnu:aarch64-linux-gnu-gcc'
+clang='clang-19 lld-19:ld.lld-19 llvm-19:llvm-nm-19'
+# What checkpatch looks at SPDX lines with; without it, it does not.
+ply='python3-ply:/usr/lib/python3/dist-packages/ply'
 declare -A needs=(
 	[kunit]="$base $arm64 qemu-system-arm:qemu-system-aarch64"
 	[uml]="$base"
@@ -17,8 +20,9 @@ declare -A needs=(
 	[bench]="$base $arm64 qemu-system-arm:qemu-system-aarch64 valgrind gnuplot-nox:gnuplot dwarves:pahole
 		libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
 	[prove]="$base"
-	[series]="git python3 make perl xz-utils:xz"
-	[lint]="$base $arm64 clang-19 lld-19:ld.lld-19 llvm-19:llvm-nm-19 shellcheck mypy"
+	[series]="git python3 make perl xz-utils:xz $ply"
+	[lint]="$base $arm64 $clang shellcheck mypy $ply coccinelle:spatch python3-sphinx:sphinx-build"
+	[configs]="$base $arm64 $clang gcc-arm-linux-gnueabihf:arm-linux-gnueabihf-gcc gcc-riscv64-linux-gnu:riscv64-linux-gnu-gcc"
 )
 
 missing=()

@@ -71,6 +71,44 @@ kernel_doc() {
 	"$tool" -rst include/linux/idgen_alloc.h | grep -c '^\.\. c:'
 }
 
+# The book that our pages are in, as make htmldocs has it. What it says of other pages is theirs.
+htmldocs() {
+	local out=$tree/.lint-docs pages=Documentation/core-api/idgen_alloc
+	mkdir -p "$out"
+	(cd "$out" && rm -f Documentation/output/core-api/idgen_alloc*.html)
+	# With a page that deserves a word, to see that there would be one.
+	printf 'A page that no other has\n=====\n' >"$tree/${pages}_faulty.rst"
+	make -C "$tree" O=.lint-docs SPHINXDIRS=core-api htmldocs >"$work/pages" 2>&1
+	rm "$tree/${pages}_faulty.rst"
+	grep -vE '^(reading|writing|copying) ' "$work/pages"
+	grep -c 'id="c.idgen_' "$out/Documentation/output/core-api/idgen_alloc.html"
+	ls "$out/Documentation/output/core-api/idgen_alloc_proofs.html"
+	grep -E 'idgen.*(WARNING|ERROR|CRITICAL)|(WARNING|ERROR|CRITICAL).*idgen' "$work/pages" >"$work/left"
+	grep -q "${pages}_faulty" "$work/left"
+	! grep -v "${pages}_faulty" "$work/left"
+}
+
+# What the tree's semantic patches find. They are run one by one, as scripts/coccicheck does it, but that looks at whole
+# directories, and gives up at the first that would need a compiler for OCaml.
+coccicheck() {
+	local files patch opts run=0
+	cd "$tree"
+	mapfile -t files < <(printf '%s\n' "${ours[@]}" | grep '\.c$')
+	# With a line that deserves it, to see that it would be found.
+	printf 'int f(int x)\n{\n\twhile (x) {\n\t\tx--;\n\t};\n\treturn x;\n}\n' >"$work/faulty.c"
+	: >"$work/found"
+	while read -r patch; do
+		mapfile -t opts < <(sed -nE 's,^// *Options: *,,p' "$patch" | xargs -rn 1)
+		spatch -D report --no-show-diff --very-quiet --cocci-file "$patch" "${opts[@]}" "${files[@]}" "$work/faulty.c" \
+			>>"$work/found" 2>"$work/spatch" </dev/null || die "$patch: $(cat "$work/spatch")"
+		run=$((run + 1))
+	done < <(grep -rlE 'virtual[[:space:]]+report' scripts/coccinelle --include='*.cocci' | sort | xargs grep -L script:ocaml)
+	echo "looked at ${files[*]} with $run semantic patches"
+	cat "$work/found"
+	grep -q "^$work/faulty.c:" "$work/found"
+	! grep -v "^$work/faulty.c:" "$work/found"
+}
+
 # warnings COMPILER CHECKS: our objects, and nothing else, with all the warnings that a kernel build can ask for.
 warnings() {
 	local dir=.lint-$1 extra=("${@:2}")
@@ -127,6 +165,8 @@ check lint-harness harness_scripts
 check checkpatch-files checkpatch_files
 check checkpatch-lines checkpatch_lines
 check kernel-doc kernel_doc
+check htmldocs htmldocs
+check coccicheck coccicheck
 check sparse-gcc-W1 sparse
 check clang-W1 warnings clang
 report "$build/lint.csv"

@@ -3,7 +3,7 @@
 #
 # series-check.sh [quick]: the series of series.sh, looked at as its reader will: made twice, applied to a tree as it
 # was, patch by patch through checkpatch and the compiler. "quick" is what make test has; the whole also runs the KUnit
-# suites that there are at each patch, goes through other kernels, and asks what is asked of a submission once.
+# suites that there are at each patch, lint and the kernel's configurations after the last, and has other kernels.
 
 . "$(dirname "$0")/common.sh"
 "$harness/deps.sh" kunit series
@@ -24,13 +24,9 @@ declare -A ignore=(
 	[tools]=CAMELCASE,AVOID_EXTERNS,NEW_TYPEDEFS,PREFER_DEFINED_ATTRIBUTE_MACRO,VOLATILE,COMPLEX_MACRO,IS_ENABLED_CONFIG,EXPORT_SYMBOL,MACRO_ARG_REUSE,MACRO_ARG_UNUSED,BIT_MACRO,INCLUDE_LINUX,TRAILING_STATEMENTS,TRAILING_WHITESPACE,LONG_LINE,LONG_LINE_COMMENT,LONG_LINE_STRING,MULTIPLE_ASSIGNMENTS,EMBEDDED_FUNCTION_NAME,SPLIT_STRING
 )
 
-# use VERSION: have "$tree", a tree without our files, and the series for it in "$out". VERSION is as LINUX_VERSION;
-# empty for what the user has asked for.
-use() {
-	[[ -z $1 ]] || export LINUX='' LINUX_VERSION=$1
-	tree=$("$harness/tree.sh" series)
-	out=$build/series-check${1:+-$1}
-	work=$build/work-${tree#"$build"/series-}
+# settle NAME: the series for "$tree", which has no files of ours, goes to build/NAME.
+settle() {
+	out=$build/$1
 	git_tree=("--git-dir=$out/tree.git" "--work-tree=$tree" -c user.name=series-check -c user.email=series-check -c core.hooksPath=)
 }
 
@@ -76,6 +72,33 @@ am() {
 	git_in_tree diff --exit-code HEAD
 }
 
+# elsewhere VERSION: git am on another kernel, of which there are no more than the files concerned.
+elsewhere() {
+	export LINUX='' LINUX_VERSION=$1
+	work=$("$harness/tree.sh" aside)
+	tree=$build/series-check-$1/tree
+	settle "series-check-$1"
+	"$harness/series.sh" "$out"
+	cp -a "$work/base" "$tree"
+	echo "Linux $(<"$work/version")"
+	am
+}
+
+# A tree that has news for us is named, with the reason, and nothing is made.
+out_of_range() {
+	local odd=$build/series-odd path
+	for path in arch/arm64/mm/context.c arch/arm64/kvm/vmid.c lib/Makefile; do
+		step_to 0
+		sed -i 's/SBITMAP/BITMAP/; s/^#include/# include/' "$tree/$path"
+		if LINUX=$tree LINUX_VERSION='' "$harness/series.sh" "$odd" 2>"$out/said"; then
+			die "there is a series for a tree whose $path is another one"
+		fi
+		cat "$out/said"
+		grep "^  $path: " "$out/said"
+		[[ ! -e $odd ]]
+	done
+}
+
 checkpatch() {
 	local patches=("$out"/0*.patch) i types
 	cd "$tree"
@@ -106,6 +129,9 @@ changes() {
 	git_in_tree diff --name-only "series~$((${#names[@]} - $1 + 1))" "series~$((${#names[@]} - $1))" | grep -E "$2"
 }
 
+# What each patch is configured with: its .kunitconfig, and what its objects need before that has it.
+options=(--kconfig_add=CONFIG_WERROR=y --kconfig_add=CONFIG_VIRTUALIZATION=y --kconfig_add=CONFIG_KVM=y)
+
 # Each patch compiles: our objects, as far as they are there, where what they are made of has changed.
 build_each() {
 	local i object there
@@ -116,12 +142,22 @@ build_each() {
 		for object in "${objects[@]}"; do
 			[[ ! -f $tree/${object%.o}.c ]] || there+=("$object")
 		done
-		kunit config "$tree" .series "${arm64_gcc[@]}" --kunitconfig="$out/kunitconfig" --kconfig_add=CONFIG_WERROR=y \
-			--kconfig_add=CONFIG_VIRTUALIZATION=y --kconfig_add=CONFIG_KVM=y
+		kunit config "$tree" .series "${arm64_gcc[@]}" --kunitconfig="$out/kunitconfig" "${options[@]}"
 		(cd "$tree/.series" && rm -f "${there[@]}")
 		make -C "$tree" O=.series -j"$(nproc)" "${make_gcc[@]}" "${there[@]}"
 		(cd "$tree/.series" && ls "${there[@]}")
 	done
+}
+
+# kunit_at NUMBER: the suites that there are after that many patches.
+kunit_at() {
+	local there
+	step_to "$1"
+	mapfile -t there < <(sed -nE 's/^CONFIG_(IDGEN_ALLOC|ARM64_ASID|KVM_ARM_VMID)_KUNIT_TEST=y$/\L\1/p' "$out/kunitconfig")
+	rm -f "$out/kunit.json"
+	kunit run "$tree" .series "${arm64_gcc[@]}" --kunitconfig="$out/kunitconfig" "${options[@]}" --jobs="$(nproc)" \
+		--json="$out/kunit.json"
+	"$harness/results.py" "$out/kunit.json" "${there[@]}"
 }
 
 # Each file of ours reaches the lists of those whom it concerns, once the last patch is in.
@@ -144,44 +180,26 @@ lists() {
 	((asked > 20))
 }
 
-# uml_at NUMBER: the library's suite, on UML.
-uml_at() {
-	step_to "$1"
-	grep -E 'KUNIT=|IDGEN_ALLOC' "$out/kunitconfig" >"$out/umlconfig"
-	echo CONFIG_DEBUG_INFO_REDUCED=y >>"$out/umlconfig"
-	rm -f "$out/kunit.json"
-	# The options of uml.sh, so that most of the kernel is in the compiler's cache.
-	kunit run "$tree" .series-uml --kunitconfig="$out/umlconfig" \
-		--kunitconfig=tools/testing/kunit/configs/coverage_uml.config --make_options 'CC=ccache gcc' \
-		--make_options "LDFLAGS_EXECSTACK=-z noexecstack --no-warn-rwx-segments -T $harness/gcov.ld" \
-		--jobs="$(nproc)" --json="$out/kunit.json"
-	"$harness/results.py" "$out/kunit.json" idgen_alloc
-}
-
-# arm64_at NUMBER: all suites that there are, on arm64.
-arm64_at() {
-	local there
-	step_to "$1"
-	mapfile -t there < <(sed -nE 's/^CONFIG_(IDGEN_ALLOC|ARM64_ASID|KVM_ARM_VMID)_KUNIT_TEST=y$/\L\1/p' "$out/kunitconfig")
-	rm -f "$out/kunit.json"
-	kunit run "$tree" .series "${arm64_gcc[@]}" --kunitconfig="$out/kunitconfig" --jobs="$(nproc)" --json="$out/kunit.json"
-	"$harness/results.py" "$out/kunit.json" "${there[@]}"
-}
-
-use "${LINUX_VERSION-}"
+tree=$("$harness/tree.sh" series)
+settle series-check
+work=$build/work-${tree#"$build"/series-}
 check series-make make_series
 check series-same-again make_again
 check series-am am
+# All else looks at its commits.
+((failed == 0)) || { report "$build/series.csv"; exit; }
 check series-checkpatch checkpatch
 check series-lists lists
 check series-build build_each
+check series-out-of-range out_of_range
 if [[ ${1-} != quick ]]; then
 	for ((i = 2; i <= ${#names[@]}; i++)); do
-		! changes "$i" '^(lib|include)/' >/dev/null || check "series-uml-${names[i - 1]}" uml_at "$i"
-		! changes "$i" '^arch/' >/dev/null || check "series-arm64-${names[i - 1]}" arm64_at "$i"
+		! changes "$i" '^(lib|include|arch)/' >/dev/null || check "series-kunit-${names[i - 1]}" kunit_at "$i"
 	done
-	use 6.12
-	check series-6.12-make make_series
-	check series-6.12-am am
+	check series-lint "$harness/lint.sh"
+	check series-configs "$harness/configs.sh"
+	for version in 6.12 sid experimental; do
+		check "series-$version" elsewhere "$version"
+	done
 fi
 report "$build/series.csv"

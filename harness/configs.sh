@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# configs.sh [ARCH...]: our objects in the kernel's own configurations, by gcc and by clang: all of them for arm64, and
+# the library's for architectures that do not use it. No word from any compiler. Without ARCH, all architectures.
+#
+# Each architecture has one build directory. Of a kernel there is only what is made before the first object, which is
+# where the time goes: 10 to 40 s for each row.
+
+. "$(dirname "$0")/common.sh"
+"$harness/deps.sh" configs
+lock
+tree=$("$harness/tree.sh")
+declare -A prefix=([arm64]=$cross [arm]=arm-linux-gnueabihf- [riscv]=riscv64-linux-gnu-)
+
+# compile ARCH COMPILER CONFIG: our objects and their suites, as far as the configuration can have them.
+compile() {
+	local arch=$1 config=$3 dir=$tree/.configs-$1 want=("${objects[@]:0:2}")
+	local make=(make -C "$tree" O="$dir" ARCH="$arch" -j"$(nproc)" 'HOSTCC=ccache gcc')
+	case $2 in
+	gcc) make+=(CROSS_COMPILE="${prefix[$arch]-}" "CC=ccache ${prefix[$arch]-}gcc") ;;
+	clang) make+=(LLVM=-19 'CC=ccache clang-19') ;;
+	esac
+	"${make[@]}" "$config"
+	# Only arm64 selects the library; elsewhere its suite does. The suites of its users are part of their objects; not so
+	# in allmodconfig, where KUnit is a module.
+	[[ $config = allmodconfig ]] || printf 'CONFIG_%s=y\n' KUNIT RUNTIME_TESTING_MENU IDGEN_ALLOC_KUNIT_TEST \
+		ARM64_ASID_KUNIT_TEST KVM_ARM_VMID_KUNIT_TEST >>"$dir/.config"
+	echo CONFIG_WERROR=y >>"$dir/.config"
+	"${make[@]}" olddefconfig
+	grep -E '^CONFIG_(CC_VERSION_TEXT|WERROR|SMP|KUNIT|KVM|.*IDGEN_ALLOC.*|.*_(ASID|VMID)_KUNIT_TEST)=' "$dir/.config"
+	grep -q '^CONFIG_WERROR=y' "$dir/.config"
+	grep -q '^CONFIG_IDGEN_ALLOC_KUNIT_TEST=' "$dir/.config"
+	[[ $arch != arm64 ]] || want+=("${objects[2]}")
+	[[ $arch != arm64 ]] || ! grep -q '^CONFIG_KVM=y' "$dir/.config" || want+=("${objects[3]}")
+	(cd "$dir" && rm -f "${want[@]}")
+	"${make[@]}" "${want[@]}" >"$build/log/said" 2>&1 || {
+		cat "$build/log/said"
+		return 1
+	}
+	cat "$build/log/said"
+	(cd "$dir" && ls -l "${want[@]}")
+	! grep -i 'warning' "$build/log/said"
+}
+
+((${#@})) || set -- arm64 x86_64 arm riscv um
+for arch; do
+	for compiler in gcc clang; do
+		for config in allnoconfig defconfig allmodconfig; do
+			check "configs-$arch-$compiler-$config" compile "$arch" "$compiler" "$config"
+		done
+	done
+done
+report "$build/configs.csv"

@@ -170,21 +170,23 @@ def make(base: Path, out: Path, version: str, commit: str) -> None:
 
 
 def bench(pattern: str) -> str:
-    """Rows of what was measured, if it was."""
+    """Rows of what was measured, if it was; not those that compare ours with ours."""
     place = OURS / "build/bench.csv"
     if not place.exists():
         return "  (make bench has not been run where this was made)"
-    lines: list[str] = []
+    lines = [f"  {'':50}{'here':>10}{'before':>10}"]
     what = ""
     with place.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            if not re.search(pattern, row["what"]):
+            label = " ".join(filter(None, (row["what"], row["size"])))
+            if not re.search(pattern, label) or ", against " in label:
                 continue
-            if row["what"] != what:
+            if row["size"] and row["what"] != what:
                 lines.append(f"  {row['what']}")
             what = row["what"]
-            lines.append(f"    {row['size']:20} {float(row['ours']):10.0f} instead of {float(row['theirs']):10.0f}")
-    if not lines:
+            lines.append(f"  {'  ' + row['size'] if row['size'] else what:50}"
+                         f"{float(row['ours']):10.0f}{float(row['theirs']):10.0f}")
+    if len(lines) == 1:
         raise Failure(f"series.toml: @BENCH {pattern}@ matches nothing in {place}")
     return "\n".join(lines)
 

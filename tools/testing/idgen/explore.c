@@ -161,10 +161,17 @@ static void pin(int cpu)
 static void act(int cpu, unsigned int op)
 {
 	switch (op) {
-	case OUT: sched_out(cpu); break;
-	case PIN: pin(cpu); break;
-	case UNMAP: hw_unmap(&contexts[0]); break;
-	default: run(cpu, &contexts[op]);
+	case OUT:
+		sched_out(cpu);
+		break;
+	case PIN:
+		pin(cpu);
+		break;
+	case UNMAP:
+		hw_unmap(&contexts[0]);
+		break;
+	default:
+		run(cpu, &contexts[op]);
 	}
 }
 
@@ -208,7 +215,8 @@ static void run_once(void)
 
 	start();
 	before = hw.a.generation;
-	step = next_preemption = 0;
+	step = 0;
+	next_preemption = 0;
 	for (cpu = 0; cpu < CPUS; cpu++) {
 		getcontext(&coroutine[cpu]);
 		coroutine[cpu].uc_stack.ss_sp = stack[cpu];
@@ -304,7 +312,11 @@ static unsigned long explore_mode(const struct mode *mode)
 	bool good = true;
 
 	hw.mode = mode;
-	hw.violations = runs = scenarios = most_rollovers = longest = 0;
+	hw.violations = 0;
+	runs = 0;
+	scenarios = 0;
+	most_rollovers = 0;
+	longest = 0;
 	memset(script, 0, sizeof(script));
 	do {
 		if (!makes_sense())
@@ -341,10 +353,17 @@ int main(int argc, char **argv)
 
 	while ((opt = getopt(argc, argv, "l:k:m:")) != -1) {
 		switch (opt) {
-		case 'l': nr_ops = atoi(optarg); break;
-		case 'k': max_preemptions = atoi(optarg); break;
-		case 'm': which = optarg; break;
-		default: return usage();
+		case 'l':
+			nr_ops = atoi(optarg);
+			break;
+		case 'k':
+			max_preemptions = atoi(optarg);
+			break;
+		case 'm':
+			which = optarg;
+			break;
+		default:
+			return usage();
 		}
 	}
 	if (!nr_ops || nr_ops > MAX_OPS || max_preemptions > MAX_PREEMPTIONS)

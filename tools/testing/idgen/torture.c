@@ -358,17 +358,30 @@ int main(int argc, char **argv)
 	seed = (u64)time(NULL) << 16 ^ (u64)getpid();
 	while ((opt = getopt(argc, argv, "t:s:c:b:n:km:")) != -1) {
 		switch (opt) {
-		case 't': seconds = atoi(optarg); break;
-		case 's': seed = strtoull(optarg, NULL, 0); break;
-		case 'c': cpus = atoi(optarg); break;
-		case 'b': bits = atoi(optarg); break;
-		case 'n': nr_contexts = atoi(optarg); break;
+		case 't':
+			seconds = atoi(optarg);
+			break;
+		case 's':
+			seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'c':
+			cpus = atoi(optarg);
+			break;
+		case 'b':
+			bits = atoi(optarg);
+			break;
+		case 'n':
+			nr_contexts = atoi(optarg);
+			break;
 		case 'k':
 			for (id = 1; id < 1 << IDGEN_ID_BITS; id += 2)
 				hw.never[id] = true;
 			break;
-		case 'm': which = optarg; break;
-		default: return usage();
+		case 'm':
+			which = optarg;
+			break;
+		default:
+			return usage();
 		}
 	}
 	/* Each CPU holds on to one context and to pins: some must be left. */

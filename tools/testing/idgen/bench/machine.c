@@ -104,10 +104,14 @@ unsigned long find_first_zero_bit(const unsigned long *map, unsigned long nr)
 	for (i = 0; i + 8 <= end; i += 8) {				\
 		unsigned long *at = (map) + i;				\
 									\
-		at[0] = value(i), at[1] = value(i + 1);			\
-		at[2] = value(i + 2), at[3] = value(i + 3);		\
-		at[4] = value(i + 4), at[5] = value(i + 5);		\
-		at[6] = value(i + 6), at[7] = value(i + 7);		\
+		at[0] = value(i);					\
+		at[1] = value(i + 1);					\
+		at[2] = value(i + 2);					\
+		at[3] = value(i + 3);					\
+		at[4] = value(i + 4);					\
+		at[5] = value(i + 5);					\
+		at[6] = value(i + 6);					\
+		at[7] = value(i + 7);					\
 	}								\
 	for (; i < end; i++)						\
 		(map)[i] = value(i);					\

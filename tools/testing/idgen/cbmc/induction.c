@@ -387,7 +387,8 @@ static void first_state(void)
 	the_hint = *a.hint;
 	for (c = 0; c < CTXS; c++) {
 		values[c] = 0;
-		pinned[c] = pins[c] = 0;
+		pinned[c] = 0;
+		pins[c] = 0;
 	}
 	for (p = 0; p < CPUS; p++)
 		cpus[p] = (struct cpu){ .reg = NONE };

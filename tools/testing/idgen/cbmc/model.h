@@ -398,9 +398,8 @@ static void flush_all(struct idgen_alloc *alloc)
 {
 	int where;
 
-	for (where = 0; where < WHERES; where++) {
+	for (where = 0; where < WHERES; where++)
 		flush(where);
-	}
 }
 
 static void never_above(struct idgen_alloc *alloc, unsigned long *map)
@@ -589,12 +588,12 @@ static void run_fast_path(int p)
 
 	me = p;
 	access = 0;
-	stopped = waits = false;
-	if (c->op == OUT) {
+	stopped = false;
+	waits = false;
+	if (c->op == OUT)
 		idgen_alloc_sched_out(&a, &slots[p]);
-	} else {
+	else
 		idgen_alloc_switch(&a, &slots[p], &wanted, PINS ? &wanted_pins : NULL);
-	}
 	if (!stopped) {
 		if (waits)
 			say(SAID_WAITS, p, 0, 0);

@@ -58,8 +58,11 @@
 #define MMIO_VA		(GUEST_VA + MMIO_INDEX * PAGE)
 
 /* Pages of a VM's memory, in this order also in its level-3 table, but for the data. */
-enum { CODE_INDEX, NAME_INDEX, LEVEL0, LEVEL1, LEVEL2, LEVEL3, DATA_INDEX,
-       MEM_PAGES = DATA_INDEX + DATA_PAGES, MMIO_INDEX = 511 };
+enum {
+	CODE_INDEX, NAME_INDEX, LEVEL0, LEVEL1, LEVEL2, LEVEL3, DATA_INDEX,
+	MEM_PAGES = DATA_INDEX + DATA_PAGES,
+	MMIO_INDEX = 511,
+};
 
 #define MEM_IPA		0x80000000UL
 #define MMIO_IPA	0x0a000000UL

@@ -646,7 +646,8 @@ int main(int argc, char **argv)
 		die("signals");
 
 	nice(-10);
-	begin = said = now_ms();
+	begin = now_ms();
+	said = begin;
 	start(resident, options.residents);
 	start(family, options.families);
 	start(storm, cpus);

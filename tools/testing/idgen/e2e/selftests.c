@@ -46,7 +46,8 @@ static const char *run(const char *name, int seconds)
 int main(int argc, char **argv)
 {
 	struct dirent **names;
-	int n = scandir("/selftests", &names, NULL, alphasort), seconds = argc > 1 ? atoi(argv[1]) : 60;
+	int n = scandir("/selftests", &names, NULL, alphasort);
+	int seconds = argc > 1 ? atoi(argv[1]) : 60;
 
 	if (n < 0) {
 		say("wrong: no /selftests\n");

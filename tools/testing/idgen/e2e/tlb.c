@@ -35,10 +35,12 @@ struct array {
 	void *data;
 	unsigned int len;
 };
+
 struct reg {
 	struct qemu_plugin_register *handle;
 	const char *name, *feature;
 };
+
 enum { NO_REGS, READ_REGS };
 enum { LOADS = 1, STORES = 2 };
 
@@ -85,7 +87,6 @@ static void die(const char *why)
 	fprintf(stderr, "tlb: wrong: %s\n", why);
 	exit(1);
 }
-
 
 /*
  * A page under an ASID, of the host (VMID 0) or of a guest. It is good if it was made after the last time that all of
@@ -143,8 +144,8 @@ static void on_access(unsigned int n, uint32_t info, uint64_t addr, void *data)
 	e = find(c, c->vmid, c->asid, addr << 8 >> 8 >> PAGE_SHIFT);
 	c->checks++;
 	if (e->made && e->leads_to != leads_to && wrong++ < 20)
-		fprintf(stderr, "tlb: wrong: CPU%u with VMID %u, ASID %u: %#lx may lead to %#lx, and not to %#lx\n", n, c->vmid,
-			c->asid, addr, e->leads_to << PAGE_SHIFT, leads_to << PAGE_SHIFT);
+		fprintf(stderr, "tlb: wrong: CPU%u with VMID %u, ASID %u: %#lx may lead to %#lx, and not to %#lx\n",
+			n, c->vmid, c->asid, addr, e->leads_to << PAGE_SHIFT, leads_to << PAGE_SHIFT);
 	if (!e->made || e->leads_to != leads_to) {
 		e->leads_to = leads_to;
 		e->made = ++c->now;
@@ -331,8 +332,9 @@ static void at_end(uint64_t id, void *data)
 		by_asid += cpus[n]->by_asid;
 		by_page += cpus[n]->by_page;
 	}
-	fprintf(stderr, "tlb: %lu checks, %lu wrong; forgot all %lu times, a VMID %lu times, an ASID %lu times, a page %lu times\n",
-		checks, atomic_load(&wrong), all, by_vmid, by_asid, by_page);
+	fprintf(stderr, "tlb: %lu checks, %lu wrong; ", checks, atomic_load(&wrong));
+	fprintf(stderr, "forgot all %lu times, a VMID %lu times, an ASID %lu times, a page %lu times\n",
+		all, by_vmid, by_asid, by_page);
 }
 
 PUBLIC int qemu_plugin_install(uint64_t id, const struct qemu_info *info, int argc, char **argv)

@@ -2,10 +2,11 @@
 /*
  * Pins the ASIDs of processes, as an SVA driver does, and audits which ASIDs the CPUs run.
  *
- * QEMU drops a CPU's translations whenever its ASID changes, so most faults of the allocator would not have a process
- * read a wrong word there. They do show in the registers. An audit stops all CPUs and reads what each one has: the mm
- * it runs or has run last (an idle CPU keeps the tables), and the ASID and the tables that its translations come
- * from. It knows the allocator only by what it must come to:
+ * QEMU drops a CPU's translations whenever its ASID changes, so most faults of the allocator would
+ * not have a process read a wrong word there. They do show in the registers. An audit stops all
+ * CPUs and reads what each one has: the mm it runs or has run last (an idle CPU keeps the tables),
+ * and the ASID and the tables that its translations come from. It knows the allocator only by what
+ * it must come to:
  *
  *   UniqueActive	two CPUs with different mms have different ASIDs
  *   SameActive		a CPU has the ASID that its mm has by now
@@ -15,8 +16,10 @@
  */
 #define pr_fmt(fmt) "asid_probe: " fmt
 
+#include <linux/cpufeature.h>
 #include <linux/fs.h>
 #include <linux/list.h>
+#include <linux/mmu_context.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
@@ -25,9 +28,7 @@
 #include <linux/slab.h>
 #include <linux/stop_machine.h>
 
-#include <asm/cpufeature.h>
 #include <asm/mmu.h>
-#include <asm/mmu_context.h>
 #include <asm/sysreg.h>
 
 #include "asid_probe.h"
@@ -74,7 +75,8 @@ static int look(void *unused)
 	s->asid = ttbr1_asid();
 	/* With emulated PAN, the tables come and go. */
 	s->tables = system_uses_ttbr0_pan() ||
-		    (ttbr0 & ~(u64)(TTBRx_EL1_ASID_MASK | TTBRx_EL1_CnP)) == phys_to_ttbr(virt_to_phys(mm->pgd));
+		    (ttbr0 & ~(u64)(TTBRx_EL1_ASID_MASK | TTBRx_EL1_CnP)) ==
+			    phys_to_ttbr(virt_to_phys(mm->pgd));
 	return 0;
 }
 
@@ -86,7 +88,9 @@ static int judge_pins(int cpu, const struct seen *s)
 	int ret = 0;
 
 	list_for_each_entry(pin, &pins, list) {
-		if (pin->mm && (pin->mm == s->mm) != (pin->asid == s->asid))
+		bool same_mm = pin->mm == s->mm, same_asid = pin->asid == s->asid;
+
+		if (pin->mm && same_mm != same_asid)
 			ret = wrong("PinStays: CPU%d has ASID %u for mm %p, %u is pinned for mm %p\n",
 				    cpu, s->asid, s->mm, pin->asid, pin->mm);
 	}
@@ -99,11 +103,13 @@ static int judge(int cpu, const struct seen *s)
 	int at = cpu, ret = 0;
 
 	if (s->asid != (s->id & 0xffff))
-		ret = wrong("SameActive: CPU%d has ASID %u for mm %p, which has %#llx\n", cpu, s->asid, s->mm, s->id);
+		ret = wrong("SameActive: CPU%d has ASID %u for mm %p, which has %#llx\n",
+			    cpu, s->asid, s->mm, s->id);
 	if (!s->asid || (arm64_kernel_unmapped_at_el0() && (s->asid & 1)))
 		ret = wrong("NeverReservedID: CPU%d has ASID %u for mm %p\n", cpu, s->asid, s->mm);
 	if (!s->tables)
-		ret = wrong("tables: CPU%d has ASID %u for mm %p, but tables of another\n", cpu, s->asid, s->mm);
+		ret = wrong("tables: CPU%d has ASID %u for mm %p, but tables of another\n",
+			    cpu, s->asid, s->mm);
 	while ((at = cpumask_next(at, cpu_possible_mask)) < nr_cpu_ids) {
 		other = per_cpu_ptr(&seen, at);
 		if (other->mm && other->mm != s->mm && other->asid == s->asid)

@@ -13,13 +13,14 @@ lock
 tree=$("$harness/tree.sh")
 declare -A prefix=([arm64]=$cross [arm]=arm-linux-gnueabihf- [riscv]=riscv64-linux-gnu-)
 
-# compile ARCH COMPILER CONFIG: our objects and their suites, as far as the configuration can have them.
+# compile ARCH COMPILER CONFIG: our objects and their suites, as far as the configuration can have them. SUBARCH is for
+# um, where 32 bits would need other headers; the kernel's Makefile.clang knows no target by that name.
 compile() {
 	local arch=$1 config=$3 dir=$tree/.configs-$1 want=("${objects[@]:0:2}")
-	local make=(make -C "$tree" O="$dir" ARCH="$arch" -j"$(nproc)" 'HOSTCC=ccache gcc')
+	local make=(make -C "$tree" O="$dir" ARCH="$arch" SUBARCH=x86_64 -j"$(nproc)" 'HOSTCC=ccache gcc')
 	case $2 in
 	gcc) make+=(CROSS_COMPILE="${prefix[$arch]-}" "CC=ccache ${prefix[$arch]-}gcc") ;;
-	clang) make+=(LLVM=-19 'CC=ccache clang-19') ;;
+	clang) make+=(LLVM=-19 'CC=ccache clang-19' CLANG_TARGET_FLAGS_x86_64=x86_64-linux-gnu) ;;
 	esac
 	"${make[@]}" "$config"
 	# Only arm64 selects the library; elsewhere its suite does. The suites of its users are part of their objects; not so
@@ -40,13 +41,15 @@ compile() {
 	}
 	cat "$build/log/said"
 	(cd "$dir" && ls -l "${want[@]}")
-	! grep -i 'warning' "$build/log/said"
+	! grep -i 'warning:' "$build/log/said"
 }
 
 ((${#@})) || set -- arm64 x86_64 arm riscv um
 for arch; do
 	for compiler in gcc clang; do
 		for config in allnoconfig defconfig allmodconfig; do
+			# There, a header of the kernel's own (asm-generic/io.h) is an error before anything of ours.
+			[[ $arch-$compiler-$config != um-clang-allmodconfig ]] || { skipped=$((skipped + 1)) && continue; }
 			check "configs-$arch-$compiler-$config" compile "$arch" "$compiler" "$config"
 		done
 	done

@@ -14,8 +14,8 @@
  *   auditor	stops the machine, and compares what the registers of all CPUs have; see asid_probe.c, which it and
  *		"pinned" need in the kernel as /proc/asid_probe
  *
- * It goes on for a time, and until so many rollovers have come, and fails if anything was wrong: a word, a process that
- * died, too few rollovers, or an end that did not come.
+ * It goes on for a time, and until so many rollovers have come, and an ASID was pinned and some were audited; it fails
+ * if anything was wrong: a word, or a process that died. How long is too long is for e2e.py to say.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -564,14 +564,14 @@ static void summary(const char *what, uint64_t begin)
 }
 
 static struct {
-	unsigned long residents, families, spenders, seconds, rollovers, timeout;
+	unsigned long residents, families, spenders, seconds, rollovers;
 	bool probe;
-} options = { .residents = 40, .families = 2, .seconds = 10, .rollovers = 1, .timeout = 300, .probe = true };
+} options = { .residents = 40, .families = 2, .seconds = 10, .rollovers = 1, .probe = true };
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: processes [-n RESIDENTS] [-f FAMILIES] [-x SPENDERS] [-s SECONDS] [-r ROLLOVERS] [-t TIMEOUT] [-S SEED] [-P]\n"
-		"  for SECONDS, and until so many ROLLOVERS have come; it is wrong if they have not after TIMEOUT seconds\n"
+	fprintf(stderr, "usage: processes [-n RESIDENTS] [-f FAMILIES] [-x SPENDERS] [-s SECONDS] [-r ROLLOVERS] [-S SEED] [-P]\n"
+		"  for SECONDS, and until so many ROLLOVERS have come\n"
 		"  -r 0  does not ask the kernel how many there were\n"
 		"  -P    without pins and audits, for which the kernel has no " PROBE "\n");
 	exit(2);
@@ -581,7 +581,7 @@ static void read_options(int argc, char **argv)
 {
 	int opt;
 
-	while ((opt = getopt(argc, argv, "n:f:x:r:s:t:S:PC:")) != -1) {
+	while ((opt = getopt(argc, argv, "n:f:x:r:s:S:PC:")) != -1) {
 		unsigned long n = optarg ? strtoul(optarg, NULL, 0) : 0;
 
 		switch (opt) {
@@ -599,9 +599,6 @@ static void read_options(int argc, char **argv)
 			break;
 		case 's':
 			options.seconds = n;
-			break;
-		case 't':
-			options.timeout = n;
 			break;
 		case 'S':
 			seed = n;
@@ -664,21 +661,12 @@ int main(int argc, char **argv)
 			summary("so far", begin);
 			said = end;
 		}
-	} while (end - begin < options.timeout * 1000 &&
-		 (end - begin < options.seconds * 1000 || since < (long)options.rollovers));
+	} while (end - begin < options.seconds * 1000 || since < (long)options.rollovers ||
+		 (options.probe && (!atomic_load(&shared->pins) || !atomic_load(&shared->audited))));
 	atomic_store(&shared->stop, true);
 
-	while (any_left()) {
-		if (now_ms() - end > options.timeout * 1000) {
-			wrong("not all came to an end");
-			break;
-		}
+	while (any_left())
 		usleep(50000);
-	}
-	if (since < (long)options.rollovers)
-		wrong("%ld rollovers, and not %lu", since, options.rollovers);
-	if (options.probe && (!atomic_load(&shared->pins) || !atomic_load(&shared->audited)))
-		wrong("nothing was pinned, or nothing audited");
 	summary("processes", begin);
 	return !!atomic_load(&shared->wrong);
 }

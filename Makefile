@@ -2,12 +2,13 @@
 #
 # The entry points; each is one script in harness/. "make" alone lists them.
 
-export LINUX LINUX_VERSION KUNIT_ARGS DISASM
+export LINUX LINUX_VERSION KUNIT_ARGS SAN DISASM
 
 help:
 	@echo 'make kunit           build an arm64 kernel with our files and run its KUnit suites'
 	@echo '  LINUX=/path          with the source of that tree, which is only read'
 	@echo '  LINUX_VERSION=6.12   with that linux-source of Debian (default: the newest)'
+	@echo '  SAN=1                with KASAN, UBSAN, lockdep and what else finds faults in a kernel'
 	@echo '  KUNIT_ARGS=...       with more options for kunit.py'
 	@echo 'make test            all there is: KUnit, UML, lint and a matrix of configurations'
 	@echo 'make uml             the library suite on User-mode Linux, with line coverage'

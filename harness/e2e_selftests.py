@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import e2e
+from results import COMPLAINT
 
 SECONDS = 60
 MACHINES = {
@@ -30,7 +31,7 @@ def results(log: Path) -> dict[str, str]:
 def complaints(log: Path) -> set[str]:
     """What the kernel complained of, without what differs from boot to boot."""
     lines = log.read_text(encoding="utf-8", errors="replace").replace("\r", "").splitlines()
-    return {re.sub(r"0x[0-9a-f]+|\d+", "N", line) for line in lines if e2e.COMPLAINT.search(line)}
+    return {re.sub(r"0x[0-9a-f]+|\d+", "N", line) for line in lines if COMPLAINT.search(line)}
 
 
 def main() -> int:

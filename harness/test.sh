@@ -19,7 +19,7 @@ suites=(idgen_alloc arm64_asid kvm_arm_vmid)
 again() {
 	rm -f "$build/again.json"
 	kunit exec "$tree" .kunit "${arm64_gcc[@]}" --kunitconfig=.kunitconfig --json="$build/again.json" "$@"
-	"$harness/results.py" "$build/again.json" "${suites[@]}"
+	"$harness/results.py" --log="$tree/.kunit/test.log" "$build/again.json" "${suites[@]}"
 }
 
 # options NAME=VALUE...: the options of a row, for kunit.py, which fails if one is not in the .config it comes to.
@@ -54,8 +54,8 @@ compile_module() {
 	done
 }
 
-kunit_612() { LINUX='' LINUX_VERSION=6.12 KUNIT_ARGS='' "$harness/kunit.sh"; }
-kunit_main() { KUNIT_ARGS='' "$harness/kunit.sh"; }
+kunit_612() { LINUX='' LINUX_VERSION=6.12 SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
+kunit_main() { SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
 
 no_kvm=("${objects[@]:0:3}")
 check overlay "$harness/overlay_test.py"

@@ -40,6 +40,7 @@ class Row:
     kernel: str = "plain"
     args: str = ""
     memory: str = "2G"
+    accel: str = "tcg"
     el2: bool = True
     tlb: bool = False
     rollovers: dict[str, int] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class Row:
             # One whose plugins read registers; its CPUs in threads of their own, see tlb.c.
             found = subprocess.run([str(HERE / "qemu.sh")], stdout=subprocess.PIPE, text=True, check=True)
             qemu = [found.stdout.strip(), "-plugin", str(image / "tlb.so")]
-        return [*qemu, "-M", f"virt,virtualization={'on' if self.el2 else 'off'},gic-version=3", "-cpu", self.cpu,
+        return [*qemu, "-accel", self.accel, "-M", f"virt,virtualization={'on' if self.el2 else 'off'},gic-version=3", "-cpu", self.cpu,
                 "-smp", str(self.smp), "-m", self.memory, "-nodefaults", "-display", "none", "-serial", "stdio",
                 "-no-reboot", "-kernel", str(image / "Image"), "-initrd", str(image / "initramfs"), "-append", append]
 

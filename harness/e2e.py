@@ -63,9 +63,10 @@ class Row:
             # One whose plugins read registers; its CPUs in threads of their own, see tlb.c.
             found = subprocess.run([str(HERE / "qemu.sh")], stdout=subprocess.PIPE, text=True, check=True)
             qemu = [found.stdout.strip(), "-plugin", str(image / "tlb.so")]
-        return [*qemu, "-accel", self.accel, "-M", f"virt,virtualization={'on' if self.el2 else 'off'},gic-version=3", "-cpu", self.cpu,
-                "-smp", str(self.smp), "-m", self.memory, "-nodefaults", "-display", "none", "-serial", "stdio",
-                "-no-reboot", "-kernel", str(image / "Image"), "-initrd", str(image / "initramfs"), "-append", append]
+        machine = f"virt,virtualization={'on' if self.el2 else 'off'},gic-version=3"
+        return [*qemu, "-accel", self.accel, "-M", machine, "-cpu", self.cpu, "-smp", str(self.smp), "-m", self.memory,
+                "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
+                "-kernel", str(image / "Image"), "-initrd", str(image / "initramfs"), "-append", append]
 
 
 @dataclass
@@ -213,7 +214,8 @@ def main() -> int:
         print("\n".join(dict.fromkeys(row.kernel for row in rows)))
         return 0
 
-    table = [("row", "configuration", "ran", "asid_rollovers", "vmid_rollovers", "checks", "wrong", "seconds", "result")]
+    table = [("row", "configuration", "ran", "asid_rollovers", "vmid_rollovers", "checks", "wrong", "seconds", "result",
+              "log")]
     form = "{:24} {:>9} {:>9} {:>12} {:>6} {:>5}  {}"
     print(form.format("row", "asid roll.", "vmid roll.", "checks", "wrong", "s", "result"), flush=True)
     failed = 0
@@ -227,7 +229,8 @@ def main() -> int:
         if result.reasons:
             show_failure(row, result, log)
         table.append((row.name, row.configuration(), "; ".join(row.run), str(result.asid), str(result.vmid),
-                      str(result.checks), str(result.wrong), str(round(result.seconds)), verdict))
+                      str(result.checks), str(result.wrong), str(round(result.seconds)), verdict,
+                      str(log.relative_to(OUT.parent))))
     with (OUT.parent / "e2e.csv").open("w", newline="", encoding="utf-8") as out:
         csv.writer(out, lineterminator="\n").writerows(table)
     print(f"{len(rows) - failed} passed, {failed} failed, 0 skipped")

@@ -139,6 +139,7 @@ static void prepare(void)
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	mount("tmpfs", "/tmp", "tmpfs", 0, NULL);
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 
 	if (put(E2E_EVENT "/trigger", "hist:keys=name"))
 		say("e2e: this kernel has no events of rollovers\n");
@@ -149,6 +150,20 @@ static void prepare(void)
 		say("e2e: asid_probe.ko cannot be loaded\n");
 	}
 	close(fd);
+}
+
+/* Where there is KCSAN: how many accesses it watched, as none would be as quiet as none at fault. */
+static void say_watched(void)
+{
+	FILE *info = fopen("/sys/kernel/debug/kcsan", "r");
+	char line[128];
+
+	if (!info)
+		return;
+	while (fgets(line, sizeof(line), info))
+		if (strstr(line, "_watchpoints:") || strstr(line, "races:"))
+			say("e2e: kcsan %s", line);
+	fclose(info);
 }
 
 int main(int argc, char **argv)
@@ -173,6 +188,7 @@ int main(int argc, char **argv)
 		kill(toggler->pid, SIGTERM);
 		finish(toggler);
 	}
+	say_watched();
 	say("e2e: %ld rollovers of asid, %ld of vmid\n", rollovers("asid"), rollovers("vmid"));
 	say("e2e: end, %d failures\n", failures);
 	sync();

@@ -21,11 +21,11 @@ add_selftests() {
 	local program name
 	mkdir -p "$out/stripped"
 	{
-		echo 'dir /selftests 0755 0 0'
+		echo 'dir /kselftests 0755 0 0'
 		find "$out/selftests" -type f -perm -u+x | sort | while read -r program; do
 			name=${program#"$out"/selftests/} name=${name//\//-}
 			"${cross}strip" -o "$out/stripped/$name" "$program"
-			echo "file /selftests/$name $out/stripped/$name 0755 0 0"
+			echo "file /kselftests/$name $out/stripped/$name 0755 0 0"
 		done
 	} >"$out/selftests.list"
 	for kernel in converted pristine; do

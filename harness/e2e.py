@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,9 +136,9 @@ def ran_and_waited(pid: int) -> tuple[float, float]:
     return ran / 1e9, waited / 1e9
 
 
-def wait(qemu: subprocess.Popen[bytes], limit: float) -> bool:
-    """Wait for its end, and return whether that came in time. Time when others had its CPUs counts for as much as it
-    was left of them: a busy machine is no hang."""
+def wait(qemu: subprocess.Popen[bytes], limit: float, enough: Callable[[], bool]) -> bool:
+    """Wait for its end, or until there is enough, and return whether that came in time. Time when others had its CPUs
+    counts for as much as it was left of them: a busy machine is no hang."""
     cpus = len(os.sched_getaffinity(0))
     since, ran, waited = time.monotonic(), 0.0, 0.0
     while limit > 0:
@@ -146,6 +147,10 @@ def wait(qemu: subprocess.Popen[bytes], limit: float) -> bool:
             return True
         except subprocess.TimeoutExpired:
             pass
+        if enough():
+            # Let it end the line.
+            time.sleep(1)
+            return True
         now, (ran_now, waited_now) = time.monotonic(), ran_and_waited(qemu.pid)
         had = max(ran_now - ran, 0)
         wanted = min(had + max(waited_now - waited, 0), cpus * (now - since))
@@ -154,18 +159,32 @@ def wait(qemu: subprocess.Popen[bytes], limit: float) -> bool:
     return False
 
 
-def boot(row: Row, image: Path, log: Path) -> Result:
-    """Boot a row with a kernel; the log is kept."""
+def read(log: Path) -> list[str]:
+    """The lines of a log, which may still be written to."""
+    return log.read_text(encoding="utf-8", errors="replace").replace("\r", "").splitlines()
+
+
+def is_wrong(line: str) -> bool:
+    """Whether a line of a log is enough for its row to fail."""
+    return "wrong: " in line or bool(COMPLAINT.search(line))
+
+
+def boot(row: Row, image: Path, log: Path, to_first_wrong: bool = False) -> Result:
+    """Boot a row with a kernel, to its end or to the first line that fails it; the log is kept."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
+    hung = False
+
+    def enough() -> bool:
+        return to_first_wrong and any(map(is_wrong, read(log)))
+
     with log.open("wb") as out, subprocess.Popen(row.command(image), stdin=subprocess.DEVNULL, stdout=out,
                                                  stderr=subprocess.STDOUT) as qemu:
+        start = time.monotonic()
         try:
-            hung = not wait(qemu, row.limit)
+            hung = not wait(qemu, row.limit, enough)
         finally:
             qemu.kill()
-    lines = log.read_text(encoding="utf-8", errors="replace").replace("\r", "").splitlines()
-    result = judge(row, lines)
+    result = judge(row, read(log))
     result.seconds = time.monotonic() - start
     result.hung = hung
     if hung:
@@ -177,11 +196,11 @@ def show_failure(row: Row, result: Result, log: Path) -> None:
     """Why a row failed; where it stood, if it hung or fell over."""
     for reason in result.reasons:
         print(f"    | {row.name}: {reason}")
-    lines = log.read_text(encoding="utf-8", errors="replace").replace("\r", "").splitlines()
+    lines = read(log)
     if result.hung or "end: init did not come to it" in result.reasons:
         shown = lines[-50:]
     else:
-        shown = [line for line in lines if "wrong: " in line or COMPLAINT.search(line)][:20]
+        shown = [line for line in lines if is_wrong(line)][:20]
     for line in shown:
         print(f"    | {line}")
     print(f"    | all of it is in {log}", flush=True)

@@ -3,9 +3,10 @@
 """e2e_mutants.py TREE IMAGE [NAME...]: boot kernels that are wrong, as e2e-mutants.toml lists them, and see who notices.
 
 TREE is a kernel tree that may be changed, with a build of the e2e kernel in it, IMAGE the directory that it goes to,
-where the programs are already. Each mutant is built and booted with the library's own checks and without them, since
-those would hide what guests and processes see. The unchanged kernel goes first, and must pass all rows that are used.
-What must be noticed and is not is a failure.
+where the programs are already. Each mutant is built once and boots one row, which ends at the first thing that is wrong.
+First those without the library's own checks, which would hide what guests and processes see; then those with. The
+unchanged kernel goes before either, and must pass all the rows that are used. What must be noticed and is not is a
+failure.
 """
 
 import csv
@@ -15,7 +16,6 @@ import subprocess
 import sys
 import time
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,14 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parent
 BUILD = ".kunit-e2e"
 MAKE = ["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-", "CC=ccache aarch64-linux-gnu-gcc", "HOSTCC=ccache gcc"]
-# A mutant may hang, and is to be seen to soon enough.
-LIMIT = 180
 FILES = ("lib/idgen_alloc.c", "include/linux/idgen_alloc.h", "arch/arm64/kvm/vmid.c", "arch/arm64/mm/context.c")
+# Which check a line of the log is from.
+CHECKS = {
+    r"is broken:": "library's checks",
+    r"^tlb: wrong:": "tagged TLB",
+    r"asid_probe: wrong:|wrong: .*: (pin|unpin|audit):": "audit of ASIDs",
+    r"^(guests|processes): wrong:": "contents",
+}
 
 
 def load() -> dict[str, dict[str, Any]]:
@@ -35,38 +40,60 @@ def load() -> dict[str, dict[str, Any]]:
     library = tomllib.loads((TOP / "tools/testing/idgen/mutants.toml").read_text(encoding="utf-8"))
     mutants = tomllib.loads((HERE / "e2e-mutants.toml").read_text(encoding="utf-8"))
     for name, mutant in mutants.items():
-        if "edits" not in mutant and "unseen" not in mutant:
+        if "edits" not in mutant:
             if name not in library:
                 raise SystemExit(f"error: {name} is in e2e-mutants.toml without edits, and not in mutants.toml")
             mutant["what"], mutant["edits"] = library[name]["what"], library[name]["edits"]
+        # Better now than when it is its turn.
+        edited(mutant["edits"])
     return mutants
 
 
-def put(tree: Path, edits: list[list[str]]) -> None:
-    """Have the tree hold our files with these edits, as new files: the old ones may be links to another tree's."""
+def edited(edits: list[list[str]]) -> dict[str, str]:
+    """Our files, by name, with these edits."""
     texts = {file: (TOP / file).read_text(encoding="utf-8") for file in FILES}
     for old, new in edits:
         if sum(text.count(old) for text in texts.values()) != 1:
             raise SystemExit(f"error: not there exactly once: {old!r}")
         texts = {file: text.replace(old, new) for file, text in texts.items()}
-    for file, text in texts.items():
+    return texts
+
+
+def put(tree: Path, edits: list[list[str]]) -> None:
+    """Have the tree hold our files with these edits, as new files: the old ones may be links to another tree's."""
+    for file, text in edited(edits).items():
         place = tree / file
         if place.read_text(encoding="utf-8") != text:
             place.unlink()
             place.write_text(text, encoding="utf-8")
 
 
-def make(tree: Path, checks: bool, image: Path) -> None:
-    """Build the kernel, with the library's checks or without."""
-    jobs = f"-j{os.cpu_count()}"
-    option = "-e" if checks else "-d"
-    for command in ([str(tree / "scripts/config"), "--file", str(tree / BUILD / ".config"), option, "DEBUG_IDGEN_ALLOC"],
-                    ["make", "-s", "-C", str(tree), f"O={BUILD}", *MAKE, "olddefconfig"],
-                    ["make", "-s", "-C", str(tree), f"O={BUILD}", *MAKE, jobs, "KCFLAGS=-Wno-error -Wno-unused", "Image"]):
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"error: {' '.join(command)} failed:\n{done.stdout[-3000:]}")
-    (image / "Image").write_bytes((tree / BUILD / "arch/arm64/boot/Image").read_bytes())
+def run(*command: str) -> None:
+    """Run what must work."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"error: {' '.join(command)} failed:\n{done.stdout[-3000:]}")
+
+
+def make(tree: Path, *targets: str) -> None:
+    """Have the kernel's make make something."""
+    run("make", "-s", "-C", str(tree), f"O={BUILD}", f"-j{os.cpu_count()}", *MAKE, *targets)
+
+
+def configure(tree: Path, checks: bool) -> None:
+    """Have the next build be with the library's own checks, or without."""
+    run(str(tree / "scripts/config"), "--file", str(tree / BUILD / ".config"), "-e" if checks else "-d", "DEBUG_IDGEN_ALLOC")
+    make(tree, "olddefconfig")
+
+
+def noticed_by(result: e2e.Result, lines: list[str]) -> tuple[str, str]:
+    """Which check, and what it said first. Those of e2e.py itself go by the name that is in front of their reason."""
+    for line in lines:
+        for pattern, check in CHECKS.items():
+            if re.search(pattern, line):
+                return check, re.sub(r"^\[ *[0-9.]+\] ", "", line)
+    check, _, said = result.reasons[0].partition(": ")
+    return check, said
 
 
 def main() -> int:
@@ -75,41 +102,45 @@ def main() -> int:
     mutants = load()
     names = sys.argv[3:] or list(mutants)
     rows = {row.name: row for row in e2e.load()}
-    used = list(dict.fromkeys(row for name in names for row in mutants[name].get("rows", [])))
-    todo: dict[str, dict[str, Any]] = {"unchanged": {"edits": [], "rows": used}}
-    todo |= {name: mutants[name] for name in names}
-    table = [("mutant", "row", "library_checks", "caught_by")]
+    table = [("mutant", "what", "row", "library_checks", "caught_by", "seconds", "said_first")]
     failures: list[str] = []
-    for name, mutant in todo.items():
-        if "unseen" in mutant:
-            table.append((name, "", "", f"cannot be seen: {mutant['unseen']}; caught by {mutant['layer']}"))
-            print(f"{name:28} cannot be seen: {mutant['unseen']}; caught by {mutant['layer']}", flush=True)
+    passed = skipped = 0
+    for checks in (False, True):
+        seen = [name for name in names if "row" in mutants[name] and mutants[name].get("checks", False) == checks]
+        if not seen:
             continue
-        caught = False
-        for checks in (True, False):
+        configure(tree, checks)
+        todo = {"unchanged": list(dict.fromkeys(mutants[name]["row"] for name in seen))}
+        for name, used in (todo | {name: [mutants[name]["row"]] for name in seen}).items():
             start = time.monotonic()
-            put(tree, mutant["edits"])
-            make(tree, checks, image)
-            built = time.monotonic() - start
-            for row_name in mutant["rows"]:
-                row = replace(rows[row_name], limit=min(LIMIT, rows[row_name].limit))
-                log = image / f"{name}-{row_name}-{'checks' if checks else 'plain'}.log"
-                result = e2e.boot(rows[row_name] if name == "unchanged" else row, image, log)
-                by = ", ".join(dict.fromkeys(reason.split(":")[0] for reason in result.reasons)) or "nothing"
-                caught = caught or bool(result.reasons)
-                table.append((name, row_name, "on" if checks else "off", by))
-                first = re.sub(r"\s+", " ", result.reasons[0])[:100] if result.reasons else ""
-                print(f"{name:28} {row_name:22} checks {'on ' if checks else 'off'} "
-                      f"{built:4.0f} + {result.seconds:4.0f} s  {by}  {first}", flush=True)
-        if caught == (name == "unchanged"):
-            failures.append(name)
+            put(tree, [] if name == "unchanged" else mutants[name]["edits"])
+            make(tree, "Image")
+            (image / "Image").write_bytes((tree / BUILD / "arch/arm64/boot/Image").read_bytes())
+            print(f"{name}: built in {time.monotonic() - start:.0f} s, {'with' if checks else 'without'} the library's checks",
+                  flush=True)
+            for row in used:
+                log = image / f"{name}-{row}-{'checks' if checks else 'plain'}.log"
+                result = e2e.boot(rows[row], image, log, to_first_wrong=name != "unchanged")
+                check, said = noticed_by(result, e2e.read(log)) if result.reasons else ("nothing", "")
+                if (check == "nothing") == (name == "unchanged"):
+                    passed += 1
+                else:
+                    failures.append(f"{name}: {row}: " + ("fails by itself" if name == "unchanged" else "nothing noticed"))
+                what = "" if name == "unchanged" else mutants[name]["what"]
+                table.append((name, what, row, "on" if checks else "off", check, str(round(result.seconds)), said))
+                print(f"    {row:18} {result.seconds:4.0f} s  {check}: {said[:100]}", flush=True)
     put(tree, [])
+    for name in names:
+        if "unseen" in mutants[name]:
+            skipped += 1
+            why = f"not seen on QEMU: {mutants[name]['unseen']}; noticed by {mutants[name]['layer']}"
+            table.append((name, mutants[name]["what"], "", "", why, "", ""))
+            print(f"{name:28} {why}")
     with (e2e.OUT.parent / "e2e-mutants.csv").open("w", newline="", encoding="utf-8") as out:
         csv.writer(out, lineterminator="\n").writerows(table)
-    unseen = sum("unseen" in mutant for mutant in todo.values())
-    for name in failures:
-        print(f"error: {name}: " + ("fails by itself" if name == "unchanged" else "nothing noticed"))
-    print(f"{len(todo) - unseen - len(failures)} passed, {len(failures)} failed, {unseen} skipped")
+    for failure in failures:
+        print(f"error: {failure}")
+    print(f"{passed} passed, {len(failures)} failed, {skipped} skipped")
     return bool(failures)
 
 

@@ -35,12 +35,13 @@ static const char *const smaller[][1 + MAX_ARGS] = {
 
 static void execute(const char *name)
 {
-	const char *args[2 + MAX_ARGS] = { name };
 	char path[300];
+	/* They open what they are started as, for the guest is in it. */
+	const char *args[2 + MAX_ARGS] = { path };
 
 	for (unsigned int i = 0; i < sizeof(smaller) / sizeof(*smaller); i++)
 		if (!strcmp(name, smaller[i][0]))
-			memcpy(args, smaller[i], sizeof(smaller[i]));
+			memcpy(args + 1, smaller[i] + 1, sizeof(smaller[i]) - sizeof(*args));
 	snprintf(path, sizeof(path), "/kselftests/%s", name);
 	setpgid(0, 0);
 	execv(path, (char **)args);

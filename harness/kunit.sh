@@ -15,6 +15,8 @@ dir=.kunit fragments=(--kunitconfig=.kunitconfig)
 if [[ -n ${SAN-} ]]; then
 	dir=.kunit-sanitised
 	fragments+=("--kunitconfig=$harness/e2e.kunitconfig" "--kunitconfig=$harness/sanitised.kunitconfig")
+	# It is slow: kunit.py would give up after 300 s.
+	fragments+=(--timeout=1800)
 fi
 rm -f "$build/kunit.json"
 start=$SECONDS status=0

@@ -12,7 +12,8 @@ help:
 	@echo '  KUNIT_ARGS=...       with more options for kunit.py'
 	@echo 'make test            all there is: KUnit, UML, lint and a matrix of configurations'
 	@echo 'make uml             the library suite on User-mode Linux, with line coverage'
-	@echo 'make lint            checkpatch, sparse, W=1, kernel-doc, shellcheck and mypy: nothing to say'
+	@echo 'make lint            checkpatch, sparse, W=1, kernel-doc, htmldocs, coccicheck, shellcheck and mypy: nothing to say'
+	@echo 'make configs         our objects in the kernel'"'"'s own configurations, by gcc and clang, on five architectures'
 	@echo 'make e2e             real processes and guests on QEMU at EL2; ROWS= for some rows of harness/e2e.toml'
 	@echo 'make e2e-mutants     kernels that are wrong, each of which e2e must notice'
 	@echo 'make e2e-selftests   the kernel'"'"'s KVM selftests, with our files and without'
@@ -29,7 +30,7 @@ help:
 	@echo 'make apply LINUX=/path   lay our files over that tree'
 	@echo 'make clean           remove build/'
 
-kunit apply uml lint bench test prove series series-check e2e-mutants e2e-selftests:
+kunit apply uml lint configs bench test prove series series-check e2e-mutants e2e-selftests:
 	@harness/$@.sh
 
 e2e:
@@ -56,4 +57,4 @@ mutants:
 clean:
 	rm -rf build
 
-.PHONY: help kunit apply uml lint bench test prove prove-deep series series-check series-refresh e2e e2e-mutants e2e-selftests torture litmus tla mutants clean
+.PHONY: help kunit apply uml lint configs bench test prove prove-deep series series-check series-refresh e2e e2e-mutants e2e-selftests torture litmus tla mutants clean

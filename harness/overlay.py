@@ -70,7 +70,7 @@ class Overlay:
             return "edited since it was laid over; keep its changes elsewhere and restore it"
         if replaces:
             return f"not as in Linux {' or '.join(replaces)}; what is different has to go into ours first, or to be undone"
-        return "there is one, and it is not ours; move it away"
+        return "there already, and not as ours; give a tree without it"
 
     def renamed(self, path: str, content: str) -> str:
         for rename in self.table.get("rename", []):

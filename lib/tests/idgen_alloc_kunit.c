@@ -35,7 +35,7 @@ module_param(steps, int, 0444);
 MODULE_PARM_DESC(steps, "Steps of each random case; of each racing CPU a tenth");
 
 #define NO_ID	(~0ULL)
-#define SECOND_GEN	(IDGEN_FIRST_GEN + IDGEN_GEN_STEP)
+#define SECOND_GEN	(2 * IDGEN_GEN_STEP)
 
 struct context {
 	atomic64_t value;

@@ -40,7 +40,8 @@ echo NO_STATISTICS >"$out/home/.tlaplus/esc.txt"
 
 tlc() {
 	(cd "$out/$name" && exec java -XX:+UseSerialGC -XX:MaxRAMPercentage=25 -Duser.home="$out/home" \
-		-cp "$TLA2TOOLS" tlc2.TLC -workers "${WORKERS:-1}" -deadlock -nowarning -metadir states -config idgen.cfg idgen.tla)
+		-cp "$TLA2TOOLS" tlc2.TLC -workers "${WORKERS:-1}" -deadlock -nowarning -metadir states \
+		-config idgen.cfg idgen.tla)
 }
 
 # A configuration's settings follow the defaults, so that they win.

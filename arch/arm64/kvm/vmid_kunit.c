@@ -78,7 +78,8 @@ static u64 vmid_of(struct kvm_vmid *vm)
 
 static u64 this_slot(void)
 {
-	return atomic64_read(&this_cpu_ptr(&vmid_slots)->active);
+	/* The thread stays on its CPU. */
+	return atomic64_read(&raw_cpu_ptr(&vmid_slots)->active);
 }
 
 static void load_vm(struct kvm_vmid *vm)
@@ -144,7 +145,7 @@ static void __init sched_out_leaves_invalid_vmid(struct kunit *test)
 	put_vm();
 	/* until others need it. */
 	vmid_roll_over(test);
-	KUNIT_EXPECT_EQ(test, this_cpu_ptr(&vmid_slots)->reserved & IDGEN_ID_MASK, 0);
+	KUNIT_EXPECT_EQ(test, raw_cpu_ptr(&vmid_slots)->reserved & IDGEN_ID_MASK, 0);
 }
 
 static void __init vmid_0_is_never_handed_out(struct kunit *test)

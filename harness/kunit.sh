@@ -16,7 +16,7 @@ if [[ -n ${SAN-} ]]; then
 	dir=.kunit-sanitised
 	# It is slow: where a case uses up all IDs, there are not to be 65,536, nor is QEMU to sign pointers as hardware does.
 	options+=("--kunitconfig=$harness/e2e.kunitconfig" "--kunitconfig=$harness/sanitised.kunitconfig"
-		--timeout=1800 --qemu_args='-cpu max,pauth-impdef=on' --kernel_args=idgen_alloc.bits=asid:8,vmid:8)
+		--timeout=1800 "--qemu_args=-cpu max,pauth-impdef=on" "--kernel_args=idgen_alloc.bits=asid:8,vmid:8")
 fi
 rm -f "$build/kunit.json"
 start=$SECONDS status=0

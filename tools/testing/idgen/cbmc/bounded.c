@@ -46,7 +46,7 @@ static void slice_of_unmap(void)
 	int i;
 
 	goes = true;
-	for (i = 0; i < 2 + WHERES; i++)
+	for (i = 0; i < UNMAPPED; i++)
 		if (go())
 			unmap_step();
 	look_at_hardware();
@@ -90,12 +90,10 @@ static void start(void)
 		cpus[p].reg = NONE;
 	}
 	for (p = 0; p < WHERES; p++) {
-		for (i = 1; i <= IDS; i++) {
-			tlb[p][i] = (the_map >> i & 1) << GONE;
-			for (c = 0; c < CTXS; c++)
-				if (id_of(value_of(c)) == i)
-					tlb[p][i] = 1 << c;
-		}
+		tlb[p] = (the_map >> watched & 1) << GONE;
+		for (c = 0; c < CTXS; c++)
+			if (id_of(value_of(c)) == watched)
+				tlb[p] = 1 << c;
 	}
 }
 

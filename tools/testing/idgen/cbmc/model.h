@@ -15,10 +15,13 @@
  * All accesses come in program order; litmus/ shows for each relaxed one that no other
  * order matters.
  *
- * A TLB has one bit for each ID and context that it may have an entry of. An entry
- * is made as soon as it can be (at each write of a register, after each flush), and
- * goes in a flush only: that is the worst that random walks can do, because entries only
- * ever add to what is wrong. With SPECULATE walks come at any time instead.
+ * Of a TLB there is only what it has under one ID, whichever: "watched". What it has under
+ * others makes no difference to that, and no TLB makes one to the allocator; and what must
+ * not be is each time a matter of one ID. There is a bit for each context that
+ * it may have an entry of. An entry is made as soon as it can be (at each write of a
+ * register, after each flush), and goes in a flush only: that is the worst that random
+ * walks can do, because entries only ever add to what is wrong. With SPECULATE walks come
+ * at any time instead.
  *
  * The options are those of tla/idgen.tla; all are given as macros.
  */
@@ -78,11 +81,12 @@ static struct cpu cpus[CPUS];
 static u64 values[CTXS];
 static u32 pins[CTXS];
 static u8 pinned[CTXS];
-static u8 tlb[WHERES][IDS + 1];
+static u8 tlb[WHERES], watched;
 static bool mapped[CTXS];
 /* The thread that unmaps: what it has done, of which context, by which ID. */
 static u8 unmap_at, victim, unmap_id;
 static bool unmapped;
+#define UNMAPPED	(2 + WHERES)
 
 /* The CPU that runs code. */
 static int me;
@@ -184,21 +188,17 @@ static bool usable(u64 id)
 static void look_at_hardware(void)
 {
 	bool unique = true, own = true, different = true, same = true, gone = true;
-	int p, q, i;
+	int p, q;
 
 	for (p = 0; p < WHERES; p++)
-		for (i = 0; i <= IDS; i++)
-			unique &= !(tlb[p][i] & (tlb[p][i] - 1));
+		unique &= !(tlb[p] & (tlb[p] - 1));
 	for (p = 0; p < CPUS; p++) {
-		struct cpu *c = &cpus[p];
+		const struct cpu *c = &cpus[p];
+		u8 entries = tlb[WHERE(p)];
 
-		for (i = 0; i <= IDS; i++) {
-			u8 entries = tlb[WHERE(p)][i];
-
-			if (c->running && c->id == i) {
-				own &= !(entries & ~(1 << c->reg));
-				gone &= !(unmapped && c->reg == victim && entries >> victim & 1);
-			}
+		if (c->running && c->id == watched) {
+			own &= !(entries & ~(1 << c->reg));
+			gone &= !(unmapped && c->reg == victim && entries >> victim & 1);
 		}
 		for (q = 0; q < p; q++) {
 			if (c->running && cpus[q].running) {
@@ -248,14 +248,10 @@ static bool walks(int p)
 
 static void walk(int p)
 {
-	int i;
-
-	if (!walks(p) || !mapped[cpus[p].reg])
+	if (!walks(p) || !mapped[cpus[p].reg] || cpus[p].id != watched)
 		return;
 	say(SAID_WALK, p, cpus[p].reg, cpus[p].id);
-	for (i = 0; i <= IDS; i++)
-		if (cpus[p].id == i)
-			tlb[WHERE(p)][i] |= 1 << cpus[p].reg;
+	tlb[WHERE(p)] |= 1 << cpus[p].reg;
 }
 
 static void walk_at_once(int where)
@@ -272,31 +268,26 @@ static void steps_in(int p);
 
 static void flush(int where)
 {
-	int p, i;
+	int p;
 
 	for (p = 0; p < CPUS; p++)
 		if (p != me && WHERE(p) == where)
 			steps_in(p);
 	look_at_hardware();
 	say(SAID_FLUSH, me, where, 0);
-	for (i = 0; i <= IDS; i++)
-		tlb[where][i] = 0;
+	tlb[where] = 0;
 	for (p = 0; BLIND && p < CPUS; p++)
-		for (i = 0; i <= IDS; i++)
-			if (WHERE(p) == where && cpus[p].reg != NONE && cpus[p].id == i)
-				tlb[where][i] |= 1 << cpus[p].reg;
+		if (WHERE(p) == where && cpus[p].reg != NONE && cpus[p].id == watched)
+			tlb[where] |= 1 << cpus[p].reg;
 	walk_at_once(where);
 }
 
 /* Drop the entries with @id. */
 static void tlbi(int where, u8 id)
 {
-	int i;
-
 	look_at_hardware();
-	for (i = 0; i <= IDS; i++)
-		if (id == i)
-			tlb[where][i] = 0;
+	if (id == watched)
+		tlb[where] = 0;
 	walk_at_once(where);
 }
 
@@ -438,6 +429,8 @@ static void any_allocator(u64 generation)
 	a.usable = IDS;
 	a.max_pinned = PINS;
 	the_map = nondet_u8() % (1 << NR);
+	watched = nondet_u8() % 8;
+	__CPROVER_assume(usable(watched));
 }
 
 /*
@@ -701,10 +694,20 @@ static void narrow_all(void)
 	}
 }
 
+/* What is left of @c in TLBs is now that of nobody. */
+static void orphan_entries(int c)
+{
+	int p;
+
+	for (p = 0; p < WHERES; p++)
+		if (tlb[p] >> c & 1)
+			tlb[p] = (tlb[p] & ~(1 << c)) | 1 << GONE;
+}
+
 /* A context that is in no register ends; another starts in its place. */
 static void end_context(u8 which)
 {
-	int p, c, i;
+	int p, c;
 
 	for (c = 0; c < CTXS; c++) {
 		if (which != c || pinned[c] || !value_of(c) || !mapped[c])
@@ -714,10 +717,7 @@ static void end_context(u8 which)
 				return;
 		say(SAID_EXIT, me, c, 0);
 		values[c] = 0;
-		for (p = 0; p < WHERES; p++)
-			for (i = 0; i <= IDS; i++)
-				if (tlb[p][i] >> c & 1)
-					tlb[p][i] = (tlb[p][i] & ~(1 << c)) | 1 << GONE;
+		orphan_entries(c);
 		for (p = 0; p < CPUS; p++)
 			cpus[p].ran &= ~(1 << c);
 	}
@@ -745,13 +745,12 @@ static void unmap_step(void)
 				unmap_id = id_of(value_of(c));
 		say(SAID_UNMAP_ID, me, unmap_id, 0);
 		unmap_at = 2;
-	} else if (unmap_at < 2 + WHERES) {
+	} else if (unmap_at < UNMAPPED) {
 		for (c = 0; c < WHERES; c++)
 			if (unmap_at == 2 + c)
 				tlbi(c, unmap_id);
 		say(SAID_TLBI, me, unmap_at - 2, 0);
 		unmap_at++;
-		if (unmap_at == 2 + WHERES)
-			unmapped = true;
+		unmapped = unmap_at == UNMAPPED;
 	}
 }

@@ -150,7 +150,7 @@ static bool fits(int p)
 	 */
 	if (UNMAP && unmap_at && entries >> victim & 1)
 		ok &= will_be_invalidated(WHERE(p), watched) || id_of(values[victim]) != watched ||
-		      (!slot && !FLUSH_ALL && held(p) != victim);
+		      (!slot && FLUSH_LOCAL && held(p) != victim);
 	return ok;
 }
 
@@ -227,7 +227,7 @@ static bool all_fit(void)
 			ok &= !id_of(reserved) || id_of(reserved) != id_of(kept) || reserved == kept;
 		}
 		/* Entries of a CPU that owes no flush are of an ID that no other context has or can get. */
-		if (!entries || !(slot || FLUSH_ALL))
+		if (!entries || (!slot && FLUSH_LOCAL))
 			continue;
 		ok &= taken(watched) && !another_has(entries, a.generation, watched);
 		for (q = 0; q < CPUS; q++)

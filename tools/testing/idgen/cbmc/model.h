@@ -646,7 +646,8 @@ static void write_register(int p)
 		tlbi(WHERE(p), c->id);
 		c->ran |= 1 << c->want;
 	}
-	walk_at_once(WHERE(p));
+	if (!SPECULATE)
+		walk(p);
 	finish(c);
 }
 

@@ -107,8 +107,8 @@ def make_headers(source: Path, header: Path, out: Path) -> None:
 
 
 def context(number: int) -> str:
-    """Contexts are told from CPUs and IDs by letters."""
-    return "ABCDEFGH"[number]
+    """Contexts are told from CPUs and IDs by letters; what is no context has none."""
+    return "ABCDEFGH"[number:number + 1]
 
 
 def words(what: str, cpu: int, x: int, y: int) -> str:

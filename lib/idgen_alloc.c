@@ -399,6 +399,7 @@ void idgen_alloc_unpin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins)
 
 	raw_spin_lock_irqsave(&a->lock, flags);
 	nr = refcount_read(pins);
+	/* Of a count of 0 one less is all ones: the context would seem pinned for ever. */
 	if (!WARN_ON_ONCE(!nr)) {
 		refcount_set(pins, nr - 1);
 		if (nr == 1) {

@@ -195,8 +195,10 @@ static __always_inline void
 idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
 		   atomic64_t *ctx, refcount_t *pins)
 {
-	if (unlikely(!__idgen_alloc_replace(slot, atomic64_read(&slot->active),
-					    atomic64_read(ctx))))
+	u64 old = atomic64_read(&slot->active);
+	u64 value = atomic64_read(ctx);
+
+	if (unlikely(!__idgen_alloc_replace(slot, old, value)))
 		__idgen_alloc_switch(a, slot, ctx, pins);
 }
 

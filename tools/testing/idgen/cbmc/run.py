@@ -245,6 +245,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=TOP / "build/prove", help="where traces and logs go")
     parser.add_argument("--csv", type=Path, default=TOP / "build/prove.csv")
     parser.add_argument("--limit", type=int, default=1800, help="seconds of the processor for each query; to need more is a failure")
+    parser.add_argument("--first", action="store_true", help="end with the first that is not as expected")
     parser.add_argument("--jobs", type=int, default=1, help="queries at a time")
     parser.add_argument("names", nargs="*", help="only these, of whatever set")
     args = parser.parse_args()
@@ -277,6 +278,9 @@ def main() -> int:
                 (args.out / f"{config.name}.txt").write_text("\n".join(answer.lines) + "\n")
                 if not good:
                     print(*(f"    {line}" for line in answer.lines), sep="\n")
+            if args.first and not good:
+                pool.shutdown(cancel_futures=True)
+                break
 
     args.csv.parent.mkdir(parents=True, exist_ok=True)
     new = args.csv.with_suffix(".new")

@@ -262,11 +262,12 @@ def main() -> int:
     setup = Setup(cbmc, source, args.out.resolve(), args.limit)
 
     rows: list[tuple[str, str, str, str, str]] = []
-    failed = 0
+    passed = failed = 0
     print(f"{'configuration':24} {'harness':9} {'expected':16} {'verdict':32} {'seconds':>7}", flush=True)
     with ThreadPoolExecutor(args.jobs) as pool:
         for config, answer in zip(configs, pool.map(lambda config: judge(config, setup), configs)):
             good = as_expected(config, answer)
+            passed += good
             failed += not good
             rows += [(config.options(), name, verdict, config.bounds(), f"{answer.seconds:.0f}")
                      for name, verdict in answer.verdicts.items()]
@@ -289,7 +290,7 @@ def main() -> int:
         writer.writerow(("options", "invariant", "verdict", "bounds", "seconds"))
         writer.writerows(rows)
     os.replace(new, args.csv)
-    print(f"cbmc: {len(configs) - failed} as expected, {failed} not; {args.csv}, traces in {args.out}")
+    print(f"cbmc: {passed} as expected, {failed} not; {args.csv}, traces in {args.out}")
     return bool(failed)
 
 

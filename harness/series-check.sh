@@ -182,7 +182,7 @@ kunit_at() {
 	rm -f "$out/kunit.json"
 	kunit run "$tree" .series-kunit "${arm64_gcc[@]}" --kunitconfig="$out/kunitconfig" "${options[@]}" \
 		--jobs="$(nproc)" --json="$out/kunit.json"
-	"$harness/results.py" "$out/kunit.json" "${there[@]}"
+	"$harness/results.py" --log="$tree/.series-kunit/test.log" "$out/kunit.json" "${there[@]}"
 }
 
 # Each file of ours reaches the lists of those whom it concerns, once the last patch is in.

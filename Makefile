@@ -8,6 +8,7 @@ help:
 	@echo 'make kunit           build an arm64 kernel with our files and run its KUnit suites'
 	@echo '  LINUX=/path          with the source of that tree, which is only read'
 	@echo '  LINUX_VERSION=6.12   with that linux-source of Debian (default: the newest)'
+	@echo '  ARCH=arm             for that architecture: arm, riscv or riscv32 (default: arm64)'
 	@echo '  SAN=1                with KASAN, UBSAN, lockdep and what else finds faults in a kernel'
 	@echo '  KUNIT_ARGS=...       with more options for kunit.py'
 	@echo 'make test            all there is: KUnit, UML, lint and a matrix of configurations'

@@ -10,11 +10,17 @@
 base='make gcc libc6-dev:/usr/include/stdlib.h flex bison bc libssl-dev:/usr/include/openssl/ssl.h
 	libelf-dev:/usr/include/libelf.h python3 perl ccache rsync xz-utils:xz git'
 arm64='gcc-aarch64-linux-gnu:aarch64-linux-gnu-gcc'
+arm='gcc-arm-linux-gnueabihf:arm-linux-gnueabihf-gcc'
+riscv='gcc-riscv64-linux-gnu:riscv64-linux-gnu-gcc'
 clang='clang-19 lld-19:ld.lld-19 llvm-19:llvm-nm-19'
 # What checkpatch looks at SPDX lines with; without it, it does not.
 ply='python3-ply:/usr/lib/python3/dist-packages/ply'
 declare -A needs=(
-	[kunit]="$base $arm64 qemu-system-arm:qemu-system-aarch64"
+	[kunit-arm64]="$base $arm64 qemu-system-arm:qemu-system-aarch64"
+	[kunit-arm]="$base $arm qemu-system-arm"
+	[kunit-riscv]="$base $riscv qemu-system-misc:qemu-system-riscv64
+		qemu-system-data:/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin"
+	[kunit-riscv32]="$base $riscv qemu-system-misc:qemu-system-riscv32"
 	[uml]="$base"
 	[e2e]="$arm64 libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
 	[bench]="$base $arm64 qemu-system-arm:qemu-system-aarch64 valgrind gnuplot-nox:gnuplot dwarves:pahole
@@ -22,7 +28,7 @@ declare -A needs=(
 	[prove]="$base"
 	[series]="git python3 make perl xz-utils:xz $ply"
 	[lint]="$base $arm64 $clang shellcheck mypy $ply coccinelle:spatch python3-sphinx:sphinx-build"
-	[configs]="$base $arm64 $clang gcc-arm-linux-gnueabihf:arm-linux-gnueabihf-gcc gcc-riscv64-linux-gnu:riscv64-linux-gnu-gcc"
+	[configs]="$base $arm64 $clang $arm $riscv"
 )
 
 missing=()

@@ -5,7 +5,7 @@
 # They are built in a tree of their own, whose files are links to the other's, from a copy of its objects.
 
 . "$(dirname "$0")/common.sh"
-"$harness/deps.sh" kunit e2e
+"$harness/deps.sh" kunit-arm64 e2e
 lock
 tree=$("$harness/tree.sh")
 image=$build/e2e/mutants mutants=$tree-mutants

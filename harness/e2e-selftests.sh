@@ -5,7 +5,7 @@
 # results, on machines with and without VHE. The kernel without is built from a copy of the other's objects.
 
 . "$(dirname "$0")/common.sh"
-"$harness/deps.sh" kunit e2e
+"$harness/deps.sh" kunit-arm64 e2e
 lock
 tree=$("$harness/tree.sh") pristine=$("$harness/tree.sh" pristine)
 out=$build/e2e

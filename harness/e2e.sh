@@ -5,7 +5,7 @@
 # e2e.py boot them on QEMU at EL2.
 
 . "$(dirname "$0")/common.sh"
-"$harness/deps.sh" kunit e2e
+"$harness/deps.sh" kunit-arm64 e2e
 lock
 tree=$("$harness/tree.sh")
 "$harness/e2e.py" --kernels "$@" | while read -r kernel; do

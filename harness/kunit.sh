@@ -1,30 +1,57 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kunit.sh: the main job. The kernel's own kunit.py builds and boots an arm64 kernel with our files and prints what
-# its KUnit suites say. KUNIT_ARGS= adds options; without them, all three suites must have run. SAN=1 takes the kernel
-# of the sanitised rows of e2e.toml.
+# kunit.sh: the main job. The kernel's own kunit.py builds and boots a kernel with our files and prints what its KUnit
+# suites say. ARCH= is arm64 unless another is named. KUNIT_ARGS= adds options; without them, all suites that there are
+# for ARCH must have run. SAN=1 takes the kernel of the sanitised rows of e2e.toml, which is arm64's.
 
 . "$(dirname "$0")/common.sh"
-"$harness/deps.sh" kunit
-lock
-tree=$("$harness/tree.sh")
-# xargs takes the quotes as a shell would, without running anything.
-mapfile -t more < <(xargs -r printf '%s\n' <<<"${KUNIT_ARGS-}")
-dir=.kunit options=(--kunitconfig=.kunitconfig)
+arch=${ARCH:-arm64} prefix=$cross
+# make hands both down to every make below, where riscv32 is no ARCH.
+unset ARCH MAKEFLAGS
+dir=.kunit-$arch options=() suites=(idgen_alloc)
+case $arch in
+arm64)
+	dir=.kunit suites+=(arm64_asid kvm_arm_vmid)
+	options+=(--kunitconfig=.kunitconfig)
+	;;
+arm)
+	prefix=arm-linux-gnueabihf-
+	options+=("--kunitconfig=$repo/arch/arm/mm")
+	;;
+riscv | riscv32)
+	prefix=riscv64-linux-gnu-
+	options+=("--kunitconfig=$repo/arch/riscv/mm")
+	;;
+*) die "ARCH=$arch: there are suites for arm64, arm, riscv and riscv32" ;;
+esac
 if [[ -n ${SAN-} ]]; then
+	[[ $arch = arm64 ]] || die "SAN=1 has only arm64, not ARCH=$arch"
 	dir=.kunit-sanitised
 	# It is slow: where a case uses up all IDs, there are not to be 65,536, nor is QEMU to sign pointers as hardware does.
 	options+=("--kunitconfig=$harness/e2e.kunitconfig" "--kunitconfig=$harness/sanitised.kunitconfig"
 		--timeout=1800 "--qemu_args=-cpu max,pauth-impdef=on" "--kernel_args=idgen_alloc.bits=asid:8,vmid:8")
 fi
+"$harness/deps.sh" "kunit-$arch"
+lock
+
+# Firmware of 32 bits is in Debian from 13 on, and QEMU has none in any.
+if [[ $arch = riscv32 ]]; then
+	sbi=usr/lib/riscv32-linux-gnu/opensbi/generic/fw_dynamic.bin
+	[[ -f $build/opensbi/$sbi ]] || dpkg-deb -x "$("$harness/deb.sh" trixie opensbi)" "$build/opensbi"
+	options+=("--qemu_args=-bios $build/opensbi/$sbi")
+fi
+
+tree=$("$harness/tree.sh")
+# xargs takes the quotes as a shell would, without running anything.
+mapfile -t more < <(xargs -r printf '%s\n' <<<"${KUNIT_ARGS-}")
 rm -f "$build/kunit.json"
 start=$SECONDS status=0
 echo "==> building and running KUnit in ${tree#"$repo"/} (the first time, some 8 minutes on 2 cores)" >&2
-kunit run "$tree" "$dir" "${arm64_gcc[@]}" "${options[@]}" --jobs="$(nproc)" \
-	--json="$build/kunit.json" "${more[@]}" || status=$?
+kunit run "$tree" "$dir" "--arch=$arch" "--cross_compile=$prefix" --make_options "CC=ccache ${prefix}gcc" \
+	--make_options 'HOSTCC=ccache gcc' "${options[@]}" --jobs="$(nproc)" --json="$build/kunit.json" "${more[@]}" || status=$?
 echo "    done in $((SECONDS - start)) s" >&2
 if ((status == 0 && ${#more[@]} == 0)); then
-	"$harness/results.py" --log="$tree/$dir/test.log" "$build/kunit.json" idgen_alloc arm64_asid kvm_arm_vmid >&2 || status=1
+	"$harness/results.py" --log="$tree/$dir/test.log" "$build/kunit.json" "${suites[@]}" >&2 || status=1
 fi
 exit "$status"

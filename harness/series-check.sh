@@ -6,7 +6,7 @@
 # suites that there are at each patch, lint and the kernel's configurations after the last, and has other kernels.
 
 . "$(dirname "$0")/common.sh"
-"$harness/deps.sh" kunit series
+"$harness/deps.sh" kunit-arm64 series
 lock
 mapfile -t names < <(sed -nE 's/^name = "(.*)"$/\1/p' "$harness/series/series.toml")
 

@@ -10,7 +10,7 @@
 # more would cost some eight minutes.
 
 . "$(dirname "$0")/common.sh"
-"$harness/deps.sh" kunit uml lint prove bench e2e
+"$harness/deps.sh" kunit-arm64 uml lint prove bench e2e
 lock
 tree=$("$harness/tree.sh")
 suites=(idgen_alloc arm64_asid kvm_arm_vmid)
@@ -54,8 +54,8 @@ compile_module() {
 	done
 }
 
-kunit_612() { LINUX='' LINUX_VERSION=6.12 SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
-kunit_main() { SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
+kunit_612() { ARCH='' LINUX='' LINUX_VERSION=6.12 SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
+kunit_main() { ARCH='' SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
 
 no_kvm=("${objects[@]:0:3}")
 check overlay "$harness/overlay_test.py"

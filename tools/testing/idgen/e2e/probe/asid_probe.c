@@ -10,13 +10,14 @@
  *
  *   UniqueActive	two CPUs with different mms have different ASIDs
  *   SameActive		a CPU has the ASID that its mm has by now
- *   NeverReservedID	no mm has ASID 0, nor an odd one under KPTI
+ *   NeverReservedID	no mm has ASID 0, nor, on arm64, an odd one under KPTI
  *   PinStays		a pinned mm has the ASID that the pin answered, and nobody else has it
- *   (tables)		TTBR0_EL1 has the tables of the mm whose ASID is in TTBR1_EL1
+ *   (tables)		the tables are those of the mm whose ASID is in use
+ *
+ * Only arm64 has pins.
  */
 #define pr_fmt(fmt) "asid_probe: " fmt
 
-#include <linux/cpufeature.h>
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/mmu_context.h>
@@ -29,9 +30,86 @@
 #include <linux/stop_machine.h>
 
 #include <asm/mmu.h>
-#include <asm/sysreg.h>
+#include <asm/pgtable.h>
 
 #include "asid_probe.h"
+
+/* What the registers of this CPU have: the ASID, and whether the tables are those of @mm. */
+#if defined(CONFIG_ARM64)
+#include <asm/cpufeature.h>
+#include <asm/sysreg.h>
+
+static unsigned int cpu_asid(void)
+{
+	return read_sysreg(ttbr1_el1) >> USER_ASID_BIT;
+}
+
+static bool cpu_has_tables(const struct mm_struct *mm)
+{
+	/* With emulated PAN, the tables come and go. */
+	return system_uses_ttbr0_pan() ||
+	       (read_sysreg(ttbr0_el1) & ~(u64)(TTBRx_EL1_ASID_MASK | TTBRx_EL1_CnP)) ==
+		       phys_to_ttbr(virt_to_phys(mm->pgd));
+}
+
+static bool never_handed_out(unsigned int asid)
+{
+	return !asid || (arm64_kernel_unmapped_at_el0() && (asid & 1));
+}
+#elif defined(CONFIG_ARM)
+#ifdef CONFIG_ARM_LPAE
+static unsigned int cpu_asid(void)
+{
+	return cpu_get_ttbr(0) >> 48 & 0xff;
+}
+
+static bool cpu_has_tables(const struct mm_struct *mm)
+{
+	return (cpu_get_ttbr(0) & GENMASK_ULL(39, 5)) == virt_to_phys(mm->pgd);
+}
+#else
+static unsigned int cpu_asid(void)
+{
+	unsigned int contextidr;
+
+	asm volatile("mrc p15, 0, %0, c13, c0, 1" : "=r" (contextidr));
+	return contextidr & 0xff;
+}
+
+static bool cpu_has_tables(const struct mm_struct *mm)
+{
+	unsigned int ttbr0;
+
+	/* The first-level table has 16K; below are attributes. */
+	asm volatile("mrc p15, 0, %0, c2, c0, 0" : "=r" (ttbr0));
+	return (ttbr0 & ~(SZ_16K - 1)) == virt_to_phys(mm->pgd);
+}
+#endif
+
+static bool never_handed_out(unsigned int asid)
+{
+	return !asid;
+}
+#elif defined(CONFIG_RISCV)
+#include <asm/csr.h>
+
+#define ASID(mm) cntx2asid(atomic_long_read(&(mm)->context.id))
+
+static unsigned int cpu_asid(void)
+{
+	return csr_read(CSR_SATP) >> SATP_ASID_SHIFT & SATP_ASID_MASK;
+}
+
+static bool cpu_has_tables(const struct mm_struct *mm)
+{
+	return (csr_read(CSR_SATP) & SATP_PPN) == virt_to_pfn(mm->pgd);
+}
+
+static bool never_handed_out(unsigned int asid)
+{
+	return !asid;
+}
+#endif
 
 /* One for each open file: the mm that it holds a pin of, or NULL. */
 struct pin {
@@ -43,7 +121,7 @@ struct pin {
 /* What a CPU was seen with. No mm: it has the kernel's, and no tables of userspace. */
 struct seen {
 	const struct mm_struct *mm;
-	u64 id;
+	unsigned int mm_asid;
 	unsigned int asid;
 	bool tables;
 };
@@ -52,15 +130,10 @@ static DEFINE_MUTEX(probe_lock);
 static LIST_HEAD(pins);
 static DEFINE_PER_CPU(struct seen, seen);
 
-static unsigned int ttbr1_asid(void)
-{
-	return read_sysreg(ttbr1_el1) >> USER_ASID_BIT;
-}
-
 /* Not exported, but told by where its code is. */
 static bool is_init_mm(const struct mm_struct *mm)
 {
-	return is_ttbr1_addr(mm->start_code);
+	return mm->start_code >= TASK_SIZE;
 }
 
 /* On every CPU at once, with interrupts off. */
@@ -68,15 +141,11 @@ static int look(void *unused)
 {
 	struct mm_struct *mm = current->active_mm;
 	struct seen *s = this_cpu_ptr(&seen);
-	u64 ttbr0 = read_sysreg(ttbr0_el1);
 
 	s->mm = is_init_mm(mm) ? NULL : mm;
-	s->id = atomic64_read(&mm->context.id);
-	s->asid = ttbr1_asid();
-	/* With emulated PAN, the tables come and go. */
-	s->tables = system_uses_ttbr0_pan() ||
-		    (ttbr0 & ~(u64)(TTBRx_EL1_ASID_MASK | TTBRx_EL1_CnP)) ==
-			    phys_to_ttbr(virt_to_phys(mm->pgd));
+	s->mm_asid = ASID(mm);
+	s->asid = cpu_asid();
+	s->tables = cpu_has_tables(mm);
 	return 0;
 }
 
@@ -102,10 +171,10 @@ static int judge(int cpu, const struct seen *s)
 	const struct seen *other;
 	int at = cpu, ret = 0;
 
-	if (s->asid != (s->id & 0xffff))
-		ret = wrong("SameActive: CPU%d has ASID %u for mm %p, which has %#llx\n",
-			    cpu, s->asid, s->mm, s->id);
-	if (!s->asid || (arm64_kernel_unmapped_at_el0() && (s->asid & 1)))
+	if (s->asid != s->mm_asid)
+		ret = wrong("SameActive: CPU%d has ASID %u for mm %p, which has %u\n",
+			    cpu, s->asid, s->mm, s->mm_asid);
+	if (never_handed_out(s->asid))
 		ret = wrong("NeverReservedID: CPU%d has ASID %u for mm %p\n", cpu, s->asid, s->mm);
 	if (!s->tables)
 		ret = wrong("tables: CPU%d has ASID %u for mm %p, but tables of another\n",
@@ -138,6 +207,7 @@ static int audit(void)
 	return ret ?: found;
 }
 
+#ifdef CONFIG_ARM64
 static int pin_current(struct pin *pin)
 {
 	unsigned long asid;
@@ -163,6 +233,16 @@ static void unpin(struct pin *pin)
 	mmdrop(pin->mm);
 	pin->mm = NULL;
 }
+#else
+static int pin_current(struct pin *pin)
+{
+	return -EOPNOTSUPP;
+}
+
+static void unpin(struct pin *pin)
+{
+}
+#endif
 
 static long probe_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
@@ -171,7 +251,7 @@ static long probe_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	/* Asked often, and touches nothing that is shared. */
 	if (cmd == ASID_PROBE_READ)
-		return ttbr1_asid();
+		return cpu_asid();
 
 	mutex_lock(&probe_lock);
 	switch (cmd) {

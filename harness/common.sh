@@ -11,6 +11,8 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 harness=$repo/harness
 build=$repo/build
 cross=aarch64-linux-gnu-
+# The compilers of all that make kunit and make e2e know as ARCH.
+declare -A crosses=([arm64]=$cross [arm]=arm-linux-gnueabihf- [riscv]=riscv64-linux-gnu- [riscv32]=riscv64-linux-gnu-)
 
 # Sorting, and the messages of tools, are the same everywhere.
 export LC_ALL=C.UTF-8

@@ -22,7 +22,9 @@ declare -A needs=(
 		qemu-system-data:/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin"
 	[kunit-riscv32]="$base $riscv qemu-system-misc:qemu-system-riscv32"
 	[uml]="$base"
-	[e2e]="$arm64 libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
+	[e2e-arm64]="libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
+	[e2e-arm]="libc6-dev-armhf-cross:/usr/arm-linux-gnueabihf/include/stdlib.h"
+	[e2e-riscv]="libc6-dev-riscv64-cross:/usr/riscv64-linux-gnu/include/stdlib.h"
 	[bench]="$base $arm64 qemu-system-arm:qemu-system-aarch64 valgrind gnuplot-nox:gnuplot dwarves:pahole
 		libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
 	[prove]="$base"

@@ -1,17 +1,26 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# e2e-build.sh TREE KERNEL OUT: build what e2e.py boots into the directory OUT: the kernel of TREE (Image), and the
-# programs of tools/testing/idgen/e2e (initramfs). The kernel has the options of .kunitconfig and e2e.kunitconfig and,
-# if KERNEL is not "plain", of KERNEL.kunitconfig. A tree without our files gets the same kernel without our options.
+# e2e-build.sh TREE ARCH KERNEL OUT: build what e2e.py boots into the directory OUT: the kernel of TREE (Image), and the
+# programs of tools/testing/idgen/e2e (initramfs). The kernel has the options of ARCH's .kunitconfig, of e2e.kunitconfig
+# and, unless ARCH is arm64, e2e-ARCH.kunitconfig; and, if KERNEL is not "plain", of KERNEL.kunitconfig. A tree without
+# our files gets the same kernel without our options.
 
 . "$(dirname "$0")/common.sh"
 lock
-tree=$1 kernel=$2 out=$3
+tree=$1 arch=$2 kernel=$3 out=$4
 mkdir -p "$out"
-cp "$repo/.kunitconfig" "$out/kunitconfig"
-[[ -f $tree/lib/idgen_alloc.c ]] || sed -Ei '/IDGEN|ASID|VMID/d' "$out/kunitconfig"
 dir=.kunit-e2e fragments=("--kunitconfig=$out/kunitconfig" "--kunitconfig=$harness/e2e.kunitconfig")
+cross=${crosses[$arch]} boot=arch/$arch/boot/Image
+make=("ARCH=$arch" "CROSS_COMPILE=$cross" "CC=ccache ${cross}gcc" "HOSTCC=ccache gcc")
+if [[ $arch = arm64 ]]; then
+	cp "$repo/.kunitconfig" "$out/kunitconfig"
+else
+	dir+=-$arch fragments+=("--kunitconfig=$harness/e2e-$arch.kunitconfig")
+	find "$repo/arch/$arch" -name .kunitconfig -exec cat {} + | sort -u >"$out/kunitconfig"
+fi
+[[ $arch != arm ]] || boot=arch/arm/boot/zImage
+[[ -f $tree/lib/idgen_alloc.c ]] || sed -Ei '/IDGEN|ASID|VMID/d' "$out/kunitconfig"
 if [[ $kernel != plain ]]; then
 	[[ -f $harness/$kernel.kunitconfig ]] || die "e2e.toml has a kernel $kernel, but there is no $harness/$kernel.kunitconfig"
 	dir=.kunit-$kernel fragments+=("--kunitconfig=$harness/$kernel.kunitconfig")
@@ -29,9 +38,10 @@ if [[ $kernel = kcsan ]]; then
 fi
 
 build_kernel() {
-	kunit config "$tree" "$dir" "${arm64_gcc[@]}" "${fragments[@]}"
-	make -C "$tree" O="$dir" -j"$(nproc)" -s "${make_gcc[@]}" "${flags[@]}" Image modules
-	cp "$tree/$dir/arch/arm64/boot/Image" "$out/Image"
+	kunit config "$tree" "$dir" "--arch=$arch" "--cross_compile=$cross" --make_options "CC=ccache ${cross}gcc" \
+		--make_options 'HOSTCC=ccache gcc' "${fragments[@]}"
+	make -C "$tree" O="$dir" -j"$(nproc)" -s "${make[@]}" "${flags[@]}" "$(basename "$boot")" modules
+	cp "$tree/$dir/$boot" "$out/Image"
 }
 
 # The list is the input of the kernel's own gen_init_cpio, which needs no root for the console's node.
@@ -45,7 +55,7 @@ build_initramfs() {
 			echo "file /$(basename "$program") $program 0755 0 0"
 		done
 		if [[ -d $programs/probe ]]; then
-			make -C "$tree" O="$dir" -s "${make_gcc[@]}" M="$programs/probe" MO="$out/probe"
+			make -C "$tree" O="$dir" -s "${make[@]}" M="$programs/probe" MO="$out/probe"
 			for module in "$out"/probe/*.ko; do
 				echo "file /$(basename "$module") $module 0644 0 0"
 			done
@@ -54,5 +64,5 @@ build_initramfs() {
 	"$tree/$dir/usr/gen_init_cpio" "$out/initramfs.list" >"$out/initramfs"
 }
 
-step "building the kernel of e2e ($kernel; the first time, some 8 minutes on 2 cores)" build_kernel
+step "building the kernel of e2e ($arch, $kernel; the first time, some 8 minutes on 2 cores)" build_kernel
 step "building its programs" build_initramfs

@@ -5,11 +5,11 @@
 # They are built in a tree of their own, whose files are links to the other's, from a copy of its objects.
 
 . "$(dirname "$0")/common.sh"
-"$harness/deps.sh" kunit-arm64 e2e
+"$harness/deps.sh" kunit-arm64 e2e-arm64
 lock
 tree=$("$harness/tree.sh")
 image=$build/e2e/mutants mutants=$tree-mutants
-"$harness/e2e-build.sh" "$tree" plain "$image"
+"$harness/e2e-build.sh" "$tree" arm64 plain "$image"
 link() {
 	mkdir -p "$mutants"
 	rsync -a --delete --link-dest="$tree" --exclude='/.kunit*' --exclude='/.*-matrix' --exclude='/.lint*' "$tree/" "$mutants/"

@@ -5,7 +5,7 @@
 # results, on machines with and without VHE. The kernel without is built from a copy of the other's objects.
 
 . "$(dirname "$0")/common.sh"
-"$harness/deps.sh" kunit-arm64 e2e
+"$harness/deps.sh" kunit-arm64 e2e-arm64
 lock
 tree=$("$harness/tree.sh") pristine=$("$harness/tree.sh" pristine)
 out=$build/e2e
@@ -33,12 +33,12 @@ add_selftests() {
 	done
 }
 
-"$harness/e2e-build.sh" "$tree" plain "$out/converted"
+"$harness/e2e-build.sh" "$tree" arm64 plain "$out/converted"
 if [[ ! -d $pristine/.kunit-e2e ]]; then
 	step "copying the objects" rsync -a "$tree/.kunit-e2e" "$pristine/"
 	(cd "$pristine/.kunit-e2e" && rm -f "${objects[@]}" .config)
 fi
-"$harness/e2e-build.sh" "$pristine" plain "$out/pristine"
+"$harness/e2e-build.sh" "$pristine" arm64 plain "$out/pristine"
 step "building the selftests" build_selftests
 step "adding them to what is booted" add_selftests
 "$harness/e2e_selftests.py" "$out/converted" "$out/pristine"

@@ -31,12 +31,29 @@ END = re.compile(r"^e2e: end, (\d+) failures$")
 
 
 @dataclass
+class Machine:
+    """What QEMU is given for an architecture."""
+
+    qemu: str
+    options: str
+    console: str
+
+
+MACHINES = {
+    "arm64": Machine("qemu-system-aarch64", "virt,gic-version=3,virtualization=on", "ttyAMA0"),
+    "arm": Machine("qemu-system-arm", "virt", "ttyAMA0"),
+    "riscv": Machine("qemu-system-riscv64", "virt", "ttyS0"),
+}
+
+
+@dataclass
 class Row:
     """One boot, as e2e.toml has it."""
 
     name: str
     cpu: str
     run: list[str]
+    arch: str = "arm64"
     smp: int = 1
     kernel: str = "plain"
     args: str = ""
@@ -49,23 +66,28 @@ class Row:
     quick: bool = False
     limit: int = 300
 
+    def built(self) -> str:
+        """Where e2e-build.sh puts its kernel and its programs."""
+        return self.kernel if self.arch == "arm64" else f"{self.arch}-{self.kernel}"
+
     def configuration(self) -> str:
         """What the table says of the machine and the kernel."""
-        kernel = "" if self.kernel == "plain" else f"{self.kernel} kernel, "
+        kernel = "" if self.built() == "plain" else f"{self.built()} kernel, "
         tlb = ", tagged TLB" if self.tlb else ""
         return f"{kernel}{self.cpu.split(',')[0]}, {self.smp} CPUs{tlb}{', ' * bool(self.args)}{self.args}"
 
     def command(self, image: Path) -> list[str]:
         """The command that boots it."""
         commands = " ".join(f'"{command}"' for command in self.run)
-        append = f"console=ttyAMA0 kunit.enable=0 panic=-1 oops=panic {self.args} -- {commands}"
-        qemu = ["qemu-system-aarch64"]
+        machine = MACHINES[self.arch]
+        append = f"console={machine.console} kunit.enable=0 panic=-1 oops=panic {self.args} -- {commands}"
+        qemu = [machine.qemu]
         if self.tlb:
             # One whose plugins read registers; its CPUs in threads of their own, see tlb.c.
             found = subprocess.run([str(HERE / "qemu.sh")], stdout=subprocess.PIPE, text=True, check=True)
             qemu = [found.stdout.strip(), "-plugin", str(image / "tlb.so")]
-        machine = f"virt,virtualization={'on' if self.el2 else 'off'},gic-version=3"
-        return [*qemu, "-accel", self.accel, "-M", machine, "-cpu", self.cpu, "-smp", str(self.smp), "-m", self.memory,
+        options = machine.options if self.el2 else machine.options.removesuffix(",virtualization=on")
+        return [*qemu, "-accel", self.accel, "-M", options, "-cpu", self.cpu, "-smp", str(self.smp), "-m", self.memory,
                 "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
                 "-kernel", str(image / "Image"), "-initrd", str(image / "initramfs"), "-append", append]
 
@@ -212,25 +234,26 @@ def load() -> list[Row]:
     return [Row(name=name, **row) for name, row in table.items()]
 
 
-def select(names: list[str], quick: bool) -> list[Row]:
-    """The rows that are asked for: by name, or all, or the quick ones."""
+def select(names: list[str], arch: str, quick: bool) -> list[Row]:
+    """The rows that are asked for: by name, or an architecture's, all or the quick ones."""
     rows = load()
     unknown = set(names) - {row.name for row in rows}
     if unknown:
         raise SystemExit(f"error: no such row: {', '.join(sorted(unknown))}; there are {', '.join(row.name for row in rows)}")
-    return [row for row in rows if row.name in names or not names and (row.quick or not quick)]
+    return [row for row in rows if row.name in names or not names and row.arch == arch and (row.quick or not quick)]
 
 
 def main() -> int:
     """Run the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="only the rows that the table calls quick")
-    parser.add_argument("--kernels", action="store_true", help="print the kernels that the rows need, and end")
+    parser.add_argument("--arch", choices=MACHINES, default="arm64", help="the architecture, if no rows are named")
+    parser.add_argument("--kernels", action="store_true", help="print the kernels that the rows need, and end: architecture, name, where to")
     parser.add_argument("rows", nargs="*", help="only these")
     args = parser.parse_args()
-    rows = select(args.rows, args.quick)
+    rows = select(args.rows, args.arch, args.quick)
     if args.kernels:
-        print("\n".join(dict.fromkeys(row.kernel for row in rows)))
+        print("\n".join(dict.fromkeys(f"{row.arch} {row.kernel} {row.built()}" for row in rows)))
         return 0
 
     table = [("row", "configuration", "ran", "asid_rollovers", "vmid_rollovers", "checks", "wrong", "seconds", "result",
@@ -240,7 +263,7 @@ def main() -> int:
     failed = 0
     for row in rows:
         log = OUT / f"{row.name}.log"
-        result = boot(row, OUT / row.kernel, log)
+        result = boot(row, OUT / row.built(), log)
         verdict = "not ok" if result.reasons else "ok"
         failed += bool(result.reasons)
         print(form.format(row.name, result.asid, result.vmid, result.checks, result.wrong, round(result.seconds),

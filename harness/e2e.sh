@@ -2,13 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # e2e.sh [--quick] [ROW...]: real processes and guests. Builds the kernels that the rows of e2e.toml need, and has
-# e2e.py boot them on QEMU at EL2.
+# e2e.py boot them on QEMU, arm64 at EL2. ARCH= is arm64 unless another is named.
 
 . "$(dirname "$0")/common.sh"
-"$harness/deps.sh" kunit-arm64 e2e
+arch=${ARCH:-arm64}
+# make hands it down to every make below.
+unset ARCH MAKEFLAGS
+[[ $arch = @(arm64|arm|riscv) ]] || die "ARCH=$arch: there are rows for arm64, arm and riscv"
+set -- --arch="$arch" "$@"
+while read -r needed _; do
+	"$harness/deps.sh" "kunit-$needed" "e2e-$needed"
+done < <("$harness/e2e.py" --kernels "$@")
 lock
 tree=$("$harness/tree.sh")
-"$harness/e2e.py" --kernels "$@" | while read -r kernel; do
-	"$harness/e2e-build.sh" "$tree" "$kernel" "$build/e2e/$kernel" </dev/null
+"$harness/e2e.py" --kernels "$@" | while read -r arch kernel built; do
+	"$harness/e2e-build.sh" "$tree" "$arch" "$kernel" "$build/e2e/$built" </dev/null
 done
 "$harness/e2e.py" "$@"

@@ -6,24 +6,23 @@
 # for ARCH must have run. SAN=1 takes the kernel of the sanitised rows of e2e.toml, which is arm64's.
 
 . "$(dirname "$0")/common.sh"
-arch=${ARCH:-arm64} prefix=$cross
+arch=${ARCH:-arm64}
 # make hands both down to every make below, where riscv32 is no ARCH.
 unset ARCH MAKEFLAGS
 dir=.kunit-$arch options=() suites=(idgen_alloc)
+[[ -v crosses[$arch] ]] || die "ARCH=$arch: there are suites for ${!crosses[*]}"
+cross=${crosses[$arch]}
 case $arch in
 arm64)
 	dir=.kunit suites+=(arm64_asid kvm_arm_vmid)
 	options+=(--kunitconfig=.kunitconfig)
 	;;
 arm)
-	prefix=arm-linux-gnueabihf-
 	options+=("--kunitconfig=$repo/arch/arm/mm")
 	;;
 riscv | riscv32)
-	prefix=riscv64-linux-gnu-
 	options+=("--kunitconfig=$repo/arch/riscv/mm")
 	;;
-*) die "ARCH=$arch: there are suites for arm64, arm, riscv and riscv32" ;;
 esac
 if [[ -n ${SAN-} ]]; then
 	[[ $arch = arm64 ]] || die "SAN=1 has only arm64, not ARCH=$arch"
@@ -48,7 +47,7 @@ mapfile -t more < <(xargs -r printf '%s\n' <<<"${KUNIT_ARGS-}")
 rm -f "$build/kunit.json"
 start=$SECONDS status=0
 echo "==> building and running KUnit in ${tree#"$repo"/} (the first time, some 8 minutes on 2 cores)" >&2
-kunit run "$tree" "$dir" "--arch=$arch" "--cross_compile=$prefix" --make_options "CC=ccache ${prefix}gcc" \
+kunit run "$tree" "$dir" "--arch=$arch" "--cross_compile=$cross" --make_options "CC=ccache ${cross}gcc" \
 	--make_options 'HOSTCC=ccache gcc' "${options[@]}" --jobs="$(nproc)" --json="$build/kunit.json" "${more[@]}" || status=$?
 echo "    done in $((SECONDS - start)) s" >&2
 if ((status == 0 && ${#more[@]} == 0)); then

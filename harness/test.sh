@@ -10,7 +10,7 @@
 # more would cost some eight minutes.
 
 . "$(dirname "$0")/common.sh"
-"$harness/deps.sh" kunit-arm64 uml lint prove bench e2e
+"$harness/deps.sh" kunit-arm64 uml lint prove bench e2e-arm64
 lock
 tree=$("$harness/tree.sh")
 suites=(idgen_alloc arm64_asid kvm_arm_vmid)
@@ -70,7 +70,7 @@ check lint "$harness/lint.sh"
 check torture make --no-print-directory -C "$repo/tools/testing/idgen" torture SECONDS=1
 check prove "$harness/prove.sh"
 check bench "$harness/bench.sh" quick
-check e2e "$harness/e2e.sh" --quick
+check e2e env ARCH= "$harness/e2e.sh" --quick
 check compile-no-kvm compile "${no_kvm[@]}" -- KVM=n KVM_ARM_VMID_KUNIT_TEST=n
 check compile-kunit-module compile_module
 check compile-no-kpti compile "${objects[@]}" -- EXPERT=y UNMAP_KERNEL_AT_EL0=n

@@ -35,10 +35,6 @@
 
 #include "e2e.h"
 
-#ifndef KVM_VM_TYPE_ARM_PROTECTED
-#define KVM_VM_TYPE_ARM_PROTECTED	(1UL << 31)
-#endif
-
 #define PAGE		4096UL
 #define DATA_PAGES	64
 #define WORDS		256	/* of a page, that are there to be read */
@@ -51,19 +47,22 @@
 #define STUCK_LOOKS	20000
 
 /*
- * Virtual addresses, one level-3 table's. They are the ones that the host's kernel is
- * at, if it was not moved: a VMID that were the host's would not go unnoticed. Without
- * the upper bits, as -l has them, they are a process's, of which tlb.c takes note.
+ * Virtual addresses, one last-level table's, from GUEST_VA on; -l has them lower. See
+ * guests_arm64.h and guests_riscv.h, which have the guest itself, its tables and registers.
  */
 #define GUEST_VA	(opt.va)
-#define HIGH_VA		0xffff800080000000UL
-#define LOW_VA		(HIGH_VA << 16 >> 16)
 #define DATA_VA		(GUEST_VA + DATA_INDEX * PAGE)
 #define MMIO_VA		(GUEST_VA + MMIO_INDEX * PAGE)
 
-/* Pages of a VM's memory, in this order also in its level-3 table, but for the data. */
+#ifdef __aarch64__
+#define LEVELS		4
+#else
+#define LEVELS		3
+#endif
+
+/* Pages of a VM's memory, in this order also in its last-level table, but for the data. */
 enum {
-	CODE_INDEX, NAME_INDEX, LEVEL0, LEVEL1, LEVEL2, LEVEL3, DATA_INDEX,
+	CODE_INDEX, NAME_INDEX, TABLES, LAST_TABLE = TABLES + LEVELS - 1, DATA_INDEX,
 	MEM_PAGES = DATA_INDEX + DATA_PAGES,
 	MMIO_INDEX = 511,
 };
@@ -72,70 +71,7 @@ enum {
 #define MMIO_IPA	0x0a000000UL
 
 /* What a guest stores, and where on the page without memory. */
-enum report { SWEPT, BAD_PAGE, BAD_WORD, BAD_OWN_PAGE, BAD_OWN, BAD_NAME, ESR, ELR, FAR };
-
-/*
- * The guest; its registers are set by us when it starts, see start_vcpu(): x0 data,
- * x1 number of pages, x2 where to store reports, x3 name, x4 and x5 the order of pages,
- * x6 the code that is its own, x7 offset of this vCPU's word in each page, x8 sweeps.
- */
-asm(
-"	.pushsection .rodata\n"
-"	.balign	4096\n"
-"	.globl	guest_code, sweep, guest_code_end\n"
-"guest_code:\n"
-"	.rept	16\n"			/* exceptions: there must be none */
-"	.balign	128\n"
-"	mrs	x17, esr_el1\n"
-"	str	x17, [x2, #6 * 8]\n"
-"	mrs	x17, elr_el1\n"
-"	str	x17, [x2, #7 * 8]\n"
-"	mrs	x17, far_el1\n"
-"	str	x17, [x2, #8 * 8]\n"
-"	b	.\n"
-"	.endr\n"
-"	.balign	2048\n"
-"sweep:\n"
-"	mov	x10, #0\n"		/* page */
-"	mov	x11, #0\n"		/* digest */
-"	and	x12, x8, #255\n"	/* word to be read */
-"	sub	x13, x1, #1\n"
-"0:	madd	x14, x10, x4, x5\n"	/* the page that is there */
-"	and	x14, x14, x13\n"
-"	orr	x15, x3, x14, lsl #16\n"
-"	orr	x15, x15, x12\n"
-"	add	x16, x0, x10, lsl #12\n"
-"	ldr	x17, [x16, x12, lsl #3]\n"
-"	cmp	x17, x15\n"
-"	b.eq	1f\n"
-"	str	x16, [x2, #1 * 8]\n"
-"	str	x17, [x2, #2 * 8]\n"
-"1:	ror	x11, x11, #7\n"
-"	eor	x11, x11, x17\n"
-"	ldr	x17, [x16, x7]\n"	/* what this vCPU wrote */
-"	cmp	x17, x8\n"
-"	b.eq	2f\n"
-"	str	x16, [x2, #3 * 8]\n"
-"	str	x17, [x2, #4 * 8]\n"
-"2:	add	x17, x8, #1\n"
-"	str	x17, [x16, x7]\n"
-"	add	x10, x10, #1\n"
-"	cmp	x10, x1\n"
-"	b.lo	0b\n"
-"	blr	x6\n"			/* its own code puts its name into x17 */
-"	cmp	x17, x3\n"
-"	b.eq	3f\n"
-"	str	x17, [x2, #5 * 8]\n"
-"3:	add	x8, x8, #1\n"
-"	str	x11, [x2]\n"
-"	and	x17, x8, #7\n"
-"	cbnz	x17, sweep\n"
-"	wfi\n"
-"	b	sweep\n"
-"guest_code_end:\n"
-"	.popsection\n"
-);
-extern const char guest_code[], sweep[], guest_code_end[];
+enum report { SWEPT, BAD_PAGE, BAD_WORD, BAD_OWN_PAGE, BAD_OWN, BAD_NAME, CAUSE, PC, ADDRESS };
 
 struct vcpu {
 	int fd;
@@ -163,7 +99,7 @@ static struct {
 	long rollovers, turns;
 	unsigned long type;
 	uint64_t seed, va;
-} opt = { .va = HIGH_VA, .vms = 40, .min_vcpus = 1, .max_vcpus = 2, .threads = 8, .turns = 1000, .seed = 1 };
+} opt = { .vms = 40, .min_vcpus = 1, .max_vcpus = 2, .threads = 8, .turns = 1000, .seed = 1 };
 
 static int kvm;
 static int run_size;
@@ -219,37 +155,6 @@ static uint64_t *page(const struct vm *vm, unsigned int index)
 	return (uint64_t *)(vm->mem + index * PAGE);
 }
 
-static void fill(struct vm *vm)
-{
-	static const uint64_t table = 3, leaf = 3 | 3 << 8 | 1 << 10;
-	uint64_t name = name_of(vm), i, w;
-	uint32_t *code = (uint32_t *)page(vm, NAME_INDEX);
-
-	memcpy(page(vm, CODE_INDEX), guest_code, guest_code_end - guest_code);
-
-	/* movz, movk, movk x17; ret */
-	*code++ = 0xd2e00011 | (name >> 48) << 5;
-	*code++ = 0xf2c00011 | (name >> 32 & 0xffff) << 5;
-	*code++ = 0xf2a00011;
-	*code++ = 0xd65f03c0;
-
-	for (i = 0; i < 3; i++)
-		page(vm, LEVEL0 + i)[GUEST_VA >> (39 - 9 * i) & 511] =
-			(MEM_IPA + (LEVEL1 + i) * PAGE) | table;
-	page(vm, LEVEL3)[CODE_INDEX] = (MEM_IPA + CODE_INDEX * PAGE) | leaf;
-	page(vm, LEVEL3)[NAME_INDEX] = (MEM_IPA + NAME_INDEX * PAGE) | leaf;
-	/* Global ones and, with nG, those of an ASID, which is the same everywhere. */
-	for (i = 0; i < DATA_PAGES; i++)
-		page(vm, LEVEL3)[DATA_INDEX + i] = leaf | (i & 1) << 11 | 3UL << 53 |
-			(MEM_IPA + (DATA_INDEX + page_at(vm, i)) * PAGE);
-	/* Device memory by MAIR_EL1, see start_vcpu(). */
-	page(vm, LEVEL3)[MMIO_INDEX] = MMIO_IPA | leaf | 1 << 2 | 3UL << 53;
-
-	for (i = 0; i < DATA_PAGES; i++)
-		for (w = 0; w < WORDS; w++)
-			page(vm, DATA_INDEX + i)[w] = word_of(vm, i, w);
-}
-
 static void set_reg(struct vcpu *vcpu, uint64_t id, uint64_t value)
 {
 	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)&value };
@@ -258,47 +163,36 @@ static void set_reg(struct vcpu *vcpu, uint64_t id, uint64_t value)
 		die("KVM_SET_ONE_REG %#lx", id);
 }
 
-#define CORE_REG(reg) (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | \
-		       offsetof(struct kvm_regs, reg) / sizeof(uint32_t))
-#define SYS_REG(op0, op1, crn, crm, op2) ARM64_SYS_REG(op0, op1, crn, crm, op2)
+#ifdef __aarch64__
+#include "guests_arm64.h"
+#else
+#include "guests_riscv.h"
+#endif
+
+static void fill(struct vm *vm)
+{
+	uint64_t i, w;
+
+	memcpy(page(vm, CODE_INDEX), guest_code, guest_code_end - guest_code);
+	fill_tables(vm);
+	for (i = 0; i < DATA_PAGES; i++)
+		for (w = 0; w < WORDS; w++)
+			page(vm, DATA_INDEX + i)[w] = word_of(vm, i, w);
+}
 
 static void start_vcpu(struct vm *vm, unsigned int nr)
 {
 	struct vcpu *vcpu = &vm->vcpus[nr];
-	struct kvm_vcpu_init init;
-	const uint64_t x[] = {
-		DATA_VA, DATA_PAGES, MMIO_VA, name_of(vm), order_mul(vm), order_add(vm),
-		GUEST_VA + NAME_INDEX * PAGE, own_offset(nr), 0,
-	};
 
 	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, nr);
 	if (vcpu->fd < 0)
 		die("KVM_CREATE_VCPU");
-	if (ioctl(vm->fd, KVM_ARM_PREFERRED_TARGET, &init))
-		die("KVM_ARM_PREFERRED_TARGET");
-	if (ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, &init))
-		die("KVM_ARM_VCPU_INIT");
 	vcpu->run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	if (vcpu->run == MAP_FAILED)
 		die("mmap of kvm_run");
 	vcpu->swept = 0;
 	vcpu->waits = false;
-
-	for (unsigned int i = 0; i < sizeof(x) / sizeof(*x); i++)
-		set_reg(vcpu, CORE_REG(regs.regs[0]) + 2 * i, x[i]);
-	set_reg(vcpu, CORE_REG(regs.pc), GUEST_VA + (sweep - guest_code));
-	/* EL1h, no interrupts */
-	set_reg(vcpu, CORE_REG(regs.pstate), 0x3c5);
-	/* VBAR, MAIR; TTBR0 and TTBR1 the same, with ASID 1 */
-	set_reg(vcpu, SYS_REG(3, 0, 12, 0, 0), GUEST_VA);
-	set_reg(vcpu, SYS_REG(3, 0, 10, 2, 0), 0x00ff);
-	set_reg(vcpu, SYS_REG(3, 0, 2, 0, 0), (MEM_IPA + LEVEL0 * PAGE) | 1UL << 48);
-	set_reg(vcpu, SYS_REG(3, 0, 2, 0, 1), (MEM_IPA + LEVEL0 * PAGE) | 1UL << 48);
-	/* TCR: 48 bits of 4K pages, cached and shared, both ways; 40 bits physical */
-	set_reg(vcpu, SYS_REG(3, 0, 2, 0, 2), 2UL << 32 | 2UL << 30 | 3UL << 28 |
-		1UL << 26 | 1UL << 24 | 16UL << 16 | 3UL << 12 | 1UL << 10 | 1UL << 8 | 16);
-	/* SCTLR: MMU and caches on */
-	set_reg(vcpu, SYS_REG(3, 0, 1, 0, 0), 0x30d00800 | 1 | 1 << 2 | 1 << 12);
+	set_registers(vm, nr);
 }
 
 static void create(struct vm *vm)
@@ -360,19 +254,6 @@ static void destroy(struct vm *vm)
 	munmap(vm->mem, MEM_PAGES * PAGE);
 }
 
-/* With the vCPU's thread the only one to call: it decides what the line is before. */
-static void set_irq(struct vm *vm, unsigned int vcpu, int level)
-{
-	struct kvm_irq_level irq = {
-		.irq = KVM_ARM_IRQ_TYPE_CPU << KVM_ARM_IRQ_TYPE_SHIFT |
-		       vcpu << KVM_ARM_IRQ_VCPU_SHIFT | KVM_ARM_IRQ_CPU_IRQ,
-		.level = level,
-	};
-
-	if (ioctl(vm->fd, KVM_IRQ_LINE, &irq))
-		die("KVM_IRQ_LINE");
-}
-
 static uint64_t digest(const struct vm *vm, uint64_t sweep)
 {
 	uint64_t d = 0, i;
@@ -427,9 +308,9 @@ static bool take_report(struct vm *vm, unsigned int nr)
 	default:
 		wrong("VM %u.%u vCPU %u sweep %lu: exception, %s %#lx", vm->number,
 		      vm->incarnation, nr, vcpu->swept,
-		      offset / 8 == ESR ? "ESR" : offset / 8 == ELR ? "ELR" : "FAR", value);
+		      offset / 8 == CAUSE ? "cause" : offset / 8 == PC ? "PC" : "address", value);
 		vm->broken = true;
-		return offset / 8 == FAR;
+		return offset / 8 == ADDRESS;
 	}
 	return false;
 }
@@ -596,9 +477,11 @@ static void options(int argc, char **argv)
 		case 'l':
 			opt.va = LOW_VA;
 			continue;
+#ifdef PROTECTED_VM
 		case 'p':
-			opt.type = KVM_VM_TYPE_ARM_PROTECTED;
+			opt.type = PROTECTED_VM;
 			continue;
+#endif
 		}
 		opt.vms = 0;
 		break;
@@ -608,7 +491,7 @@ static void options(int argc, char **argv)
 		return;
 	say("usage: guests [-n VMs] [-c vCPUs of each, or MIN-MAX] [-t threads] [-T turns]\n"
 	    "	[-r rollovers to see at least] [-s seed] [-l: low addresses]\n"
-	    "	[-p: protected VMs]\n");
+	    "	[-p: protected VMs, on arm64]\n");
 	exit(2);
 }
 
@@ -621,6 +504,7 @@ int main(int argc, char **argv)
 	pthread_t *threads;
 	unsigned int i;
 
+	opt.va = HIGH_VA;
 	options(argc, argv);
 	setrlimit(RLIMIT_NOFILE, &files);
 	setrlimit(RLIMIT_MEMLOCK, &locked);

@@ -14,6 +14,10 @@ cross=aarch64-linux-gnu-
 # The compilers of all that make kunit and make e2e know as ARCH.
 declare -A crosses=([arm64]=$cross [arm]=arm-linux-gnueabihf- [riscv]=riscv64-linux-gnu- [riscv32]=riscv64-linux-gnu-)
 
+# What ARCH= of make asks for; below, every make would take it for its own, where riscv32 is none.
+arch=${ARCH:-arm64}
+unset ARCH MAKEFLAGS
+
 # Sorting, and the messages of tools, are the same everywhere.
 export LC_ALL=C.UTF-8
 

@@ -5,9 +5,6 @@
 # e2e.py boot them on QEMU, arm64 at EL2. ARCH= is arm64 unless another is named.
 
 . "$(dirname "$0")/common.sh"
-arch=${ARCH:-arm64}
-# make hands it down to every make below.
-unset ARCH MAKEFLAGS
 [[ $arch = @(arm64|arm|riscv) ]] || die "ARCH=$arch: there are rows for arm64, arm and riscv"
 set -- --arch="$arch" "$@"
 while read -r needed _; do

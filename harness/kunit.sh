@@ -6,9 +6,6 @@
 # for ARCH must have run. SAN=1 takes the kernel of the sanitised rows of e2e.toml, which is arm64's.
 
 . "$(dirname "$0")/common.sh"
-arch=${ARCH:-arm64}
-# make hands both down to every make below, where riscv32 is no ARCH.
-unset ARCH MAKEFLAGS
 dir=.kunit-$arch options=() suites=(idgen_alloc)
 [[ -v crosses[$arch] ]] || die "ARCH=$arch: there are suites for ${!crosses[*]}"
 cross=${crosses[$arch]}

@@ -54,8 +54,8 @@ compile_module() {
 	done
 }
 
-kunit_612() { ARCH='' LINUX='' LINUX_VERSION=6.12 SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
-kunit_main() { ARCH='' SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
+kunit_612() { LINUX='' LINUX_VERSION=6.12 SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
+kunit_main() { SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
 
 no_kvm=("${objects[@]:0:3}")
 check overlay "$harness/overlay_test.py"
@@ -70,7 +70,7 @@ check lint "$harness/lint.sh"
 check torture make --no-print-directory -C "$repo/tools/testing/idgen" torture SECONDS=1
 check prove "$harness/prove.sh"
 check bench "$harness/bench.sh" quick
-check e2e env ARCH= "$harness/e2e.sh" --quick
+check e2e "$harness/e2e.sh" --quick
 check compile-no-kvm compile "${no_kvm[@]}" -- KVM=n KVM_ARM_VMID_KUNIT_TEST=n
 check compile-kunit-module compile_module
 check compile-no-kpti compile "${objects[@]}" -- EXPERT=y UNMAP_KERNEL_AT_EL0=n

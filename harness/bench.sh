@@ -39,6 +39,19 @@ resident() {
 		awk '/^\./ && !/^\.(init|altinst|export_symbol|discard|modinfo|comment|note|bss)/ { sum += $2 } END { print sum }'
 }
 
+# Of the other architectures there are the fast paths: the library is the same.
+declare -A ports=([arm]=arch/arm/mm/context.o [arm-lpae]=arch/arm/mm/context.o [riscv]=arch/riscv/mm/context.o
+	[riscv32]=arch/riscv/mm/context.o)
+compile_port() {
+	local port=$1 whose options=(--kconfig_add=CONFIG_SMP=y)
+	for_arch "${port%-lpae}"
+	[[ $port != *-lpae ]] || options+=("--kunitconfig=$harness/lpae.kunitconfig")
+	for whose in ours theirs; do
+		kunit config "${trees[$whose]}" ".bench-$port" "${kunit_for[@]}" "${options[@]}"
+		make -C "${trees[$whose]}" O=".bench-$port" -j"$(nproc)" "${make_for[@]}" "${ports[$port]}"
+	done
+}
+
 host() { make -C "$repo/tools/testing/idgen/bench" OURS="${trees[ours]}" THEIRS="${trees[theirs]}" O="$work/host"; }
 
 for whose in ours theirs; do
@@ -48,7 +61,7 @@ done
 	echo "\"text and data, in bytes\",,$(bytes ours .bench),$(bytes theirs .bench)"
 	echo "\"text and data that stay after boot, in bytes\",,$(resident ours .bench),$(resident theirs .bench)"
 } >"$work/size.csv"
-"$harness/bench_paths.py" "${trees[ours]}/.bench" "${trees[theirs]}/.bench" >"$work/paths.csv"
+"$harness/bench_paths.py" arm64 "${trees[ours]}/.bench" "${trees[theirs]}/.bench" >"$work/paths.csv"
 step "building the host harness" host
 step "counting with callgrind (some 1 to 2 minutes on 2 cores)" \
 	"$harness/bench_host.py" "$work/host" "$work/host.csv"
@@ -85,11 +98,16 @@ initramfs() {
 }
 
 if [[ $quick != quick ]]; then
+	"$harness/deps.sh" kunit-arm kunit-riscv
 	for whose in ours theirs; do
 		step "compiling them with tracing" compile "$whose" .bench-tracing "${made[$whose]}" --kconfig_add=CONFIG_FTRACE=y \
 			--kconfig_add=CONFIG_ENABLE_DEFAULT_TRACERS=y
 	done
 	echo "\"text and data with tracing, in bytes\",,$(bytes ours .bench-tracing),$(bytes theirs .bench-tracing)" >>"$work/size.csv"
+	for port in "${!ports[@]}"; do
+		step "compiling the objects for $port" compile_port "$port"
+		"$harness/bench_paths.py" "$port" "${trees[ours]}/.bench-$port" "${trees[theirs]}/.bench-$port" >"$work/paths-$port.csv"
+	done
 	for whose in ours theirs; do
 		step "building the kernel of ${trees[$whose]#"$build"/} (the first time, some 8 minutes on 2 cores)" kernel "$whose"
 	done
@@ -100,7 +118,7 @@ if [[ $quick != quick ]]; then
 fi
 
 if [[ -n ${DISASM-} ]]; then
-	"$harness/bench_paths.py" --show "${trees[ours]}/.bench" "${trees[theirs]}/.bench"
+	"$harness/bench_paths.py" --show arm64 "${trees[ours]}/.bench" "${trees[theirs]}/.bench"
 	"$harness/bench_lines.py" --show "$work/host"
 	echo
 	pahole -C idgen_slot,idgen_alloc "$work/host/asid-ours"

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""bench_paths.py OURS THEIRS: count the instructions of the fast paths in two arm64 build directories.
+"""bench_paths.py ARCH OURS THEIRS: count the instructions of the fast paths in two build directories of an architecture.
 
 Prints CSV rows: what,size,ours,theirs. With --show, prints the paths themselves instead, side by side, and the
 functions of the slow paths.
 
-The code is the one that a CPU with LSE atomics runs: alternatives are applied to it as the kernel does at boot, for
-that capability alone. In it, the fast path is the shortest way from a function's entry to its end that does the
-compare-and-exchange and calls nothing on the way: a slow path calls. The one choice that length must not make is made
-here: tables of a process are in the linear map, not in the kernel's image.
+The code for arm64 is the one that a CPU with LSE atomics runs: alternatives are applied to it as the kernel does at
+boot, for that capability alone. The fast path is the shortest way from a function's entry to its end that does the
+compare-and-exchange, or exchange, and calls nothing on the way: a slow path calls. The choices that length must not make
+are made here: tables of a process are in the linear map, not in the kernel's image.
 """
 
 import csv
@@ -19,23 +19,49 @@ import sys
 import tempfile
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
-CROSS = "aarch64-linux-gnu-"
 CAPS = {"ARM64_HAS_LSE_ATOMICS"}
 CALLBACK = 1 << 15
 
 
 @dataclass(frozen=True)
 class Way:
-    """What to count: from the entry of a function to a call of "end", or to its return."""
+    """What to count: from the entry of a function to what matches "end"."""
     what: str
     object: str
     function: str
-    end: str | None
+    end: str
     exchanges: bool = True
 
+
+@dataclass(frozen=True)
+class Arch:
+    """An instruction set as objdump writes it: what changes a slot, branches, and leads out of the function."""
+    cross: str
+    exchange: str
+    conditional: str
+    jump: str
+    leaves: str
+    ways: tuple[Way, ...]
+
+
+ARCHS = {
+    "arm64": Arch("aarch64-linux-gnu-", r"cas\b", r"(b\.\w+|t?bn?z|cbn?z)\b", r"b\s", r"(bl|blr|br|brk|ret)\b", (
+        Way("process switch", "arch/arm64/mm/context.o", "check_and_switch_context", r"bl\b.* cpu_do_switch_mm"),
+        Way("vCPU load", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_update", r"ret\b"),
+        Way("vCPU put", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_clear_active", r"ret\b", False),
+    )),
+    # Through the table of the processor's functions to the one that writes the registers.
+    "arm": Arch("arm-linux-gnueabihf-", r"strexd", r"b(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)\b", r"b\s", r"(bl|blx|bx)\b|(pop|ldm)\w*\s.*\bpc\b", (
+        Way("process switch", "arch/arm/mm/context.o", "check_and_switch_context", r"bl?x\b"),
+    )),
+    "riscv": Arch("riscv64-linux-gnu-", r"sc\.", r"b\w+\b", r"j\s", r"(jal|jalr|jr|ret|ebreak)\b", (
+        Way("process switch", "arch/riscv/mm/context.o", "switch_mm", r"csrw\s+satp"),
+    )),
+}
+ARCHS["riscv32"] = ARCHS["riscv"]
 
 # What a slow path runs through, apart from the lock: object and function, of ours and of theirs.
 SLOW = {
@@ -44,13 +70,6 @@ SLOW = {
     "vCPU load": ([("lib/idgen_alloc.o", "__idgen_alloc_switch"), ("lib/idgen_alloc.o", "new_value")],
                   [("arch/arm64/kvm/vmid.o", "kvm_arm_vmid_update")]),
 }
-
-PATHS = (
-    Way("process switch", "arch/arm64/mm/context.o", "check_and_switch_context", "cpu_do_switch_mm"),
-    Way("vCPU load", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_update", None),
-    Way("vCPU put", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_clear_active", None, False),
-)
-
 
 @dataclass
 class Insn:
@@ -62,10 +81,11 @@ class Insn:
     def target(self) -> int | None:
         """Where a branch within the section goes."""
         match = re.search(r"\b([0-9a-f]+) <", self.args)
-        return int(match[1], 16) if match and self.is_branch() else None
+        return int(match[1], 16) if match and (self.matches(arch.conditional) or self.matches(arch.jump)) else None
 
-    def is_branch(self) -> bool:
-        return self.name == "b" or self.name.startswith("b.") or self.name in ("cbz", "cbnz", "tbz", "tbnz")
+    def matches(self, pattern: str) -> bool:
+        """Whether it is such an instruction."""
+        return bool(re.match(pattern, str(self)))
 
     def __str__(self) -> str:
         relocs = " ".join(self.relocs)
@@ -73,7 +93,7 @@ class Insn:
 
 
 def tool(name: str, *args: str) -> str:
-    return subprocess.run([CROSS + name, *args], capture_output=True, text=True, check=True).stdout
+    return subprocess.run([arch.cross + name, *args], capture_output=True, text=True, check=True).stdout
 
 
 def disassemble(path: Path) -> tuple[dict[int, Insn], dict[str, int]]:
@@ -84,7 +104,7 @@ def disassemble(path: Path) -> tuple[dict[int, Insn], dict[str, int]]:
     for line in tool("objdump", "-dr", "--no-show-raw-insn", "-j", ".text", str(path)).splitlines():
         if match := re.match(r"([0-9a-f]+) <(.*)>:$", line):
             functions[match[2]] = int(match[1], 16)
-        elif match := re.match(r"\s+[0-9a-f]+: R_AARCH64_\S+\s+(\S+)$", line):
+        elif match := re.match(r"\s+[0-9a-f]+: R_(?:AARCH64|ARM|RISCV)_\S+\s+(\S+)$", line):
             assert last
             last.relocs.append(match[1])
         elif match := re.match(r" *([0-9a-f]+):\t(\S+)(?:\t(.*))?$", line):
@@ -124,29 +144,25 @@ def patch(code: dict[int, Insn], path: Path, caps: set[int]) -> None:
 
 def fast_path(code: dict[int, Insn], entry: int, path: Way) -> list[Insn]:
     """The shortest way; breadth first, once with the exchange yet to be done, once with it done."""
+    after = dict(pairwise(sorted(code)))
     came: dict[tuple[int, bool], tuple[int, bool] | None] = {(entry, not path.exchanges): None}
     queue = deque(came)
     while queue:
         state = queue.popleft()
         address, exchanged = state
         insn = code[address]
-        if insn.name == "ret" or insn.name == "bl":
-            ends = insn.name == "ret" if path.end is None else path.end in insn.relocs
-            if not (ends and exchanged):
-                continue
+        if exchanged and insn.matches(path.end):
             way: list[Insn] = []
             step: tuple[int, bool] | None = state
             while step:
                 way.insert(0, code[step[0]])
                 step = came[step]
             return way
-        if insn.name in ("brk", "blr", "br") or any("kimage_voffset" in reloc for reloc in insn.relocs):
+        if insn.matches(arch.leaves) or any("kimage_voffset" in reloc for reloc in insn.relocs):
             continue
-        exchanged |= insn.name == "cas"
-        nexts = [] if insn.name == "b" else [address + 4]
-        if (target := insn.target()) is not None:
-            nexts.append(target)
-        for following in nexts:
+        exchanged |= insn.matches(arch.exchange)
+        nexts = [] if insn.matches(arch.jump) else [after.get(address)]
+        for following in (*nexts, insn.target()):
             if following in code and (following, exchanged) not in came:
                 came[following, exchanged] = state
                 queue.append((following, exchanged))
@@ -169,32 +185,48 @@ def function(build: Path, path: str, name: str) -> list[str]:
     return [f"{name}:", *(f"{at:5x} {insn}" for at, insn in sorted(code.items()) if functions[name] <= at < end)]
 
 
-def main() -> None:
-    show = "--show" in sys.argv
-    dirs = [Path(arg) for arg in sys.argv[1:] if not arg.startswith("--")]
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    counts: dict[str, list[list[int]]] = {}
-    for path in PATHS:
-        ways = []
+def fast_paths(dirs: list[Path]) -> list[list[list[Insn]]]:
+    """Those of the architecture's ways, in each of the directories."""
+    found: list[list[list[Insn]]] = []
+    for path in arch.ways:
+        found.append([])
         for build in dirs:
             code, functions = disassemble(build / path.object)
-            patch(code, build / path.object, capabilities(build))
-            ways.append(fast_path(code, functions[path.function], path))
-        if show:
-            lengths = " and ".join(str(len(way)) for way in ways)
-            side_by_side(f"{path.what}, fast path: {lengths} instructions", [[str(insn) for insn in way] for way in ways])
-        else:
-            counts[path.what] = [[len(way) for way in ways], [sum(insn.is_branch() for insn in way) for way in ways]]
-    for what, sides in SLOW.items() if show else ():
+            if arch is ARCHS["arm64"]:
+                patch(code, build / path.object, capabilities(build))
+            found[-1].append(fast_path(code, functions[path.function], path))
+    return found
+
+
+def show(dirs: list[Path]) -> None:
+    """The code itself."""
+    for path, ways in zip(arch.ways, fast_paths(dirs)):
+        lengths = " and ".join(str(len(way)) for way in ways)
+        side_by_side(f"{path.what}, fast path: {lengths} instructions", [[str(insn) for insn in way] for way in ways])
+    for what, sides in SLOW.items() if arch is ARCHS["arm64"] else ():
         columns = [[line for args in side for line in function(build, *args)] for build, side in zip(dirs, sides)]
         side_by_side(f"{what}, slow path", columns)
-    if not show:
+
+
+def count(prefix: str, dirs: list[Path]) -> None:
+    """CSV rows: instructions, and branches among them."""
+    counts: dict[str, list[list[int]]] = {}
+    for path, ways in zip(arch.ways, fast_paths(dirs)):
+        branches = [sum(insn.matches(f"{arch.conditional}|{arch.jump}") for insn in way) for way in ways]
+        counts[path.what] = [[len(way) for way in ways], branches]
+    if "vCPU put" in counts:
         both = zip(counts["vCPU load"], counts["vCPU put"])
         counts["vCPU load and put"] = [[a + b for a, b in zip(*pair)] for pair in both]
-        for what, (instructions, branches) in counts.items():
-            table.writerow([f"fast path of a {what}, instructions", "", *instructions])
-            table.writerow([f"fast path of a {what}, branches", "", *branches])
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    for what, (instructions, branches) in counts.items():
+        table.writerow([f"{prefix}fast path of a {what}, instructions", "", *instructions])
+        table.writerow([f"{prefix}fast path of a {what}, branches", "", *branches])
 
 
 if __name__ == "__main__":
-    main()
+    name, *build_dirs = [arg for arg in sys.argv[1:] if not arg.startswith("--")]
+    arch = ARCHS[name.split("-")[0]]
+    if "--show" in sys.argv:
+        show(list(map(Path, build_dirs)))
+    else:
+        count("" if name == "arm64" else f"{name}: ", list(map(Path, build_dirs)))

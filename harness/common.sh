@@ -104,10 +104,17 @@ kunit() {
 	(cd "$tree" && ./tools/testing/kunit/kunit.py "$verb" --build_dir="$dir" "$@")
 }
 
-# How kunit.py, and how make, are told to build for arm64 with gcc and with clang; lint.sh takes them by name.
-arm64_gcc=(--arch=arm64 "--cross_compile=$cross" --make_options "CC=ccache ${cross}gcc" --make_options "HOSTCC=ccache gcc")
+# for_arch ARCH: how kunit.py, and how make, are told to build for it with gcc.
+for_arch() {
+	local cross=${crosses[$1]}
+	kunit_for=("--arch=$1" "--cross_compile=$cross" --make_options "CC=ccache ${cross}gcc" --make_options "HOSTCC=ccache gcc")
+	make_for=("ARCH=${1%32}" "CROSS_COMPILE=$cross" "CC=ccache ${cross}gcc" "HOSTCC=ccache gcc")
+}
+
+# The same for arm64, with gcc and with clang; lint.sh takes them by name.
+for_arch arm64
+arm64_gcc=("${kunit_for[@]}") make_gcc=("${make_for[@]}")
 arm64_clang=(--arch=arm64 --make_options LLVM=-19 --make_options "CC=ccache clang-19" --make_options "HOSTCC=ccache gcc")
-make_gcc=(ARCH=arm64 "CROSS_COMPILE=$cross" "CC=ccache ${cross}gcc" "HOSTCC=ccache gcc")
 make_clang=(ARCH=arm64 LLVM=-19 "CC=ccache clang-19" "HOSTCC=ccache gcc")
 
 # The objects that our files make on arm64.

@@ -11,8 +11,8 @@ lock
 tree=$1 arch=$2 kernel=$3 out=$4
 mkdir -p "$out"
 dir=.kunit-e2e fragments=("--kunitconfig=$out/kunitconfig" "--kunitconfig=$harness/e2e.kunitconfig")
-cross=${crosses[$arch]} boot=arch/$arch/boot/Image
-make=("ARCH=$arch" "CROSS_COMPILE=$cross" "CC=ccache ${cross}gcc" "HOSTCC=ccache gcc")
+boot=arch/$arch/boot/Image
+for_arch "$arch"
 if [[ $arch = arm64 ]]; then
 	cp "$repo/.kunitconfig" "$out/kunitconfig"
 else
@@ -38,16 +38,15 @@ if [[ $kernel = kcsan ]]; then
 fi
 
 build_kernel() {
-	kunit config "$tree" "$dir" "--arch=$arch" "--cross_compile=$cross" --make_options "CC=ccache ${cross}gcc" \
-		--make_options 'HOSTCC=ccache gcc' "${fragments[@]}"
-	make -C "$tree" O="$dir" -j"$(nproc)" -s "${make[@]}" "${flags[@]}" "$(basename "$boot")" modules
+	kunit config "$tree" "$dir" "${kunit_for[@]}" "${fragments[@]}"
+	make -C "$tree" O="$dir" -j"$(nproc)" -s "${make_for[@]}" "${flags[@]}" "$(basename "$boot")" modules
 	cp "$tree/$dir/$boot" "$out/Image"
 }
 
 # The list is the input of the kernel's own gen_init_cpio, which needs no root for the console's node.
 build_initramfs() {
 	local program module
-	make -C "$programs" -s CROSS_COMPILE="$cross" O="$out"
+	make -C "$programs" -s CROSS_COMPILE="${crosses[$arch]}" O="$out"
 	{
 		echo 'dir /dev 0755 0 0'
 		echo 'nod /dev/console 0600 0 0 c 5 1'
@@ -55,7 +54,7 @@ build_initramfs() {
 			echo "file /$(basename "$program") $program 0755 0 0"
 		done
 		if [[ -d $programs/probe ]]; then
-			make -C "$tree" O="$dir" -s "${make[@]}" M="$programs/probe" MO="$out/probe"
+			make -C "$tree" O="$dir" -s "${make_for[@]}" M="$programs/probe" MO="$out/probe"
 			for module in "$out"/probe/*.ko; do
 				echo "file /$(basename "$module") $module 0644 0 0"
 			done

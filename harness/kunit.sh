@@ -8,7 +8,7 @@
 . "$(dirname "$0")/common.sh"
 dir=.kunit-$arch options=() suites=(idgen_alloc)
 [[ -v crosses[$arch] ]] || die "ARCH=$arch: there are suites for ${!crosses[*]}"
-cross=${crosses[$arch]}
+for_arch "$arch"
 case $arch in
 arm64)
 	dir=.kunit suites+=(arm64_asid kvm_arm_vmid)
@@ -44,8 +44,8 @@ mapfile -t more < <(xargs -r printf '%s\n' <<<"${KUNIT_ARGS-}")
 rm -f "$build/kunit.json"
 start=$SECONDS status=0
 echo "==> building and running KUnit in ${tree#"$repo"/} (the first time, some 8 minutes on 2 cores)" >&2
-kunit run "$tree" "$dir" "--arch=$arch" "--cross_compile=$cross" --make_options "CC=ccache ${cross}gcc" \
-	--make_options 'HOSTCC=ccache gcc' "${options[@]}" --jobs="$(nproc)" --json="$build/kunit.json" "${more[@]}" || status=$?
+kunit run "$tree" "$dir" "${kunit_for[@]}" "${options[@]}" --jobs="$(nproc)" \
+	--json="$build/kunit.json" "${more[@]}" || status=$?
 echo "    done in $((SECONDS - start)) s" >&2
 if ((status == 0 && ${#more[@]} == 0)); then
 	"$harness/results.py" --log="$tree/$dir/test.log" "$build/kunit.json" "${suites[@]}" >&2 || status=1

@@ -15,6 +15,7 @@ arm64)
 	options+=(--kunitconfig=.kunitconfig)
 	;;
 arm)
+	suites+=(arm_asid)
 	options+=("--kunitconfig=$repo/arch/arm/mm")
 	;;
 riscv | riscv32)

@@ -254,8 +254,9 @@ static noinline bool renew_reserved(struct idgen_alloc *a, u64 old, u64 value)
 	return found;
 }
 
-/* A value of the current generation for a context that has @old, or 0. */
-static u64 new_value(struct idgen_alloc *a, u64 old, refcount_t *pins)
+/* A value of the current generation for @ctx, which has @old, or 0. */
+static u64 new_value(struct idgen_alloc *a, atomic64_t *ctx, u64 old,
+		     refcount_t *pins)
 {
 	unsigned long nr = idgen_alloc_nr(a);
 	unsigned long id = id_of(old);
@@ -275,6 +276,8 @@ static u64 new_value(struct idgen_alloc *a, u64 old, refcount_t *pins)
 	__set_bit(id, a->map);
 	a->cursor = id + 1;
 
+	if (a->ops->new_id)
+		a->ops->new_id(a, ctx);
 	return a->generation | id;
 }
 
@@ -285,7 +288,7 @@ static u64 bring_up_to_date(struct idgen_alloc *a, atomic64_t *ctx, u64 value,
 	lockdep_assert_held(&a->lock);
 
 	if (!is_current(a, value)) {
-		value = new_value(a, value, pins);
+		value = new_value(a, ctx, value, pins);
 		atomic64_set(ctx, value);
 	}
 	return value;
@@ -632,7 +635,7 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_never);
  * Context: At boot (__init); may sleep. Nobody uses @a any more. It can be set up
  * again, but then contexts must start from 0, and TLBs without entries of theirs.
  */
-void __idgen_init idgen_alloc_destroy(struct idgen_alloc *a)
+noinline void __idgen_init idgen_alloc_destroy(struct idgen_alloc *a)
 {
 	bitmap_free(a->map);
 	bitmap_free(a->base);

@@ -62,9 +62,11 @@ struct idgen_slot {
  *	before returning. Called at most once on each CPU in each generation except
  *	the first: by its first switch or sched out, before its slot shows an ID of
  *	that generation. NULL if @flush_all does.
+ * @new_id: A context, whose value is at @ctx, gets another ID than it had, or its
+ *	first; no CPU runs it. Called before the value says so. May be NULL.
  *
- * One of the two flushes is needed; with both, both are called. They run under
- * the allocator's lock with interrupts off: they must not sleep, nor call
+ * One of the two flushes is needed; with both, both are called. They, and @new_id,
+ * run under the allocator's lock with interrupts off: they must not sleep, nor call
  * the allocator, nor wait for another CPU to make progress in it.
  */
 struct idgen_ops {
@@ -73,6 +75,7 @@ struct idgen_ops {
 	void (*mark_never)(struct idgen_alloc *a, unsigned long *map);
 	void (*flush_all)(struct idgen_alloc *a);
 	void (*flush_cpu)(struct idgen_alloc *a);
+	void (*new_id)(struct idgen_alloc *a, atomic64_t *ctx);
 };
 
 /**

@@ -46,6 +46,9 @@ struct context {
 	u32 version;
 	/* ID that it was pinned with. */
 	u64 pinned_id;
+	/* How often it was told of a new ID, and its value when it last was. */
+	unsigned int told;
+	u64 told_had;
 };
 
 /* An entry: whose tables it is from, and as of which version. */
@@ -688,6 +691,61 @@ static void stale_context_whose_id_was_taken_gets_another(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->a.generation, SECOND_GEN);
 }
 
+/* An architecture that keeps track of where an mm's TLB entries can be: arch/arm. */
+static void tell(struct idgen_alloc *a, atomic64_t *value)
+{
+	struct context *ctx = container_of(value, struct context, value);
+
+	ctx->told++;
+	ctx->told_had = atomic64_read(value);
+}
+
+static void context_is_told_of_an_id_that_it_did_not_have(struct kunit *test)
+{
+	static const struct idgen_ops ops = {
+		.name = "test",
+		.flush_cpu = flush_cpu,
+		.new_id = tell,
+	};
+	struct world *w = new_world(test, 3);
+	struct context first, old, idle, stays, taker;
+	u64 had;
+
+	power_on(w, &ops, 6);
+	birth(w, &first);
+	birth(w, &old);
+	birth(w, &idle);
+	birth(w, &stays);
+	/* Not the ID that the rollover's own context will take. */
+	run(w, 1, &first);
+	run(w, 1, &old);
+	KUNIT_EXPECT_EQ(test, old.told, 1);
+	KUNIT_EXPECT_EQ(test, old.told_had, 0);
+	had = atomic64_read(&old.value);
+	run(w, 1, &idle);
+	run(w, 1, &old);
+	run(w, 2, &old);
+	KUNIT_EXPECT_EQ(test, old.told, 1);
+
+	/* Not if the ID was reserved, nor if it is free. */
+	run(w, 2, &stays);
+	sched_out(w, 1);
+	roll_over(w, 0);
+	run(w, 1, &stays);
+	run(w, 1, &idle);
+	KUNIT_EXPECT_EQ(test, gen(&stays), SECOND_GEN);
+	KUNIT_EXPECT_EQ(test, stays.told, 1);
+	KUNIT_EXPECT_EQ(test, gen(&idle), SECOND_GEN);
+	KUNIT_EXPECT_EQ(test, idle.told, 1);
+
+	/* Before the new value is out. */
+	run_until(w, 0, &taker, had & IDGEN_ID_MASK);
+	run(w, 1, &old);
+	KUNIT_EXPECT_NE(test, id(&old), had & IDGEN_ID_MASK);
+	KUNIT_EXPECT_EQ(test, old.told, 2);
+	KUNIT_EXPECT_EQ(test, old.told_had, had);
+}
+
 static void context_that_lost_its_id_long_ago_gets_another(struct kunit *test)
 {
 	struct world *w = boot(test, mode_of(test), 2, 4);
@@ -1278,7 +1336,7 @@ static void no_context_ever_has_the_value_of_a_cpu_that_is_sched_out(struct kuni
  * The fast path against rollovers
  */
 
-/* Linux commit a8ffaaa060b8, which arch/arm has yet to follow. */
+/* Linux commit a8ffaaa060b8, and arch/arm until it used this. */
 static void switch_that_a_rollover_overtakes_takes_the_slow_path(struct kunit *test)
 {
 	struct world *w = boot(test, mode_of(test), 3, 4);
@@ -2265,6 +2323,7 @@ static struct kunit_case idgen_alloc_cases[] = {
 	MODE_CASE(two_vcpus_of_one_vm_agree_around_a_rollover),
 	MODE_CASE(stale_context_gets_its_old_id_back_if_it_is_free),
 	MODE_CASE(stale_context_whose_id_was_taken_gets_another),
+	KUNIT_CASE(context_is_told_of_an_id_that_it_did_not_have),
 	MODE_CASE(context_that_lost_its_id_long_ago_gets_another),
 	MODE_CASE(reserved_id_is_not_given_to_another_context_that_once_had_it),
 	MODE_CASE(hint_that_speaks_of_another_id_misleads_nobody),

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# configs.sh [ARCH...]: our objects in the kernel's own configurations, by gcc and by clang: all of them for arm64, and
-# the library's for architectures that do not use it. No word from any compiler. Without ARCH, all architectures.
+# configs.sh [ARCH...]: our objects in the kernel's own configurations, by gcc and by clang: those that an architecture
+# uses, and the library's for those that do not use it. No word from any compiler. Without ARCH, all architectures.
 #
 # Each architecture has one build directory. Of a kernel there is only what is made before the first object, which is
 # where the time goes: 10 to 40 s for each row.
@@ -23,16 +23,17 @@ compile() {
 	clang) make+=(LLVM=-19 'CC=ccache clang-19' CLANG_TARGET_FLAGS_x86_64=x86_64-linux-gnu) ;;
 	esac
 	"${make[@]}" "$config"
-	# Only arm64 selects the library; elsewhere its suite does. The suites of its users are part of their objects; not so
+	# Where nothing selects the library its suite does. The suites of its users are part of their objects; not so
 	# in allmodconfig, where KUnit is a module.
 	[[ $config = allmodconfig ]] || printf 'CONFIG_%s=y\n' KUNIT RUNTIME_TESTING_MENU IDGEN_ALLOC_KUNIT_TEST \
-		ARM64_ASID_KUNIT_TEST KVM_ARM_VMID_KUNIT_TEST >>"$dir/.config"
+		ARM64_ASID_KUNIT_TEST KVM_ARM_VMID_KUNIT_TEST ARM_ASID_KUNIT_TEST ARM_ERRATA_798181 PID_IN_CONTEXTIDR >>"$dir/.config"
 	echo CONFIG_WERROR=y >>"$dir/.config"
 	"${make[@]}" olddefconfig
 	grep -E '^CONFIG_(CC_VERSION_TEXT|WERROR|SMP|KUNIT|KVM|.*IDGEN_ALLOC.*|.*_(ASID|VMID)_KUNIT_TEST)=' "$dir/.config"
 	grep -q '^CONFIG_WERROR=y' "$dir/.config"
 	grep -q '^CONFIG_IDGEN_ALLOC_KUNIT_TEST=' "$dir/.config"
 	[[ $arch != arm64 ]] || want+=("${objects[2]}")
+	[[ $arch != arm ]] || ! grep -q '^CONFIG_CPU_HAS_ASID=y' "$dir/.config" || want+=(arch/arm/mm/context.o)
 	[[ $arch != arm64 ]] || ! grep -q '^CONFIG_KVM=y' "$dir/.config" || want+=("${objects[3]}")
 	(cd "$dir" && rm -f "${want[@]}")
 	"${make[@]}" "${want[@]}" >"$build/log/said" 2>&1 || {
@@ -46,8 +47,11 @@ compile() {
 
 ((${#@})) || set -- arm64 x86_64 arm riscv um
 for arch; do
+	configs=(allnoconfig defconfig allmodconfig)
+	# With tables of three levels, and where ARMv6 is not ruled out.
+	[[ $arch != arm ]] || configs+=(multi_v7_lpae_defconfig imx_v6_v7_defconfig)
 	for compiler in gcc clang; do
-		for config in allnoconfig defconfig allmodconfig; do
+		for config in "${configs[@]}"; do
 			# There, a header of the kernel's own (asm-generic/io.h) is an error before anything of ours.
 			[[ $arch-$compiler-$config != um-clang-allmodconfig ]] || { skipped=$((skipped + 1)) && continue; }
 			check "configs-$arch-$compiler-$config" compile "$arch" "$compiler" "$config"

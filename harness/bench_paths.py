@@ -44,20 +44,21 @@ class Arch:
     conditional: str
     jump: str
     leaves: str
+    barrier: str
     ways: tuple[Way, ...]
 
 
 ARCHS = {
-    "arm64": Arch("aarch64-linux-gnu-", r"cas\b", r"(b\.\w+|t?bn?z|cbn?z)\b", r"b\s", r"(bl|blr|br|brk|ret)\b", (
+    "arm64": Arch("aarch64-linux-gnu-", r"cas\b", r"(b\.\w+|t?bn?z|cbn?z)\b", r"b\s", r"(bl|blr|br|brk|ret)\b", r"dmb|dsb", (
         Way("process switch", "arch/arm64/mm/context.o", "check_and_switch_context", r"bl\b.* cpu_do_switch_mm"),
         Way("vCPU load", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_update", r"ret\b"),
         Way("vCPU put", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_clear_active", r"ret\b", False),
     )),
     # Through the table of the processor's functions to the one that writes the registers.
-    "arm": Arch("arm-linux-gnueabihf-", r"strexd", r"b(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)\b", r"b\s", r"(bl|blx|bx)\b|(pop|ldm)\w*\s.*\bpc\b", (
+    "arm": Arch("arm-linux-gnueabihf-", r"strexd", r"b(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)\b", r"b\s", r"(bl|blx|bx)\b|(pop|ldm)\w*\s.*\bpc\b", r"dmb|dsb", (
         Way("process switch", "arch/arm/mm/context.o", "check_and_switch_context", r"bl?x\b"),
     )),
-    "riscv": Arch("riscv64-linux-gnu-", r"sc\.", r"b\w+\b", r"j\s", r"(jal|jalr|jr|ret|ebreak)\b", (
+    "riscv": Arch("riscv64-linux-gnu-", r"sc\.", r"b\w+\b", r"j\s", r"(jal|jalr|jr|ret|ebreak)\b", r"fence", (
         Way("process switch", "arch/riscv/mm/context.o", "switch_mm", r"csrw\s+satp"),
     )),
 }
@@ -209,18 +210,21 @@ def show(dirs: list[Path]) -> None:
 
 
 def count(prefix: str, dirs: list[Path]) -> None:
-    """CSV rows: instructions, and branches among them."""
+    """CSV rows: instructions, and branches and barriers among them."""
     counts: dict[str, list[list[int]]] = {}
     for path, ways in zip(arch.ways, fast_paths(dirs)):
-        branches = [sum(insn.matches(f"{arch.conditional}|{arch.jump}") for insn in way) for way in ways]
-        counts[path.what] = [[len(way) for way in ways], branches]
+        counts[path.what] = [[len(way) for way in ways]]
+        for kind in (f"{arch.conditional}|{arch.jump}", arch.barrier):
+            counts[path.what].append([sum(insn.matches(kind) for insn in way) for way in ways])
     if "vCPU put" in counts:
         both = zip(counts["vCPU load"], counts["vCPU put"])
         counts["vCPU load and put"] = [[a + b for a, b in zip(*pair)] for pair in both]
     table = csv.writer(sys.stdout, lineterminator="\n")
-    for what, (instructions, branches) in counts.items():
-        table.writerow([f"{prefix}fast path of a {what}, instructions", "", *instructions])
-        table.writerow([f"{prefix}fast path of a {what}, branches", "", *branches])
+    for what, numbers in counts.items():
+        for kind, sides in zip(("instructions", "branches", "barriers"), numbers):
+            if kind == "barriers" and not sides[-1]:
+                continue
+            table.writerow([f"{prefix}fast path of a {what}, {kind}", "", *sides])
 
 
 if __name__ == "__main__":

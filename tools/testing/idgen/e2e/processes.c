@@ -498,6 +498,7 @@ static void pinned(void)
 			usleep(20000);
 			continue;
 		}
+		atomic_fetch_add(&shared->pins, 1);
 		while (!stopping() && atomic_load(&shared->rollovers) - since < PIN_ROLLOVERS) {
 			found = ioctl(probe, ASID_PROBE_READ);
 			if (found != asid)
@@ -508,7 +509,6 @@ static void pinned(void)
 		}
 		if (ioctl(probe, ASID_PROBE_UNPIN))
 			wrong("unpin: %s", strerror(errno));
-		atomic_fetch_add(&shared->pins, 1);
 		atomic_fetch_add(&shared->pin_rollovers, atomic_load(&shared->rollovers) - since);
 	}
 }

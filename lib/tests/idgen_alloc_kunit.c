@@ -799,7 +799,7 @@ static void hint_that_speaks_of_another_id_misleads_nobody(struct kunit *test)
 	run_until(w, 0, &stale, wanted);
 	sched_out(w, 0);
 	roll_over(w, 0);
-	KUNIT_ASSERT_TRUE(test, test_bit(wanted % size, w->a.hint));
+	KUNIT_ASSERT_TRUE(test, test_bit(wanted & (size - 1), w->a.hint));
 	run_until(w, 0, &fresh, wanted);
 	run(w, 0, &stale);
 	KUNIT_EXPECT_NE(test, id(&stale), wanted);
@@ -819,8 +819,8 @@ static void hint_has_every_reserved_id(struct kunit *test)
 		run(w, i, &ctx[i]);
 	roll_over(w, 0);
 	for (cpu = 0; cpu < 8; cpu++)
-		KUNIT_EXPECT_TRUE(test, test_bit(w->slot[cpu].reserved %
-						 w->a.hint_size, w->a.hint));
+		KUNIT_EXPECT_TRUE(test, test_bit(w->slot[cpu].reserved &
+						 (w->a.hint_size - 1), w->a.hint));
 	/* And no more, of earlier generations neither: it is to spare visits. */
 	for (i = 0; i < 8; i++)
 		sched_out(w, i);
@@ -1229,7 +1229,7 @@ static void take(struct world *w, unsigned int cpu)
 	u64 id = idgen_take_slot(&w->slot[cpu]);
 
 	__set_bit(id, w->a.map);
-	__set_bit(id % w->a.hint_size, w->a.hint);
+	__set_bit(id & (w->a.hint_size - 1), w->a.hint);
 }
 
 static void sched_out_in_the_flush_of_a_rollover(struct kunit *test)

@@ -21,7 +21,7 @@
  * matters: there are as many of them as contexts and CPUs that may have old ones. Contexts
  * differ in nothing but their state: the one that the CPU asks for is the first, and the
  * others are in the order of their values. CPUs differ in when a rollover comes to
- * their slots: SLOW is asked for each of them (WHO), the others for one.
+ * their slots, and a TLBI to their TLBs: each step is asked for each of them (WHO).
  *
  * EmptyAfterUnmap is about any one unmap: the thread that does it may be anywhere in it.
  */

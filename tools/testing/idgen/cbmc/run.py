@@ -207,9 +207,8 @@ def ask_all(config: Config, setup: Setup) -> Answer:
     if config.harness != "induction":
         return ask(config, "", 0, setup)
     seconds = 0.0
-    # See the head of induction.c.
-    others = [("SLOW", who) for who in range(1, int(config.settings["CPUS"]))]
-    for step, who in (("INIT", 0), ("REACH", 0), ("SLOW", 0), *others, ("REST", 0), ("WITHIN", 0)):
+    steps = [(step, who) for step in ("SLOW", "REST", "WITHIN") for who in range(int(config.settings["CPUS"]))]
+    for step, who in (("INIT", 0), ("REACH", 0), *steps):
         answer = ask(config, step, who, setup)
         seconds += answer.seconds
         if step == "REACH" and answer.trouble in ("", "reach"):

@@ -24,6 +24,7 @@ declare -A needs=(
 	[uml]="$base"
 	[e2e-arm64]="libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
 	[e2e-arm]="libc6-dev-armhf-cross:/usr/arm-linux-gnueabihf/include/stdlib.h"
+	[e2e-riscv32]=""
 	[e2e-riscv]="libc6-dev-riscv64-cross:/usr/riscv64-linux-gnu/include/stdlib.h"
 	[bench]="$base $arm64 qemu-system-arm:qemu-system-aarch64 valgrind gnuplot-nox:gnuplot dwarves:pahole
 		libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"

@@ -11,13 +11,14 @@ lock
 tree=$1 arch=$2 kernel=$3 out=$4
 mkdir -p "$out"
 dir=.kunit-e2e fragments=("--kunitconfig=$out/kunitconfig" "--kunitconfig=$harness/e2e.kunitconfig")
-boot=arch/$arch/boot/Image
+linux=${arch%32}
+boot=arch/$linux/boot/Image
 for_arch "$arch"
 if [[ $arch = arm64 ]]; then
 	cp "$repo/.kunitconfig" "$out/kunitconfig"
 else
-	dir+=-$arch fragments+=("--kunitconfig=$harness/e2e-$arch.kunitconfig")
-	find "$repo/arch/$arch" -name .kunitconfig -exec cat {} + | sort -u >"$out/kunitconfig"
+	dir+=-$arch fragments+=("--kunitconfig=$harness/e2e-$linux.kunitconfig")
+	find "$repo/arch/$linux" -name .kunitconfig -exec cat {} + | sort -u >"$out/kunitconfig"
 fi
 [[ $arch != arm ]] || boot=arch/arm/boot/zImage
 [[ -f $tree/lib/idgen_alloc.c ]] || sed -Ei '/IDGEN|ASID|VMID/d' "$out/kunitconfig"
@@ -45,8 +46,9 @@ build_kernel() {
 
 # The list is the input of the kernel's own gen_init_cpio, which needs no root for the console's node.
 build_initramfs() {
-	local program module
-	make -C "$programs" -s CROSS_COMPILE="${crosses[$arch]}" O="$out"
+	local program module nolibc=()
+	[[ $arch != riscv32 ]] || nolibc=("NOLIBC=$tree/tools/include/nolibc")
+	make -C "$programs" -s CROSS_COMPILE="${crosses[$arch]}" O="$out" "${nolibc[@]}"
 	{
 		echo 'dir /dev 0755 0 0'
 		echo 'nod /dev/console 0600 0 0 c 5 1'

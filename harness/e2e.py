@@ -37,12 +37,14 @@ class Machine:
     qemu: str
     options: str
     console: str
+    more: tuple[str, ...] = ()
 
 
 MACHINES = {
     "arm64": Machine("qemu-system-aarch64", "virt,gic-version=3,virtualization=on", "ttyAMA0"),
     "arm": Machine("qemu-system-arm", "virt", "ttyAMA0"),
     "riscv": Machine("qemu-system-riscv64", "virt", "ttyS0"),
+    "riscv32": Machine("qemu-system-riscv32", "virt", "ttyS0", ("-bios", str(OUT / "fw_dynamic.bin"))),
 }
 
 
@@ -87,7 +89,7 @@ class Row:
             found = subprocess.run([str(HERE / "qemu.sh")], stdout=subprocess.PIPE, text=True, check=True)
             qemu = [found.stdout.strip(), "-plugin", str(image / "tlb.so")]
         options = machine.options if self.el2 else machine.options.removesuffix(",virtualization=on")
-        return [*qemu, "-accel", self.accel, "-M", options, "-cpu", self.cpu, "-smp", str(self.smp), "-m", self.memory,
+        return [*qemu, *machine.more, "-accel", self.accel, "-M", options, "-cpu", self.cpu, "-smp", str(self.smp), "-m", self.memory,
                 "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
                 "-kernel", str(image / "Image"), "-initrd", str(image / "initramfs"), "-append", append]
 

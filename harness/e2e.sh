@@ -5,12 +5,14 @@
 # e2e.py boot them on QEMU, arm64 at EL2. ARCH= is arm64 unless another is named.
 
 . "$(dirname "$0")/common.sh"
-[[ $arch = @(arm64|arm|riscv) ]] || die "ARCH=$arch: there are rows for arm64, arm and riscv"
+[[ -v crosses[$arch] ]] || die "ARCH=$arch: there are rows for ${!crosses[*]}"
 set -- --arch="$arch" "$@"
 while read -r needed _; do
 	"$harness/deps.sh" "kunit-$needed" "e2e-$needed"
 done < <("$harness/e2e.py" --kernels "$@")
 lock
+mkdir -p "$build/e2e"
+[[ $arch != riscv32 ]] || cp "$("$harness/sbi.sh")" "$build/e2e/"
 tree=$("$harness/tree.sh")
 "$harness/e2e.py" --kernels "$@" | while read -r arch kernel built; do
 	"$harness/e2e-build.sh" "$tree" "$arch" "$kernel" "$build/e2e/$built" </dev/null

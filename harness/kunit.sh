@@ -32,13 +32,7 @@ fi
 "$harness/deps.sh" "kunit-$arch"
 lock
 
-# Firmware of 32 bits is in Debian from 13 on, and QEMU has none in any.
-if [[ $arch = riscv32 ]]; then
-	sbi=usr/lib/riscv32-linux-gnu/opensbi/generic/fw_dynamic.bin
-	[[ -f $build/opensbi/$sbi ]] || dpkg-deb -x "$("$harness/deb.sh" trixie opensbi)" "$build/opensbi"
-	options+=("--qemu_args=-bios $build/opensbi/$sbi")
-fi
-
+[[ $arch != riscv32 ]] || options+=("--qemu_args=-bios $("$harness/sbi.sh")")
 tree=$("$harness/tree.sh")
 # xargs takes the quotes as a shell would, without running anything.
 mapfile -t more < <(xargs -r printf '%s\n' <<<"${KUNIT_ARGS-}")

@@ -4,8 +4,8 @@
  *
  * PIN and UNPIN do what an SVA driver does: arm64_mm_context_get() and _put() of the mm of who
  * asks. PIN answers the ASID as the kernel has it, or ENOSPC if the allocator refuses. A pin goes
- * with its last file descriptor. READ answers what ASID this CPU has in TTBR1_EL1 now, for who
- * asks. AUDIT stops all CPUs, looks at what ASID each has in TTBR1_EL1 and for which mm, and
+ * with its last file descriptor. READ answers what ASID this CPU has in its register now, for who
+ * asks. AUDIT stops all CPUs, looks at what ASID each has in its registers and for which mm, and
  * answers how many it found with one, or EILSEQ, and the log has a line "asid_probe: wrong: ..."
  * for each fault.
  */

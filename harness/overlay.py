@@ -30,7 +30,7 @@ class Overlay:
     def __init__(self, ours: Path, tree: Path, table: dict[str, Any]) -> None:
         self.ours = ours
         self.tree = tree
-        self.table = expand(table, ours)
+        self.table = fitting(expand(table, ours), tree)
         self.problems: list[str] = []
         self.result: dict[str, str] = {}
         self.wrote: dict[str, Any] = {"files": {}, "lines": []}
@@ -85,10 +85,10 @@ class Overlay:
 
     def take_back(self) -> None:
         """Undo the insertions of an earlier run, unless somebody undid or changed them since."""
-        for path, text in self.before["lines"]:
-            now = self.current(path)
-            if now is not None and now.count(text) == 1:
-                self.result[path] = now.replace(text, "")
+        for path, text, *instead in self.before["lines"]:
+            now, old = self.current(path), "".join(instead)
+            if now is not None and laid(now, text, old):
+                self.result[path] = exchanged(now, text, old)
 
     def insertion(self, spot: dict[str, Any]) -> None:
         if "older" in spot and self.current(spot["path"]) is None:
@@ -98,6 +98,9 @@ class Overlay:
         now = self.current(path)
         if now is None:
             self.problems.append(f"{path}: not in this tree")
+            return
+        if "instead" in spot:
+            self.replacement(path, now, text, spot["instead"].lstrip("\n"))
             return
         self.wrote["lines"].append([path, text])
         first = text.splitlines()[0]
@@ -113,6 +116,16 @@ class Overlay:
             return
         lines.insert(lines.index(anchor) + (side == "after"), text)
         self.result[path] = "".join(lines)
+
+    def replacement(self, path: str, now: str, text: str, old: str) -> None:
+        self.wrote["lines"].append([path, text, old])
+        if laid(now, text, old):
+            return
+        if times(now, old) != 1:
+            self.problems.append(f"{path}: what begins with \"{old.splitlines()[0].strip()}\" is there "
+                                 f"{times(now, old)} times, not once; add a spot to overlay.toml")
+            return
+        self.result[path] = exchanged(now, old, text)
 
     def work_out(self) -> None:
         self.take_back()
@@ -148,6 +161,20 @@ class Overlay:
                 Path(name).unlink(missing_ok=True)
 
 
+def times(content: str, lines: str) -> int:
+    """How often these lines, whole ones, are in it."""
+    return len(re.findall("^" + re.escape(lines), content, re.M))
+
+
+def exchanged(content: str, lines: str, others: str) -> str:
+    return re.sub("^" + re.escape(lines), lambda _: others, content, flags=re.M)
+
+
+def laid(content: str, text: str, old: str) -> bool:
+    """Whether it has our text once, in the place of the old one. Either may be part of the other."""
+    return times(content, text) == 1 and (times(text, old) > 0 or not times(content, old))
+
+
 def sha256(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
@@ -168,11 +195,22 @@ def expand(table: dict[str, Any], ours: Path) -> dict[str, Any]:
     return {**table, "file": files, "directory": []}
 
 
+def left_out(table: dict[str, Any], tree: Path) -> list[str]:
+    """The patches for which the tree is too old."""
+    return [patch for patch, path in table.get("needs", {}).items() if not (tree / path).is_file()]
+
+
+def fitting(table: dict[str, Any], tree: Path) -> dict[str, Any]:
+    """The table without them."""
+    out = left_out(table, tree)
+    return {**table, **{kind: [e for e in table[kind] if e.get("patch") not in out] for kind in ("file", "insert")}}
+
+
 def touched(table: dict[str, Any]) -> list[str]:
     """Every path that the overlay reads or writes in a tree."""
     spots = [s for spot in table["insert"] for s in (spot, spot.get("older", spot))]
     paths = [s["path"] for s in [*table["file"], *spots]] + [r["header"] for r in table.get("rename", [])]
-    return sorted({*paths, STAMP})
+    return sorted({*paths, *table.get("needs", {}).values(), STAMP})
 
 
 def main() -> int:

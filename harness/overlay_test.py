@@ -46,9 +46,9 @@ class OverlayTest(unittest.TestCase):
         overlay.write(changed)
         return changed
 
-    def refused(self, *names: str) -> None:
+    def refused(self, *names: str, table: dict[str, Any] = TABLE) -> None:
         """The overlay is refused with one problem for each name."""
-        overlay = Overlay(self.ours, self.tree, TABLE)
+        overlay = Overlay(self.ours, self.tree, table)
         overlay.work_out()
         self.assertEqual(sorted(p.split(":")[0] for p in overlay.problems), sorted(names))
 
@@ -136,6 +136,41 @@ class OverlayTest(unittest.TestCase):
         self.lay()
         self.put(self.tree, {"lib/Kconfig": self.held()["lib/Kconfig"].replace("\tbool", "\ttristate")})
         self.refused("lib/Kconfig")
+
+    def test_lines_take_the_place_of_others(self) -> None:
+        # One of them another, one longer, one shorter.
+        spots = [{"path": "arch/lines.c", "instead": old, "text": new}
+                 for old, new in (("\nb\n", "\nB\n"), ("\nc\n", "\nmore\nc\n"), ("\nd\ne\n", "\ne\n"))]
+        table = {**TABLE, "insert": spots}
+        before, after = "a\nb\nc\nd\ne\nf\n", "a\nB\nmore\nc\ne\nf\n"
+        self.put(self.tree, {"arch/lines.c": before})
+        self.lay(table)
+        self.assertEqual(self.held()["arch/lines.c"], after)
+        self.assertEqual(self.lay(table), [])
+        (self.tree / STAMP).unlink()
+        self.assertEqual(self.lay(table), [STAMP])
+        self.put(self.tree, {"arch/lines.c": before})
+        self.assertEqual(self.lay(table), ["arch/lines.c"])
+        self.assertEqual(self.held()["arch/lines.c"], after)
+        self.lay({**TABLE, "insert": [{"path": "arch/lines.c", "instead": "\nb\nc\n", "text": "\nbc\n"}]})
+        self.assertEqual(self.held()["arch/lines.c"], "a\nbc\nd\ne\nf\n")
+
+    def test_missing_or_edited_lines_to_be_replaced_are_refused(self) -> None:
+        table = {**TABLE, "insert": [{"path": "lib/Kconfig", "instead": "\nconfig B\n", "text": "\nconfig C\n"}]}
+        self.lay(table)
+        for content in ("config A\n", "config B\nconfig B\n"):
+            self.put(self.tree, {"lib/Kconfig": content})
+            self.refused("lib/Kconfig", table=table)
+
+    def test_patch_is_left_out_of_a_tree_that_is_too_old_for_it(self) -> None:
+        table = {"needs": {"p": "arch/there.h"}, "file": [{"path": "arch/p.c", "patch": "p", "replaces": {"1": sha256("")}}],
+                 "insert": [{"path": "arch/Kconfig", "patch": "p", "before": "config P", "text": "\nconfig OURS\n"}]}
+        self.put(self.ours, {"arch/p.c": "ours\n"})
+        self.assertEqual(self.lay(table), [STAMP])
+        self.put(self.tree, {"arch/there.h": ""})
+        self.refused("arch/p.c", "arch/Kconfig", table=table)
+        self.put(self.tree, {"arch/p.c": "", "arch/Kconfig": "config P\n"})
+        self.assertEqual(sorted(self.lay(table)), [STAMP, "arch/Kconfig", "arch/p.c"])
 
     def test_full_disk_changes_nothing(self) -> None:
         before = self.held()

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import noise
-from overlay import STAMP, Overlay, expand, load
+from overlay import STAMP, Overlay, expand, left_out, load
 
 HERE = Path(__file__).resolve().parent
 OURS = HERE.parent
@@ -100,7 +100,7 @@ class Description:
     def upto(self, at: int) -> dict[str, Any]:
         """The overlay's table as of a patch."""
         part = {kind: [e for e in self.table[kind] if self.names.index(e["patch"]) <= at] for kind in ("file", "insert")}
-        return {**part, "rename": [r for r in self.table.get("rename", []) if self.paths[r["path"]] <= at]}
+        return {**part, "needs": self.table.get("needs", {}), "rename": [r for r in self.table.get("rename", []) if self.paths[r["path"]] <= at]}
 
 
 def identity() -> dict[str, str]:
@@ -151,7 +151,10 @@ def make(base: Path, out: Path, version: str, commit: str) -> None:
     git("add", "-Af", ".", cwd=repo)
     git("commit", "-q", "-m", f"Linux {version}", cwd=repo, env=who)
     git("tag", "base", cwd=repo)
+    too_old = left_out(description.table, repo)
     for at, patch in enumerate(description.patches):
+        if patch["name"] in too_old:
+            continue
         overlay = Overlay(stages / patch["name"], repo, description.upto(at))
         overlay.work_out()
         if overlay.problems:

@@ -57,6 +57,12 @@
  * context that does not run in all that time might find another's ID. At a
  * million rollovers a second that takes nine years without a single switch to
  * this context.
+ *
+ * Where values have 32 bits (IDGEN_ALLOC_32), generations start again after 2^23,
+ * and a context is mistaken if it sleeps through exactly so many, or twice as many,
+ * rollovers. With 9 bits of IDs, no more than half of them reserved, that takes some
+ * 2^31 switches to contexts that have to be given an ID: hours on a machine that
+ * does nothing else, and then it must wake within the one generation.
  */
 #define pr_fmt(fmt) "idgen_alloc: " fmt
 
@@ -87,19 +93,25 @@
  */
 #define HINT_BITS_PER_CPU	128
 
-/* Allocators are set up at boot and stay; only tests come later. */
-#if IS_ENABLED(CONFIG_KUNIT)
+/* Allocators are set up at boot and stay; only tests, and modules, come later. */
+#if IS_ENABLED(CONFIG_KUNIT) || IS_ENABLED(CONFIG_IDGEN_ALLOC_MODULAR)
 #define __idgen_init
 #else
 #define __idgen_init __init
 #endif
 
-static u64 id_of(u64 value)
+#if IS_ENABLED(CONFIG_IDGEN_ALLOC_MODULAR)
+#define EXPORT_SYMBOL_IF_MODULAR(s)	EXPORT_SYMBOL_GPL(s)
+#else
+#define EXPORT_SYMBOL_IF_MODULAR(s)	EXPORT_SYMBOL_IF_KUNIT(s)
+#endif
+
+static unsigned long id_of(idgen_value_t value)
 {
 	return value & IDGEN_ID_MASK;
 }
 
-static bool is_current(const struct idgen_alloc *a, u64 value)
+static bool is_current(const struct idgen_alloc *a, idgen_value_t value)
 {
 	return (value & ~IDGEN_ID_MASK) == a->generation;
 }
@@ -120,20 +132,20 @@ static void check_slots(struct idgen_alloc *a)
 
 	for (i = 0; i < a->nr_slots; i++) {
 		struct idgen_slot *slot = a->slots[i];
-		u64 active;
+		idgen_value_t active;
 
 		/* Its CPU may replace it now, by another that must do as well. */
-		active = atomic64_read(&slot->active);
+		active = idgen_atomic(read)(&slot->active);
 
 		check(a, "ReservedInMap",
 		      id_of(slot->reserved) < nr &&
 		      test_bit(id_of(slot->reserved), a->map),
-		      "slot %u reserved %#llx\n", i, slot->reserved);
+		      "slot %u reserved %#llx\n", i, (u64)slot->reserved);
 		check(a, "UniqueActive",
 		      !active || (is_current(a, active) && id_of(active) < nr &&
 				  test_bit(id_of(active), a->map)),
-		      "slot %u has %#llx in generation %#llx\n", i, active,
-		      a->generation);
+		      "slot %u has %#llx in generation %#llx\n", i,
+		      (u64)active, (u64)a->generation);
 	}
 }
 
@@ -149,7 +161,7 @@ static void check_maps(struct idgen_alloc *a)
 	      a->generation && !id_of(a->generation) && test_bit(0, a->map) &&
 	      (!a->base || bitmap_subset(a->base, a->map, nr)),
 	      "ID 0, or one never handed out or pinned, is free in %#llx\n",
-	      a->generation);
+	      (u64)a->generation);
 	check(a, "PinStays",
 	      a->nr_pinned <= a->max_pinned &&
 	      (!a->base || bitmap_weight(a->base, nr) ==
@@ -164,9 +176,9 @@ static void check_maps(struct idgen_alloc *a)
  * First half of a rollover, for one slot; see __idgen_alloc_replace(). Returns the
  * ID that is now reserved for its CPU, 0 if there is none.
  */
-VISIBLE_IF_KUNIT u64 idgen_take_slot(struct idgen_slot *slot)
+VISIBLE_IF_KUNIT unsigned long idgen_take_slot(struct idgen_slot *slot)
 {
-	u64 value = atomic64_xchg_relaxed(&slot->active, 0);
+	idgen_value_t value = idgen_atomic(xchg_relaxed)(&slot->active, 0);
 
 	/*
 	 * 0 already: the CPU has not switched since an earlier rollover, and
@@ -212,7 +224,7 @@ static noinline void rollover(struct idgen_alloc *a)
 	a->cursor = 0;
 
 	for (; slot < end; slot++) {
-		u64 id = idgen_take_slot(*slot);
+		unsigned long id = idgen_take_slot(*slot);
 
 		__set_bit(id, map);
 		__set_bit(id & hint_mask, hint);
@@ -240,7 +252,8 @@ static bool may_be_reserved(const struct idgen_alloc *a, unsigned long id)
  * the reserved copies are replaced, or the next rollover would find one of
  * a generation that the context has left (Linux commit 0ebea8088095).
  */
-static noinline bool renew_reserved(struct idgen_alloc *a, u64 old, u64 value)
+static noinline bool renew_reserved(struct idgen_alloc *a, idgen_value_t old,
+				    idgen_value_t value)
 {
 	struct idgen_slot **slot = a->slots, **end = slot + a->nr_slots;
 	bool found = false;
@@ -255,8 +268,8 @@ static noinline bool renew_reserved(struct idgen_alloc *a, u64 old, u64 value)
 }
 
 /* A value of the current generation for @ctx, which has @old, or 0. */
-static u64 new_value(struct idgen_alloc *a, atomic64_t *ctx, u64 old,
-		     refcount_t *pins)
+static idgen_value_t new_value(struct idgen_alloc *a, idgen_atomic_t *ctx,
+			       idgen_value_t old, refcount_t *pins)
 {
 	unsigned long nr = idgen_alloc_nr(a);
 	unsigned long id = id_of(old);
@@ -282,48 +295,48 @@ static u64 new_value(struct idgen_alloc *a, atomic64_t *ctx, u64 old,
 }
 
 /* Give @ctx, which has @value, one of the current generation if that is not. */
-static u64 bring_up_to_date(struct idgen_alloc *a, atomic64_t *ctx, u64 value,
-			    refcount_t *pins)
+static idgen_value_t bring_up_to_date(struct idgen_alloc *a, idgen_atomic_t *ctx,
+				      idgen_value_t value, refcount_t *pins)
 {
 	lockdep_assert_held(&a->lock);
 
 	if (!is_current(a, value)) {
 		value = new_value(a, ctx, value, pins);
-		atomic64_set(ctx, value);
+		idgen_atomic(set)(ctx, value);
 	}
 	return value;
 }
 
 /* Have this CPU's @slot show @value, of the current generation, in place of @old. */
-static void set_slot(struct idgen_alloc *a, struct idgen_slot *slot, u64 old,
-		     u64 value)
+static void set_slot(struct idgen_alloc *a, struct idgen_slot *slot,
+		     idgen_value_t old, idgen_value_t value)
 {
-	bool flush = !atomic64_read(&slot->active) && a->ops->flush_cpu;
+	bool flush = !idgen_atomic(read)(&slot->active) && a->ops->flush_cpu;
 
 	lockdep_assert_held(&a->lock);
 
 	if (flush)
 		a->ops->flush_cpu(a);
-	atomic64_set(&slot->active, value);
+	idgen_atomic(set)(&slot->active, value);
 	trace_idgen_slow_path(a, old, value, flush);
 	check_slots(a);
 }
 
 /* Slow path of idgen_alloc_switch(). */
 void __idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
-			  atomic64_t *ctx, refcount_t *pins)
+			  idgen_atomic_t *ctx, refcount_t *pins)
 {
 	unsigned long flags;
-	u64 old, value;
+	idgen_value_t old, value;
 
 	raw_spin_lock_irqsave(&a->lock, flags);
-	old = atomic64_read(ctx);
+	old = idgen_atomic(read)(ctx);
 	/* First the value: that may roll over, and then the flush is due. */
 	value = bring_up_to_date(a, ctx, old, pins);
 	set_slot(a, slot, old, value);
 	raw_spin_unlock_irqrestore(&a->lock, flags);
 }
-EXPORT_SYMBOL_IF_KUNIT(__idgen_alloc_switch);
+EXPORT_SYMBOL_IF_MODULAR(__idgen_alloc_switch);
 
 /*
  * Slow path of idgen_alloc_sched_out(): a rollover has taken the slot, and with
@@ -357,20 +370,21 @@ EXPORT_SYMBOL_IF_KUNIT(__idgen_alloc_sched_out);
  * Return: The ID, 1 to 2^bits - 1, or 0 if as many contexts as can be are pinned,
  * or &idgen_ops.pins is not set.
  */
-u64 idgen_alloc_pin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins)
+unsigned long idgen_alloc_pin(struct idgen_alloc *a, idgen_atomic_t *ctx,
+			      refcount_t *pins)
 {
 	unsigned long flags;
 	unsigned int nr;
-	u64 value = 0;
+	idgen_value_t value = 0;
 
 	raw_spin_lock_irqsave(&a->lock, flags);
 	/* The lock orders all that is done to the count: it need not be atomic. */
 	nr = refcount_read(pins);
 	if (nr) {
 		refcount_set(pins, nr + 1);
-		value = atomic64_read(ctx);
+		value = idgen_atomic(read)(ctx);
 	} else if (a->nr_pinned < a->max_pinned) {
-		value = bring_up_to_date(a, ctx, atomic64_read(ctx), pins);
+		value = bring_up_to_date(a, ctx, idgen_atomic(read)(ctx), pins);
 		__set_bit(id_of(value), a->base);
 		a->nr_pinned++;
 		refcount_set(pins, 1);
@@ -395,7 +409,7 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_pin);
  *
  * Context: Any; takes the lock, with interrupts off.
  */
-void idgen_alloc_unpin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins)
+void idgen_alloc_unpin(struct idgen_alloc *a, idgen_atomic_t *ctx, refcount_t *pins)
 {
 	unsigned long flags;
 	unsigned int nr;
@@ -406,7 +420,7 @@ void idgen_alloc_unpin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins)
 	if (!WARN_ON_ONCE(!nr)) {
 		refcount_set(pins, nr - 1);
 		if (nr == 1) {
-			__clear_bit(id_of(atomic64_read(ctx)), a->base);
+			__clear_bit(id_of(idgen_atomic(read)(ctx)), a->base);
 			a->nr_pinned--;
 			check_maps(a);
 		}
@@ -539,7 +553,7 @@ static void __idgen_init add_slot(struct idgen_alloc *a, unsigned int i,
 				  struct idgen_slot *slot)
 {
 	/* As if sched out: there is nothing to reserve, and no flush owed. */
-	atomic64_set(&slot->active, IDGEN_FIRST_GEN);
+	idgen_atomic(set)(&slot->active, IDGEN_FIRST_GEN);
 	slot->reserved = IDGEN_FIRST_GEN;
 	a->slots[i] = slot;
 }
@@ -576,7 +590,7 @@ int __idgen_init idgen_alloc_init(struct idgen_alloc *a, const struct idgen_ops 
 		add_slot(a, i++, per_cpu_ptr(slots, cpu));
 	return 0;
 }
-EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_init);
+EXPORT_SYMBOL_IF_MODULAR(idgen_alloc_init);
 
 #if IS_ENABLED(CONFIG_KUNIT)
 /* The same for simulated CPUs 0 to @nr - 1, with their slots in an array. */
@@ -646,4 +660,4 @@ noinline void __idgen_init idgen_alloc_destroy(struct idgen_alloc *a)
 	a->base = NULL;
 	a->hint = NULL;
 }
-EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_destroy);
+EXPORT_SYMBOL_IF_MODULAR(idgen_alloc_destroy);

@@ -9,7 +9,6 @@
 #define _LINUX_IDGEN_ALLOC_H
 
 #include <linux/atomic.h>
-#include <linux/bits.h>
 #include <linux/compiler.h>
 #include <linux/percpu-defs.h>
 #include <linux/refcount.h>
@@ -20,10 +19,24 @@
  * A value is a generation above an ID. The split is a constant, so that the
  * switch need not load it, and allocators with fewer bits leave the upper ID
  * bits zero.
+ *
+ * A value has 64 bits, or 32 where atomics of 64 bits would take a lock. With 32,
+ * there are 2^23 - 1 generations before the first comes again: the head of
+ * lib/idgen_alloc.c tells what that means.
  */
+#if IS_ENABLED(CONFIG_IDGEN_ALLOC_32)
+#define IDGEN_ID_BITS		9
+#define idgen_atomic(op)	atomic_##op
+typedef u32 idgen_value_t;
+typedef atomic_t idgen_atomic_t;
+#else
 #define IDGEN_ID_BITS		16
-#define IDGEN_ID_MASK		GENMASK_ULL(IDGEN_ID_BITS - 1, 0)
-#define IDGEN_GEN_STEP		BIT_ULL(IDGEN_ID_BITS)
+#define idgen_atomic(op)	atomic64_##op
+typedef u64 idgen_value_t;
+typedef atomic64_t idgen_atomic_t;
+#endif
+#define IDGEN_GEN_STEP		((idgen_value_t)1 << IDGEN_ID_BITS)
+#define IDGEN_ID_MASK		(IDGEN_GEN_STEP - 1)
 #define IDGEN_FIRST_GEN		IDGEN_GEN_STEP
 /* Minimum number of ID bits. */
 #define IDGEN_MIN_BITS		4
@@ -43,9 +56,9 @@ struct idgen_alloc;
  * Zero-filled memory will do: idgen_alloc_init() sets both.
  */
 struct idgen_slot {
-	atomic64_t active;
-	u64 reserved;
-} __aligned(16);
+	idgen_atomic_t active;
+	idgen_value_t reserved;
+} __aligned(2 * sizeof(idgen_value_t));
 
 /**
  * struct idgen_ops - what an architecture does its own way
@@ -75,7 +88,7 @@ struct idgen_ops {
 	void (*mark_never)(struct idgen_alloc *a, unsigned long *map);
 	void (*flush_all)(struct idgen_alloc *a);
 	void (*flush_cpu)(struct idgen_alloc *a);
-	void (*new_id)(struct idgen_alloc *a, atomic64_t *ctx);
+	void (*new_id)(struct idgen_alloc *a, idgen_atomic_t *ctx);
 };
 
 /**
@@ -105,7 +118,7 @@ struct idgen_ops {
  */
 struct idgen_alloc {
 	raw_spinlock_t lock;
-	u64 generation;
+	idgen_value_t generation;
 	unsigned long cursor;
 	unsigned long nr_pinned;
 	unsigned long max_pinned;
@@ -124,11 +137,12 @@ int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_ops *ops,
 		     unsigned int bits, struct idgen_slot __percpu *slots);
 void idgen_alloc_destroy(struct idgen_alloc *a);
 int idgen_alloc_update_never(struct idgen_alloc *a);
-u64 idgen_alloc_pin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins);
-void idgen_alloc_unpin(struct idgen_alloc *a, atomic64_t *ctx, refcount_t *pins);
+unsigned long idgen_alloc_pin(struct idgen_alloc *a, idgen_atomic_t *ctx,
+			      refcount_t *pins);
+void idgen_alloc_unpin(struct idgen_alloc *a, idgen_atomic_t *ctx, refcount_t *pins);
 
 void __idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
-			  atomic64_t *ctx, refcount_t *pins);
+			  idgen_atomic_t *ctx, refcount_t *pins);
 void __idgen_alloc_sched_out(struct idgen_alloc *a, struct idgen_slot *slot);
 
 /**
@@ -151,7 +165,8 @@ static inline unsigned long idgen_alloc_nr(const struct idgen_alloc *a)
  * A part of its own so that tests can let a rollover happen between the halves.
  */
 static __always_inline bool
-__idgen_alloc_replace(struct idgen_slot *slot, u64 old, u64 value)
+__idgen_alloc_replace(struct idgen_slot *slot, idgen_value_t old,
+		      idgen_value_t value)
 {
 	/*
 	 * A slot that is not 0 tells the generation of its CPU, so the current
@@ -159,14 +174,14 @@ __idgen_alloc_replace(struct idgen_slot *slot, u64 old, u64 value)
 	 * only a slot that a rollover has taken (0), and then the exchange gives
 	 * back 0.
 	 *
-	 * Pairs with the atomic64_xchg_relaxed() in idgen_take_slot(). Read-
+	 * Pairs with the xchg_relaxed in idgen_take_slot(). Read-
 	 * modify-writes of one location have one order: either the rollover
 	 * comes first, then 0 is seen here, or it comes second, then it finds
 	 * @value and reserves it. A plain store could bury its 0 unseen.
 	 * (Linux commit a8ffaaa060b8 tells of that bug.)
 	 */
 	return !((old ^ value) >> IDGEN_ID_BITS) &&
-	       atomic64_cmpxchg_relaxed(&slot->active, old, value);
+	       idgen_atomic(cmpxchg_relaxed)(&slot->active, old, value);
 }
 
 /**
@@ -196,10 +211,10 @@ __idgen_alloc_replace(struct idgen_slot *slot, u64 old, u64 value)
  */
 static __always_inline void
 idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
-		   atomic64_t *ctx, refcount_t *pins)
+		   idgen_atomic_t *ctx, refcount_t *pins)
 {
-	u64 old = atomic64_read(&slot->active);
-	u64 value = atomic64_read(ctx);
+	idgen_value_t old = idgen_atomic(read)(&slot->active);
+	idgen_value_t value = idgen_atomic(read)(ctx);
 
 	if (unlikely(!__idgen_alloc_replace(slot, old, value)))
 		__idgen_alloc_switch(a, slot, ctx, pins);
@@ -229,7 +244,7 @@ idgen_alloc_sched_out(struct idgen_alloc *a, struct idgen_slot *slot)
 	 * so that the rollover which left it is not forgotten. See
 	 * __idgen_alloc_replace() for the race with that rollover.
 	 */
-	if (unlikely(!atomic64_fetch_and_relaxed(~IDGEN_ID_MASK, &slot->active)))
+	if (unlikely(!idgen_atomic(fetch_and_relaxed)(~IDGEN_ID_MASK, &slot->active)))
 		__idgen_alloc_sched_out(a, slot);
 }
 
@@ -239,7 +254,7 @@ int idgen_alloc_init_array(struct idgen_alloc *a, const struct idgen_ops *ops,
 			   unsigned int nr);
 extern char idgen_bits_param[64];
 unsigned long *idgen_bitmap_zalloc(unsigned long nbits);
-u64 idgen_take_slot(struct idgen_slot *slot);
+unsigned long idgen_take_slot(struct idgen_slot *slot);
 #endif
 
 #endif /* _LINUX_IDGEN_ALLOC_H */

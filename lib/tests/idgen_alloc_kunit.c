@@ -38,7 +38,7 @@ MODULE_PARM_DESC(steps, "Steps of each random case; of each racing CPU a tenth")
 #define SECOND_GEN	(2 * IDGEN_GEN_STEP)
 
 struct context {
-	atomic64_t value;
+	idgen_atomic_t value;
 	refcount_t pins;
 	/* Tells contexts apart. */
 	u32 serial;
@@ -80,10 +80,10 @@ struct world {
 	/* IDs that must never be seen. */
 	unsigned long *never;
 	unsigned int broadcasts;
-	u64 generation_flushed;
+	idgen_value_t generation_flushed;
 	/* Who is about to be given an ID, and the value from before. */
 	struct context *asking;
-	u64 asking_had;
+	idgen_value_t asking_had;
 };
 
 enum flush_mode {
@@ -110,20 +110,22 @@ struct width_param {
 	unsigned int bits;
 };
 
+/* Values of 32 bits hold no more than 9. */
 static const struct width_param widths[] = {
-	{ "4 bits", 4 }, { "8 bits", 8 }, { "11 bits", 11 }, { "16 bits", 16 },
+	{ "4 bits", 4 }, { "8 bits", 8 }, { "9 bits", 9 },
+	{ "all bits", IDGEN_ID_BITS },
 };
 
 KUNIT_ARRAY_PARAM_DESC(width, widths, desc);
 
 static u64 id(struct context *ctx)
 {
-	return atomic64_read(&ctx->value) & IDGEN_ID_MASK;
+	return idgen_atomic(read)(&ctx->value) & IDGEN_ID_MASK;
 }
 
-static u64 gen(struct context *ctx)
+static idgen_value_t gen(struct context *ctx)
 {
-	return atomic64_read(&ctx->value) & ~IDGEN_ID_MASK;
+	return idgen_atomic(read)(&ctx->value) & ~IDGEN_ID_MASK;
 }
 
 static struct world *world_of(struct idgen_alloc *a)
@@ -164,7 +166,7 @@ static void flush_cpu(struct idgen_alloc *a)
 {
 	struct world *w = world_of(a);
 
-	KUNIT_EXPECT_EQ_MSG(w->test, atomic64_read(&w->slot[w->self].active), 0,
+	KUNIT_EXPECT_EQ_MSG(w->test, idgen_atomic(read)(&w->slot[w->self].active), 0,
 			    "CPU%u has an ID already when it flushes", w->self);
 	w->cpu[w->self].flushes++;
 	flush_tlb(w, w->self);
@@ -179,11 +181,11 @@ static void flush_all(struct idgen_alloc *a)
 			    "generation flushed for twice");
 	w->generation_flushed = a->generation;
 	if (w->asking)
-		KUNIT_EXPECT_EQ_MSG(w->test, atomic64_read(&w->asking->value),
+		KUNIT_EXPECT_EQ_MSG(w->test, idgen_atomic(read)(&w->asking->value),
 				    w->asking_had, "new ID out before the flush");
 
 	for (cpu = 0; cpu < w->nr_cpus; cpu++) {
-		KUNIT_EXPECT_EQ_MSG(w->test, atomic64_read(&w->slot[cpu].active), 0,
+		KUNIT_EXPECT_EQ_MSG(w->test, idgen_atomic(read)(&w->slot[cpu].active), 0,
 				    "CPU%u not taken before the flush", cpu);
 		KUNIT_EXPECT_TRUE_MSG(w->test, in_map(w, w->slot[cpu].reserved &
 							 IDGEN_ID_MASK),
@@ -323,7 +325,7 @@ static void about_to_ask(struct world *w, unsigned int cpu, struct context *ctx)
 {
 	w->self = cpu;
 	w->asking = ctx;
-	w->asking_had = atomic64_read(&ctx->value);
+	w->asking_had = idgen_atomic(read)(&ctx->value);
 }
 
 /*
@@ -363,9 +365,10 @@ static void run(struct world *w, unsigned int cpu, struct context *ctx)
 static bool runs_fast(struct world *w, unsigned int cpu, struct context *ctx)
 {
 	struct idgen_slot *slot = &w->slot[cpu];
+	idgen_value_t active = idgen_atomic(read)(&slot->active);
+	idgen_value_t value = idgen_atomic(read)(&ctx->value);
 
-	if (!__idgen_alloc_replace(slot, atomic64_read(&slot->active),
-				   atomic64_read(&ctx->value)))
+	if (!__idgen_alloc_replace(slot, active, value))
 		return false;
 	install(w, cpu, ctx);
 	return true;
@@ -418,7 +421,7 @@ static void run_until(struct world *w, unsigned int cpu, struct context *ctx,
 static void roll_over(struct world *w, unsigned int cpu)
 {
 	static struct context passer_by[2];
-	u64 generation = w->a.generation;
+	idgen_value_t generation = w->a.generation;
 	unsigned long left = idgen_alloc_nr(&w->a) + 1;
 	unsigned int i = 0;
 
@@ -446,24 +449,24 @@ static void first_id_is_usable_and_of_the_first_generation(struct kunit *test)
 	run(w, 0, &ctx);
 	KUNIT_EXPECT_EQ(test, gen(&ctx), IDGEN_FIRST_GEN);
 	KUNIT_EXPECT_NE(test, id(&ctx), 0);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&w->slot[0].active),
-			atomic64_read(&ctx.value));
+	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[0].active),
+			idgen_atomic(read)(&ctx.value));
 }
 
 static void same_id_again_without_the_lock(struct kunit *test)
 {
 	struct world *w = boot(test, mode_of(test), 2, 8);
 	struct context ctx[2];
-	u64 had;
+	idgen_value_t had;
 
 	births(w, ctx, 2);
 	run(w, 0, &ctx[0]);
 	run(w, 0, &ctx[1]);
-	had = atomic64_read(&ctx[0].value);
+	had = idgen_atomic(read)(&ctx[0].value);
 	KUNIT_EXPECT_TRUE(test, runs_fast(w, 0, &ctx[0]));
 	KUNIT_EXPECT_TRUE(test, runs_fast(w, 0, &ctx[0]));
 	KUNIT_EXPECT_TRUE(test, runs_fast(w, 1, &ctx[0]));
-	KUNIT_EXPECT_EQ(test, atomic64_read(&ctx[0].value), had);
+	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&ctx[0].value), had);
 }
 
 static void ids_are_distinct_until_exhaustion(struct kunit *test)
@@ -511,7 +514,7 @@ static void exhaustion_rolls_over_exactly_once(struct kunit *test)
 static void generation_steps_by_one(struct kunit *test)
 {
 	struct world *w = boot(test, mode_of(test), 2, 4);
-	u64 generation = IDGEN_FIRST_GEN;
+	idgen_value_t generation = IDGEN_FIRST_GEN;
 	unsigned int i;
 
 	for (i = 0; i < 20; i++) {
@@ -528,8 +531,8 @@ static void generations_start_again_at_the_first_after_the_last(struct kunit *te
 	unsigned int i;
 
 	w->a.generation = -IDGEN_GEN_STEP;
-	atomic64_set(&w->slot[0].active, w->a.generation);
-	atomic64_set(&w->slot[1].active, w->a.generation);
+	idgen_atomic(set)(&w->slot[0].active, w->a.generation);
+	idgen_atomic(set)(&w->slot[1].active, w->a.generation);
 	births(w, &ctx, 1);
 	run(w, 1, &ctx);
 	KUNIT_EXPECT_EQ(test, gen(&ctx), -IDGEN_GEN_STEP);
@@ -613,8 +616,8 @@ static void context_on_several_cpus_keeps_one_id_over_several_rollovers(struct k
 		/* CPU 1 brings the value up to date; 2 and 3 have yet to notice. */
 		run(w, 1, &mm);
 		KUNIT_EXPECT_EQ(test, id(&mm), had);
-		KUNIT_EXPECT_EQ(test, w->slot[2].reserved, atomic64_read(&mm.value));
-		KUNIT_EXPECT_EQ(test, w->slot[3].reserved, atomic64_read(&mm.value));
+		KUNIT_EXPECT_EQ(test, w->slot[2].reserved, idgen_atomic(read)(&mm.value));
+		KUNIT_EXPECT_EQ(test, w->slot[3].reserved, idgen_atomic(read)(&mm.value));
 	}
 	/* CPU 1 leaves. Now only their reserved values keep the ID. */
 	for (i = 0; i < 3; i++) {
@@ -692,12 +695,12 @@ static void stale_context_whose_id_was_taken_gets_another(struct kunit *test)
 }
 
 /* An architecture that keeps track of where an mm's TLB entries can be: arch/arm. */
-static void tell(struct idgen_alloc *a, atomic64_t *value)
+static void tell(struct idgen_alloc *a, idgen_atomic_t *value)
 {
 	struct context *ctx = container_of(value, struct context, value);
 
 	ctx->told++;
-	ctx->told_had = atomic64_read(value);
+	ctx->told_had = idgen_atomic(read)(value);
 }
 
 static void context_is_told_of_an_id_that_it_did_not_have(struct kunit *test)
@@ -721,7 +724,7 @@ static void context_is_told_of_an_id_that_it_did_not_have(struct kunit *test)
 	run(w, 1, &old);
 	KUNIT_EXPECT_EQ(test, old.told, 1);
 	KUNIT_EXPECT_EQ(test, old.told_had, 0);
-	had = atomic64_read(&old.value);
+	had = idgen_atomic(read)(&old.value);
 	run(w, 1, &idle);
 	run(w, 1, &old);
 	run(w, 2, &old);
@@ -786,7 +789,7 @@ static void reserved_id_is_not_given_to_another_context_that_once_had_it(struct 
 /* IDs that share a bit of the hint are kept apart by the visit to the slots. */
 static void hint_that_speaks_of_another_id_misleads_nobody(struct kunit *test)
 {
-	struct world *w = boot(test, mode_of(test), 2, 11);
+	struct world *w = boot(test, mode_of(test), 2, 9);
 	unsigned long size = w->a.hint_size;
 	struct context running, stale, fresh;
 	u64 wanted;
@@ -810,7 +813,7 @@ static void hint_that_speaks_of_another_id_misleads_nobody(struct kunit *test)
 
 static void hint_has_every_reserved_id(struct kunit *test)
 {
-	struct world *w = boot(test, mode_of(test), 8, 16);
+	struct world *w = boot(test, mode_of(test), 8, IDGEN_ID_BITS);
 	struct context ctx[8];
 	unsigned int i, cpu;
 
@@ -862,7 +865,7 @@ static void each_cpu_flushes_once_and_before_its_first_id(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, w->cpu[0].flushes, round);
 		for (i = 1; i < 4; i++) {
 			KUNIT_EXPECT_EQ(test, w->cpu[i].flushes, round - 1);
-			KUNIT_EXPECT_EQ(test, atomic64_read(&w->slot[i].active), 0);
+			KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[i].active), 0);
 			/* flush_cpu() sees to it that the slot is not set yet. */
 			run(w, i, &ctx[i]);
 			KUNIT_EXPECT_EQ(test, w->cpu[i].flushes, round);
@@ -1170,7 +1173,7 @@ static void sched_out_after_a_rollover_frees_the_id_at_the_next(struct kunit *te
 	KUNIT_EXPECT_TRUE(test, in_map(w, had));
 	/* and then it is sched out. */
 	sched_out(w, 1);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&w->slot[1].active), w->a.generation);
+	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), w->a.generation);
 	roll_over(w, 0);
 	KUNIT_EXPECT_EQ(test, w->slot[1].reserved & IDGEN_ID_MASK, 0);
 	KUNIT_EXPECT_TRUE(test, !in_map(w, had) || w->cpu[0].id == had);
@@ -1189,13 +1192,14 @@ static void sched_out_that_waits_for_a_rollover_does_not_hide_it(struct kunit *t
 	run(w, 1, &vm);
 	w->cpu[1].ctx = NULL;
 	roll_over(w, 0);
-	KUNIT_ASSERT_EQ(test, 0, atomic64_fetch_and_relaxed(~IDGEN_ID_MASK,
-							    &w->slot[1].active));
+	KUNIT_ASSERT_EQ(test, 0,
+			idgen_atomic(fetch_and_relaxed)(~IDGEN_ID_MASK,
+							&w->slot[1].active));
 	roll_over(w, 0);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&w->slot[1].active), 0);
+	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), 0);
 	w->self = 1;
 	__idgen_alloc_sched_out(&w->a, &w->slot[1]);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&w->slot[1].active), w->a.generation);
+	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), w->a.generation);
 	run(w, 1, &vm);
 }
 
@@ -1207,11 +1211,11 @@ static void switch_after_sched_out_during_a_rollover_notices_the_rollover(struct
 {
 	struct world *w = boot(test, mode_of(test), 2, 4);
 	struct context vm, fresh;
-	u64 value;
+	idgen_value_t value;
 
 	birth(w, &vm);
 	run(w, 1, &vm);
-	value = atomic64_read(&vm.value);
+	value = idgen_atomic(read)(&vm.value);
 	roll_over(w, 0);
 	/* Until a generation later its ID is another's. */
 	sched_out(w, 1);
@@ -1249,10 +1253,12 @@ static void sched_out_in_the_flush_of_a_rollover(struct kunit *test)
 	take(w, 1);
 	/* CPU 1 and 2 are sched out: one too late, one in time. */
 	w->cpu[1].ctx = NULL;
-	KUNIT_EXPECT_EQ(test, 0, atomic64_fetch_and_relaxed(~IDGEN_ID_MASK,
-							    &w->slot[1].active));
-	KUNIT_EXPECT_NE(test, 0, atomic64_fetch_and_relaxed(~IDGEN_ID_MASK,
-							    &w->slot[2].active));
+	KUNIT_EXPECT_EQ(test, 0,
+			idgen_atomic(fetch_and_relaxed)(~IDGEN_ID_MASK,
+							&w->slot[1].active));
+	KUNIT_EXPECT_NE(test, 0,
+			idgen_atomic(fetch_and_relaxed)(~IDGEN_ID_MASK,
+							&w->slot[2].active));
 	take(w, 2);
 	if (w->a.ops->flush_all)
 		w->a.ops->flush_all(&w->a);
@@ -1272,10 +1278,10 @@ static void sched_out_on_a_cpu_that_never_ran_is_harmless(struct kunit *test)
 	struct context vm;
 
 	sched_out(w, 1);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&w->slot[1].active), IDGEN_FIRST_GEN);
+	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), IDGEN_FIRST_GEN);
 	roll_over(w, 0);
 	sched_out(w, 1);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&w->slot[1].active), w->a.generation);
+	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), w->a.generation);
 	KUNIT_EXPECT_EQ(test, w->slot[1].reserved & IDGEN_ID_MASK, 0);
 	birth(w, &vm);
 	run(w, 1, &vm);
@@ -1290,7 +1296,7 @@ static void sched_out_twice_is_harmless(struct kunit *test)
 	run(w, 1, &vm);
 	sched_out(w, 1);
 	sched_out(w, 1);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&w->slot[1].active), w->a.generation);
+	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), w->a.generation);
 	KUNIT_EXPECT_TRUE(test, runs_fast(w, 1, &vm));
 }
 
@@ -1323,11 +1329,11 @@ static void no_context_ever_has_the_value_of_a_cpu_that_is_sched_out(struct kuni
 		birth(w, &ctx);
 		run(w, 0, &ctx);
 		sched_out(w, 1);
-		KUNIT_ASSERT_EQ(test, 0, atomic64_read(&w->slot[1].active) &
+		KUNIT_ASSERT_EQ(test, 0, idgen_atomic(read)(&w->slot[1].active) &
 					 IDGEN_ID_MASK);
-		KUNIT_ASSERT_NE(test, atomic64_read(&ctx.value),
-				atomic64_read(&w->slot[1].active));
-		KUNIT_ASSERT_NE(test, atomic64_read(&ctx.value), IDGEN_FIRST_GEN);
+		KUNIT_ASSERT_NE(test, idgen_atomic(read)(&ctx.value),
+				idgen_atomic(read)(&w->slot[1].active));
+		KUNIT_ASSERT_NE(test, idgen_atomic(read)(&ctx.value), IDGEN_FIRST_GEN);
 	}
 	KUNIT_EXPECT_GT(test, w->a.generation, 30 * IDGEN_GEN_STEP);
 }
@@ -1341,20 +1347,20 @@ static void switch_that_a_rollover_overtakes_takes_the_slow_path(struct kunit *t
 {
 	struct world *w = boot(test, mode_of(test), 3, 4);
 	struct context from, to;
-	u64 active, value;
+	idgen_value_t active, value;
 
 	birth(w, &from);
 	birth(w, &to);
 	run(w, 1, &to);
 	run(w, 1, &from);
 	/* CPU 1 has read both values, */
-	active = atomic64_read(&w->slot[1].active);
-	value = atomic64_read(&to.value);
+	active = idgen_atomic(read)(&w->slot[1].active);
+	value = idgen_atomic(read)(&to.value);
 	/* the rollover takes the slot, */
 	roll_over(w, 0);
 	/* and the slot must not get the old value. */
 	KUNIT_EXPECT_FALSE(test, __idgen_alloc_replace(&w->slot[1], active, value));
-	KUNIT_EXPECT_EQ(test, atomic64_read(&w->slot[1].active), 0);
+	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), 0);
 	run(w, 1, &to);
 	KUNIT_EXPECT_EQ(test, gen(&to), w->a.generation);
 	/* What it ran meanwhile is kept. */
@@ -1389,7 +1395,7 @@ static void switch_just_before_the_slot_is_taken_is_reserved(struct kunit *test)
 	if (w->a.ops->flush_all)
 		w->a.ops->flush_all(&w->a);
 
-	KUNIT_EXPECT_EQ(test, w->slot[1].reserved, atomic64_read(&to.value));
+	KUNIT_EXPECT_EQ(test, w->slot[1].reserved, idgen_atomic(read)(&to.value));
 	KUNIT_EXPECT_TRUE(test, in_map(w, id(&to)));
 	/* All other IDs go to others, while CPU 1 runs on. */
 	for (i = 0; i < 3; i++)
@@ -1403,17 +1409,17 @@ static void context_of_the_new_generation_is_not_run_fast_on_a_cpu_of_the_old(st
 {
 	struct world *w = boot(test, mode_of(test), 3, 4);
 	struct context old, new;
-	u64 active;
+	idgen_value_t active;
 
 	birth(w, &old);
 	birth(w, &new);
 	run(w, 1, &old);
-	active = atomic64_read(&w->slot[1].active);
+	active = idgen_atomic(read)(&w->slot[1].active);
 	roll_over(w, 0);
 	run(w, 0, &new);
 	/* CPU 1 read its slot before the rollover, and the context after it. */
 	KUNIT_EXPECT_FALSE(test, __idgen_alloc_replace(&w->slot[1], active,
-						       atomic64_read(&new.value)));
+						       idgen_atomic(read)(&new.value)));
 	run(w, 1, &new);
 }
 
@@ -1425,9 +1431,9 @@ static void context_without_id_is_not_run_fast_on_a_slot_that_was_taken(struct k
 	birth(w, &ctx);
 	roll_over(w, 0);
 	/* Both are 0. */
-	KUNIT_ASSERT_EQ(test, atomic64_read(&w->slot[1].active), 0);
+	KUNIT_ASSERT_EQ(test, idgen_atomic(read)(&w->slot[1].active), 0);
 	KUNIT_EXPECT_FALSE(test, runs_fast(w, 1, &ctx));
-	KUNIT_EXPECT_EQ(test, atomic64_read(&w->slot[1].active), 0);
+	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), 0);
 	run(w, 1, &ctx);
 	KUNIT_EXPECT_NE(test, id(&ctx), 0);
 }
@@ -1444,8 +1450,8 @@ static void context_has_an_id_when_the_switch_returns(struct kunit *test)
 		idgen_alloc_switch(&w->a, &w->slot[0], &ctx.value, &ctx.pins);
 		KUNIT_ASSERT_NE(test, id(&ctx), 0);
 		KUNIT_ASSERT_EQ(test, gen(&ctx), w->a.generation);
-		KUNIT_ASSERT_EQ(test, atomic64_read(&ctx.value),
-				atomic64_read(&w->slot[0].active));
+		KUNIT_ASSERT_EQ(test, idgen_atomic(read)(&ctx.value),
+				idgen_atomic(read)(&w->slot[0].active));
 	}
 }
 
@@ -1516,7 +1522,7 @@ static void pin_of_a_context_that_runs_keeps_what_it_runs_with(struct kunit *tes
 	roll_over(w, 0);
 	/* Stale, but reserved: and the reserved copy must follow. */
 	KUNIT_EXPECT_EQ(test, pin(w, 0, &ctx), had);
-	KUNIT_EXPECT_EQ(test, w->slot[1].reserved, atomic64_read(&ctx.value));
+	KUNIT_EXPECT_EQ(test, w->slot[1].reserved, idgen_atomic(read)(&ctx.value));
 	unpin(w, &ctx);
 	roll_over(w, 0);
 	run(w, 0, &ctx);
@@ -1646,13 +1652,13 @@ static void allocator_without_pins_refuses_them(struct kunit *test)
 static void contexts_may_come_without_a_pin_count(struct kunit *test)
 {
 	struct world *w = boot(test, mode_of(test), 2, 4);
-	atomic64_t value = ATOMIC64_INIT(0);
+	idgen_atomic_t value = {};
 	unsigned int i;
 
 	for (i = 0; i < 3; i++) {
 		w->self = 1;
 		idgen_alloc_switch(&w->a, &w->slot[1], &value, NULL);
-		KUNIT_EXPECT_EQ(test, atomic64_read(&value) & ~IDGEN_ID_MASK,
+		KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&value) & ~IDGEN_ID_MASK,
 				w->a.generation);
 		sched_out(w, 1);
 		roll_over(w, 0);
@@ -1675,8 +1681,8 @@ struct bad_init {
 static const struct bad_init bad_inits[] = {
 	{ .desc = "too few bits", .bits = 3, .cpus = 1, .error = -EINVAL },
 	{ .desc = "no bits", .bits = 0, .cpus = 1, .error = -EINVAL },
-	{ .desc = "more bits than a value holds", .bits = 17, .cpus = 1,
-	  .error = -EINVAL },
+	{ .desc = "more bits than a value holds", .bits = IDGEN_ID_BITS + 1,
+	  .cpus = 1, .error = -EINVAL },
 	{ .desc = "no flush callback", .bits = 8, .cpus = 1, .no_flush = true,
 	  .error = -EINVAL },
 	{ .desc = "as many CPUs as usable IDs", .bits = 4, .cpus = 15,
@@ -1773,7 +1779,7 @@ static void allocator_can_be_set_up_again_after_destroy(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, w->a.generation, IDGEN_FIRST_GEN);
 	KUNIT_EXPECT_EQ(test, w->a.nr_pinned, 0);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&w->slot[0].active), IDGEN_FIRST_GEN);
+	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[0].active), IDGEN_FIRST_GEN);
 	KUNIT_EXPECT_EQ(test, w->slot[0].reserved, IDGEN_FIRST_GEN);
 	birth(w, &ctx);
 	run(w, 0, &ctx);
@@ -1840,7 +1846,7 @@ static void allocator_with_lowered_bits_rolls_over_sooner(struct kunit *test)
 
 	memcpy(saved, idgen_bits_param, sizeof(saved));
 	strscpy(idgen_bits_param, "test:4", sizeof(idgen_bits_param));
-	power_on(w, &ops_by_mode[mode_of(test)], 16);
+	power_on(w, &ops_by_mode[mode_of(test)], IDGEN_ID_BITS);
 	memcpy(idgen_bits_param, saved, sizeof(saved));
 
 	for (i = 0; i < 16; i++) {
@@ -1860,7 +1866,7 @@ static void allocator_with_lowered_bits_rolls_over_sooner(struct kunit *test)
 struct midway {
 	enum { NOTHING, SWITCH, REGISTER, SCHED_OUT } in;
 	struct context *ctx;
-	u64 active, value;
+	idgen_value_t active, value;
 };
 
 struct random_world {
@@ -1885,14 +1891,14 @@ static void begin_switch(struct random_world *r, unsigned int cpu)
 	leave(r->w, cpu);
 	m->in = SWITCH;
 	m->ctx = &r->ctx[below(r, RANDOM_CONTEXTS)];
-	m->active = atomic64_read(&r->w->slot[cpu].active);
-	m->value = atomic64_read(&m->ctx->value);
+	m->active = idgen_atomic(read)(&r->w->slot[cpu].active);
+	m->value = idgen_atomic(read)(&m->ctx->value);
 }
 
 static void begin_sched_out(struct random_world *r, unsigned int cpu)
 {
 	r->w->cpu[cpu].ctx = NULL;
-	if (!atomic64_fetch_and_relaxed(~IDGEN_ID_MASK, &r->w->slot[cpu].active))
+	if (!idgen_atomic(fetch_and_relaxed)(~IDGEN_ID_MASK, &r->w->slot[cpu].active))
 		r->mid[cpu].in = SCHED_OUT;
 }
 
@@ -2022,7 +2028,8 @@ static void random_steps(struct kunit *test, enum flush_mode mode,
 		random_step(r);
 	KUNIT_EXPECT_GT_MSG(test, w->a.generation, nr / 1000 * IDGEN_GEN_STEP,
 			    "hardly any rollover");
-	kunit_info(test, "%llu rollovers\n", (w->a.generation >> IDGEN_ID_BITS) - 1);
+	kunit_info(test, "%llu rollovers\n",
+		   (u64)(w->a.generation >> IDGEN_ID_BITS) - 1);
 }
 
 static void random_steps_hold_all_invariants(struct kunit *test)
@@ -2054,9 +2061,9 @@ static void slots_of_the_real_cpus(struct kunit *test)
 	struct idgen_slot __percpu *slots = alloc_percpu(struct idgen_slot);
 	struct world *w = new_world(test, nr_cpu_ids);
 	struct idgen_slot *slot;
-	atomic64_t value = ATOMIC64_INIT(0);
+	idgen_atomic_t value = {};
 	unsigned int cpu;
-	u64 had;
+	idgen_value_t had;
 
 	KUNIT_ASSERT_NOT_NULL(test, (void __force *)slots);
 	bitmap_zero(w->never, BIT(IDGEN_ID_BITS));
@@ -2064,14 +2071,14 @@ static void slots_of_the_real_cpus(struct kunit *test)
 						  IDGEN_ID_BITS, slots));
 	for_each_possible_cpu(cpu) {
 		slot = per_cpu_ptr(slots, cpu);
-		KUNIT_EXPECT_EQ(test, atomic64_read(&slot->active), IDGEN_FIRST_GEN);
+		KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&slot->active), IDGEN_FIRST_GEN);
 	}
 
 	slot = get_cpu_ptr(slots);
 	idgen_alloc_switch(&w->a, slot, &value, NULL);
 	put_cpu_ptr(slots);
-	had = atomic64_read(&value);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&slot->active), had);
+	had = idgen_atomic(read)(&value);
+	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&slot->active), had);
 	KUNIT_EXPECT_EQ(test, had & ~IDGEN_ID_MASK, IDGEN_FIRST_GEN);
 
 	idgen_alloc_destroy(&w->a);
@@ -2089,7 +2096,7 @@ struct threads {
 	struct idgen_alloc a;
 	struct idgen_slot *slot;
 	unsigned int nr;
-	atomic64_t value[THREAD_CONTEXTS];
+	idgen_atomic_t value[THREAD_CONTEXTS];
 	refcount_t pins[THREAD_CONTEXTS];
 	/* By CPU and ID: 1 + context, or 0. */
 	atomic_t (*tlb)[BIT(THREAD_BITS)];
@@ -2147,7 +2154,7 @@ static int one_cpu(void *arg)
 		__this_cpu_write(thread_self, self);
 		if (prandom_u32_state(&rnd) % 4) {
 			idgen_alloc_switch(&t->a, slot, &t->value[c], &t->pins[c]);
-			id = atomic64_read(&t->value[c]) & IDGEN_ID_MASK;
+			id = idgen_atomic(read)(&t->value[c]) & IDGEN_ID_MASK;
 			if (!id)
 				atomic_inc(&t->id_0);
 			was = atomic_xchg(&t->tlb[self][id], c + 1);
@@ -2232,7 +2239,7 @@ static void example_write(u64 value)
 
 struct example_mm {
 	u64 tables;
-	atomic64_t id;
+	idgen_atomic_t id;
 };
 
 static struct idgen_alloc example_asids;
@@ -2269,7 +2276,7 @@ static int example_init(void)
 /* fork(), or execve(): no ID yet. It gets one when it first runs. */
 static void example_init_new_context(struct example_mm *mm)
 {
-	atomic64_set(&mm->id, 0);
+	idgen_atomic(set)(&mm->id, 0);
 }
 
 /* Preemption is off. First the ID, and only then the register. */
@@ -2277,7 +2284,7 @@ static void example_switch_mm(struct example_mm *mm)
 {
 	idgen_alloc_switch(&example_asids, this_cpu_ptr(&example_slots), &mm->id,
 			   NULL);
-	example_write(mm->tables | (atomic64_read(&mm->id) & EXAMPLE_ASID));
+	example_write(mm->tables | (idgen_atomic(read)(&mm->id) & EXAMPLE_ASID));
 }
 
 static void adopter_has_little_to_provide(struct kunit *test)

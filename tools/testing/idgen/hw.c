@@ -236,7 +236,7 @@ void hw_destroy(void)
 /* A context starts, in a struct that nobody uses. */
 void hw_birth(struct context *ctx)
 {
-	atomic64_set(&ctx->value, 0);
+	idgen_atomic(set)(&ctx->value, 0);
 	__atomic_store_n(&ctx->serial,
 			 __atomic_add_fetch(&hw.last_serial, 1, __ATOMIC_RELAXED),
 			 __ATOMIC_RELAXED);
@@ -294,7 +294,7 @@ static void check_others(int cpu, struct context *ctx, u64 id)
 void hw_enter(int cpu, struct context *ctx)
 {
 	struct hw_cpu *c = &hw.cpu[cpu];
-	u64 id = atomic64_read(&ctx->value) & IDGEN_ID_MASK;
+	u64 id = idgen_atomic(read)(&ctx->value) & IDGEN_ID_MASK;
 	struct entry *e;
 
 	if (id >= idgen_alloc_nr(&hw.a)) {
@@ -339,7 +339,7 @@ bool hw_unmap(struct context *ctx)
 
 	/* DSB ISHST, and only then the ID (Linux commit 5e10f9887ed8). */
 	full_barrier();
-	id = atomic64_read(&ctx->value) & IDGEN_ID_MASK;
+	id = idgen_atomic(read)(&ctx->value) & IDGEN_ID_MASK;
 	if (!id)
 		return false;
 

@@ -28,7 +28,7 @@ enum walk {
 };
 
 struct context {
-	atomic64_t value;
+	idgen_atomic_t value;
 	refcount_t pins;
 	/* Tells contexts apart that use this struct one after the other. */
 	u32 serial;

@@ -81,41 +81,46 @@ void shim_point(const char *what, const void *where);
  * Atomics
  */
 
-typedef struct {
-	u64 counter;
-} atomic64_t;
-
-static inline u64 atomic64_read(const atomic64_t *v)
-{
-	shim_point("read", v);
-	return __atomic_load_n(&v->counter, __ATOMIC_RELAXED);
+/* Of 64 bits and of 32, as a value is (IDGEN_ALLOC_32). */
+#define SHIM_ATOMIC(atomic, word)					\
+typedef struct {							\
+	word counter;							\
+} atomic##_t;								\
+									\
+static inline word atomic##_read(const atomic##_t *v)			\
+{									\
+	shim_point("read", v);						\
+	return __atomic_load_n(&v->counter, __ATOMIC_RELAXED);		\
+}									\
+									\
+static inline void atomic##_set(atomic##_t *v, word i)			\
+{									\
+	shim_point("set", v);						\
+	__atomic_store_n(&v->counter, i, __ATOMIC_RELAXED);		\
+}									\
+									\
+static inline word atomic##_xchg_relaxed(atomic##_t *v, word i)		\
+{									\
+	shim_point("xchg", v);						\
+	return __atomic_exchange_n(&v->counter, i, __ATOMIC_RELAXED);	\
+}									\
+									\
+static inline word atomic##_cmpxchg_relaxed(atomic##_t *v, word old, word new) \
+{									\
+	shim_point("cmpxchg", v);					\
+	__atomic_compare_exchange_n(&v->counter, &old, new, false,	\
+				    __ATOMIC_RELAXED, __ATOMIC_RELAXED); \
+	return old;							\
+}									\
+									\
+static inline word atomic##_fetch_and_relaxed(word i, atomic##_t *v)	\
+{									\
+	shim_point("fetch_and", v);					\
+	return __atomic_fetch_and(&v->counter, i, __ATOMIC_RELAXED);	\
 }
 
-static inline void atomic64_set(atomic64_t *v, u64 i)
-{
-	shim_point("set", v);
-	__atomic_store_n(&v->counter, i, __ATOMIC_RELAXED);
-}
-
-static inline u64 atomic64_xchg_relaxed(atomic64_t *v, u64 i)
-{
-	shim_point("xchg", v);
-	return __atomic_exchange_n(&v->counter, i, __ATOMIC_RELAXED);
-}
-
-static inline u64 atomic64_cmpxchg_relaxed(atomic64_t *v, u64 old, u64 new)
-{
-	shim_point("cmpxchg", v);
-	__atomic_compare_exchange_n(&v->counter, &old, new, false,
-				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-	return old;
-}
-
-static inline u64 atomic64_fetch_and_relaxed(u64 i, atomic64_t *v)
-{
-	shim_point("fetch_and", v);
-	return __atomic_fetch_and(&v->counter, i, __ATOMIC_RELAXED);
-}
+SHIM_ATOMIC(atomic64, u64)
+SHIM_ATOMIC(atomic, u32)
 
 typedef struct {
 	u32 refs;

@@ -141,7 +141,7 @@ static __thread struct pinned {
 
 static void check_pinned(const struct pinned *p)
 {
-	u64 id = atomic64_read(&p->ctx->value) & IDGEN_ID_MASK;
+	u64 id = idgen_atomic(read)(&p->ctx->value) & IDGEN_ID_MASK;
 
 	if (id != p->id)
 		hw_violation("PinStays: context %u was pinned with ID %llu, has %llu",
@@ -174,13 +174,13 @@ static void unpin(struct pinned *p)
 static struct context *run(int cpu, struct context *had, struct stats *s)
 {
 	struct context *ctx = get_any();
-	u64 before = atomic64_read(&ctx->value), after;
+	u64 before = idgen_atomic(read)(&ctx->value), after;
 	bool others = __atomic_load_n(&ctx->users, __ATOMIC_RELAXED) > 1;
 	unsigned int i;
 
 	hw_leave(cpu);
 	idgen_alloc_switch(&hw.a, &hw.slot[cpu], &ctx->value, &ctx->pins);
-	after = atomic64_read(&ctx->value);
+	after = idgen_atomic(read)(&ctx->value);
 	hw_enter(cpu, ctx);
 	put(had);
 
@@ -328,7 +328,7 @@ static unsigned long torture(unsigned int seconds)
 		hw_violation("PinStays: %lu pins are left over", hw.a.nr_pinned);
 	violations = hw.violations;
 	printf("%-21s %10lu %9llu %9lu %9lu %8lu %8lu %8lu %10lu %9lu %10lu\n", mode->name,
-	       sum.switches, hw.a.generation / IDGEN_GEN_STEP - 1, sum.reserved, sum.outs,
+	       sum.switches, (u64)hw.a.generation / IDGEN_GEN_STEP - 1, sum.reserved, sum.outs,
 	       sum.pins, sum.births, sum.unmaps, fills, flushes, violations);
 	fflush(stdout);
 	hw_destroy();

@@ -26,7 +26,8 @@ compile() {
 	# Where nothing selects the library its suite does. The suites of its users are part of their objects; not so
 	# in allmodconfig, where KUnit is a module.
 	[[ $config = allmodconfig ]] || printf 'CONFIG_%s=y\n' KUNIT RUNTIME_TESTING_MENU IDGEN_ALLOC_KUNIT_TEST \
-		ARM64_ASID_KUNIT_TEST KVM_ARM_VMID_KUNIT_TEST ARM_ASID_KUNIT_TEST ARM_ERRATA_798181 PID_IN_CONTEXTIDR >>"$dir/.config"
+		ARM64_ASID_KUNIT_TEST KVM_ARM_VMID_KUNIT_TEST ARM_ASID_KUNIT_TEST ARM_ERRATA_798181 PID_IN_CONTEXTIDR \
+		RISCV_ASID_KUNIT_TEST >>"$dir/.config"
 	echo CONFIG_WERROR=y >>"$dir/.config"
 	"${make[@]}" olddefconfig
 	grep -E '^CONFIG_(CC_VERSION_TEXT|WERROR|SMP|KUNIT|KVM|.*IDGEN_ALLOC.*|.*_(ASID|VMID)_KUNIT_TEST)=' "$dir/.config"
@@ -35,6 +36,7 @@ compile() {
 	[[ $arch != arm64 ]] || want+=("${objects[2]}")
 	[[ $arch != arm ]] || ! grep -q '^CONFIG_CPU_HAS_ASID=y' "$dir/.config" || want+=(arch/arm/mm/context.o)
 	[[ $arch != arm64 ]] || ! grep -q '^CONFIG_KVM=y' "$dir/.config" || want+=("${objects[3]}")
+	[[ $arch != riscv ]] || want+=(arch/riscv/mm/context.o)
 	(cd "$dir" && rm -f "${want[@]}")
 	"${make[@]}" "${want[@]}" >"$build/log/said" 2>&1 || {
 		cat "$build/log/said"

@@ -19,6 +19,7 @@ arm)
 	options+=("--kunitconfig=$repo/arch/arm/mm")
 	;;
 riscv | riscv32)
+	suites+=(riscv_asid)
 	options+=("--kunitconfig=$repo/arch/riscv/mm")
 	;;
 esac

@@ -27,7 +27,7 @@ compile() {
 	# in allmodconfig, where KUnit is a module.
 	[[ $config = allmodconfig ]] || printf 'CONFIG_%s=y\n' KUNIT RUNTIME_TESTING_MENU IDGEN_ALLOC_KUNIT_TEST \
 		ARM64_ASID_KUNIT_TEST KVM_ARM_VMID_KUNIT_TEST ARM_ASID_KUNIT_TEST ARM_ERRATA_798181 PID_IN_CONTEXTIDR \
-		RISCV_ASID_KUNIT_TEST >>"$dir/.config"
+		RISCV_ASID_KUNIT_TEST RISCV_KVM_VMID_KUNIT_TEST >>"$dir/.config"
 	echo CONFIG_WERROR=y >>"$dir/.config"
 	"${make[@]}" olddefconfig
 	grep -E '^CONFIG_(CC_VERSION_TEXT|WERROR|SMP|KUNIT|KVM|.*IDGEN_ALLOC.*|.*_(ASID|VMID)_KUNIT_TEST)=' "$dir/.config"
@@ -37,6 +37,7 @@ compile() {
 	[[ $arch != arm ]] || ! grep -q '^CONFIG_CPU_HAS_ASID=y' "$dir/.config" || want+=(arch/arm/mm/context.o)
 	[[ $arch != arm64 ]] || ! grep -q '^CONFIG_KVM=y' "$dir/.config" || want+=("${objects[3]}")
 	[[ $arch != riscv ]] || want+=(arch/riscv/mm/context.o)
+	[[ $arch != riscv ]] || ! grep -q '^CONFIG_KVM=[my]' "$dir/.config" || want+=(arch/riscv/kvm/{vmid,vcpu,main}.o)
 	(cd "$dir" && rm -f "${want[@]}")
 	"${make[@]}" "${want[@]}" >"$build/log/said" 2>&1 || {
 		cat "$build/log/said"

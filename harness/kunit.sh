@@ -19,7 +19,7 @@ arm)
 	options+=("--kunitconfig=$repo/arch/arm/mm")
 	;;
 riscv | riscv32)
-	suites+=(riscv_asid)
+	suites+=(riscv_asid riscv_kvm_vmid)
 	options+=("--kunitconfig=$repo/arch/riscv/mm")
 	;;
 esac

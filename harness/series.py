@@ -118,7 +118,8 @@ def identity() -> dict[str, str]:
 
 def diffstat(repo: Path, base: str) -> str:
     """Lines by what they are for: what a reviewer has to look at, and what tests it."""
-    kinds = [("tests", r"_kunit\.c$|^tools/testing/|\.kunitconfig$"), ("arch/", r"^arch/"), ("documentation", r"^Documentation/"),
+    kinds = [("tests", r"_kunit\.c$|^tools/testing/|\.kunitconfig$"), ("documentation", r"^Documentation/"),
+             *((f"arch/{arch}", f"^arch/{arch}/") for arch in ("arm64", "arm", "riscv")),
              ("lib/ and include/", r"^(lib|include)/"), ("other", "")]
     total = {kind: [0, 0] for kind, _ in kinds}
     for line in git("diff", "--numstat", base, "HEAD", cwd=repo).splitlines():

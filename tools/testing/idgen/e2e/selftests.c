@@ -4,7 +4,7 @@
  * for so many seconds at most, and says "selftest NAME: RESULT, N s": pass, skip, fail
  * or timeout. What they print themselves goes to the log as it is.
  *
- *	selftests SECONDS TIMES [NAME...]	all, or only these
+ *	selftests SECONDS TIMES [NAME...] [-NAME...]	all, only these, or all but those
  */
 
 #define _GNU_SOURCE
@@ -72,10 +72,16 @@ static const char *run(const char *name, int seconds)
 
 static bool is_wanted(const char *name, int argc, char **argv)
 {
-	for (int i = 3; i < argc; i++)
+	bool all = argc == 3;
+
+	for (int i = 3; i < argc; i++) {
 		if (!strcmp(name, argv[i]))
 			return true;
-	return argc == 3 && *name != '.';
+		if (*argv[i] == '-' && !strcmp(name, argv[i] + 1))
+			return false;
+		all |= *argv[i] == '-';
+	}
+	return all && *name != '.';
 }
 
 int main(int argc, char **argv)

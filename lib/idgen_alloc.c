@@ -289,7 +289,7 @@ static idgen_value_t new_value(struct idgen_alloc *a, idgen_atomic_t *ctx,
 	__set_bit(id, a->map);
 	a->cursor = id + 1;
 
-	if (a->ops->new_id)
+	if (IS_ENABLED(CONFIG_IDGEN_ALLOC_NEW_ID) && a->ops->new_id)
 		a->ops->new_id(a, ctx);
 	return a->generation | id;
 }

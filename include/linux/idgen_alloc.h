@@ -76,7 +76,8 @@ struct idgen_slot {
  *	the first: by its first switch or sched out, before its slot shows an ID of
  *	that generation. NULL if @flush_all does.
  * @new_id: A context, whose value is at @ctx, gets another ID than it had, or its
- *	first; no CPU runs it. Called before the value says so. May be NULL.
+ *	first; no CPU runs it. Called before the value says so. May be NULL. Users
+ *	that have it select %CONFIG_IDGEN_ALLOC_NEW_ID, so that others need not ask.
  *
  * One of the two flushes is needed; with both, both are called. They, and @new_id,
  * run under the allocator's lock with interrupts off: they must not sleep, nor call

@@ -418,7 +418,7 @@ static void first_state(void)
 
 	__CPROVER_assert(!idgen_alloc_init(&a, &ops, BITS, slots), "WARN: init fails");
 	the_map = *a.map;
-	the_base = *a.base;
+	the_base = BASE ? *a.base : 0;
 	the_hint = *a.hint;
 	for (c = 0; c < CTXS; c++) {
 		values[c] = 0;

@@ -167,6 +167,9 @@ def ask(config: Config, step: str, who: int, setup: Setup) -> Answer:
     if step == "INIT":
         # The library wants no fewer.
         settings["BITS"] = "4"
+        if settings["BASE"] == "0":
+            # All but ID 0 are handed out.
+            settings["IDS"] = "15"
     slots = int(settings["CPUS"]) + 1
     command = [setup.cbmc, str(HERE / f"{config.harness}.c"), f"-I{HERE}", f"-I{setup.out}/include",
                "-DCONFIG_KUNIT=0", "-DCONFIG_DEBUG_IDGEN_ALLOC=0", "-DCONFIG_IDGEN_ALLOC_32=0", f'-DSRC="{setup.source}"',

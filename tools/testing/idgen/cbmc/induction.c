@@ -182,7 +182,7 @@ static bool all_fit(void)
 		u64 id = id_of(values[c]);
 
 		ok &= gen_of(values[c]) != a.generation || taken(id);
-		ok &= !pinned[c] == !pins[c] && pins[c] <= 1;
+		ok &= !pinned[c] == !pins[c] && pins[c] <= 2;
 		if (pinned[c]) {
 			ok &= pinned[c] == id && usable(id) && !(base & bit_of(pinned[c]));
 			base |= bit_of(pinned[c]);
@@ -397,7 +397,7 @@ static void any_state(void)
 		values[c] = any_value();
 		if (PINS && nondet_bool()) {
 			pinned[c] = nondet_u8() % NR;
-			pins[c] = 1;
+			pins[c] = 1 + nondet_bool();
 			a.nr_pinned++;
 		}
 	}

@@ -554,7 +554,7 @@ static void begin(int p)
 		c->running = false;
 		if (SCHED_OUT == OUT_FIRST)
 			c->reg = NONE;
-	} else if (op == PIN && PINS && !pinned[want]) {
+	} else if (op == PIN && PINS && pins[want] < 2) {
 		say(SAID_PIN, p, want, 0);
 		c->op = op;
 		c->at = LOCK;
@@ -609,12 +609,13 @@ static void run_slow_path(int p)
 	} else if (c->op == SWITCH) {
 		__idgen_alloc_switch(&a, &slots[p], &wanted, PINS ? &wanted_pins : NULL);
 	} else if (PINS && c->op == PIN) {
-		/* Another CPU may have been quicker. */
-		if (!pinned[w])
+		/* Another CPU may have been quicker, here and below. */
+		if (pins[w] < 2)
 			pinned[w] = idgen_alloc_pin(&a, &wanted, &wanted_pins);
-	} else if (PINS && pinned[w]) {
+	} else if (PINS && pins[w]) {
 		idgen_alloc_unpin(&a, &wanted, &wanted_pins);
-		pinned[w] = 0;
+		if (pins[w] == 1)
+			pinned[w] = 0;
 	}
 	if (PINS)
 		pins[w] = wanted_pins.refs;

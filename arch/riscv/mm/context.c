@@ -54,7 +54,7 @@ static const struct idgen_ops asid_ops = {
 	.flush_cpu	= asid_flush_cpu,
 };
 
-static void write_satp(struct mm_struct *mm, unsigned long asid)
+static __always_inline void write_satp(struct mm_struct *mm, unsigned long asid)
 {
 	csr_write(CSR_SATP, satp_mode | asid << SATP_ASID_SHIFT |
 			    virt_to_pfn(mm->pgd));

@@ -33,7 +33,7 @@ excused=(
 	# A pointer to volatile is taken for a product.
 	"$idgen/e2e/processes.c:SPACING"
 	# The assembly of a guest begins on the next line.
-	"$idgen/e2e/guests.c:OPEN_ENDED_LINE"
+	"$idgen/e2e/guests_(arm64|riscv).h:OPEN_ENDED_LINE"
 	# One line that is read by e2e.py, and the texts of usage.
 	"$idgen/(e2e/processes|torture).c:SPLIT_STRING|LONG_LINE|LONG_LINE_STRING"
 	# A bound comes before what it bounds, as it is written on paper.

@@ -23,11 +23,14 @@ static struct shared {
 
 static unsigned int own[WORDS], name, random_state;
 
-#define count(what) __atomic_fetch_add(&shared->what, 1, __ATOMIC_RELAXED)
+static unsigned int count(unsigned int *what)
+{
+	return __atomic_fetch_add(what, 1, __ATOMIC_RELAXED);
+}
 
 static void wrong(const char *what, unsigned int found)
 {
-	if (count(wrong) < 20)
+	if (count(&shared->wrong) < 20)
 		printf("small: wrong: process %u: %s: %#x\n", name, what, found);
 }
 
@@ -39,7 +42,7 @@ static unsigned int random_below(unsigned int n)
 
 static void take_name(void)
 {
-	name = count(names) & 0x3fff;
+	name = count(&shared->names) & 0x3fff;
 	random_state += name;
 }
 
@@ -64,7 +67,7 @@ static void check(unsigned int epoch)
 			break;
 		}
 	}
-	count(sweeps);
+	count(&shared->sweeps);
 }
 
 static void pass_time(void)
@@ -105,7 +108,7 @@ static void resident(void)
 			check(1);
 			exit(0);
 		}
-		count(forks);
+		count(&shared->forks);
 		reap(child);
 	}
 }
@@ -120,7 +123,7 @@ static void auditor(void)
 			wrong("audit; see the log", found);
 		else
 			__atomic_fetch_add(&shared->audited, found, __ATOMIC_RELAXED);
-		count(audits);
+		count(&shared->audits);
 		usleep(1000 + random_below(10000));
 	}
 }

@@ -24,19 +24,19 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/pgtable.h>
 #include <linux/proc_fs.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/stop_machine.h>
 
 #include <asm/mmu.h>
-#include <asm/pgtable.h>
 
 #include "asid_probe.h"
 
 /* What the registers of this CPU have: the ASID, and whether the tables are those of @mm. */
 #if defined(CONFIG_ARM64)
-#include <asm/cpufeature.h>
+#include <linux/cpufeature.h>
 #include <asm/sysreg.h>
 
 static unsigned int cpu_asid(void)

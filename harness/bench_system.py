@@ -21,7 +21,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench_paths import CROSS, PATHS
+from bench_paths import ARCHS
 
 # A CPU with LSE atomics, VHE and 16-bit IDs, and one with nothing of these, where 300 VMs roll over.
 CPUS = ("neoverse-n1", "cortex-a57")
@@ -32,6 +32,7 @@ WHAT = {
     "hackbench": "hackbench -P --pipe",
 }
 LIMIT_SECONDS = 900
+ARM64 = ARCHS["arm64"]
 
 
 def boot(build: Path, initramfs: Path, cpu: str, options: list[str], args: str) -> str:
@@ -62,10 +63,10 @@ def medians(cpu: str, whose: str, text: str) -> dict[str, float]:
 
 def functions(build: Path) -> dict[str, tuple[int, int]]:
     """Where the functions of the paths are in the kernel."""
-    lines = subprocess.run([CROSS + "nm", "-S", str(build / "vmlinux")], capture_output=True, text=True, check=True).stdout
+    lines = subprocess.run([ARM64.cross + "nm", "-S", str(build / "vmlinux")], capture_output=True, text=True, check=True).stdout
     found = {}
     for start, size, name in re.findall(r"^([0-9a-f]+) ([0-9a-f]+) [tT] (\w+)$", lines, re.M):
-        if any(name == path.function for path in PATHS):
+        if any(name == path.function for path in ARM64.ways):
             found[name] = int(start, 16), int(size, 16)
     return found
 
@@ -105,7 +106,7 @@ def main() -> None:
             for name, what in WHAT.items():
                 if name in ours and name in theirs:
                     table.writerow([f"whole system: {what}", cpu, ours[name], theirs[name]])
-        for path in PATHS:
+        for path in ARM64.ways:
             if all(path.function in counts for counts in traced):
                 table.writerow([f"executed in {path.function}", CPUS[0], *(counts[path.function] for counts in traced)])
 

@@ -20,7 +20,7 @@ from results import COMPLAINT
 SECONDS = 30
 # Single steps through a guest that QEMU's threads run, on a busy machine: in one run of ten to twenty the kernel warns at
 # arch/arm64/kvm/debug.c:157 (sysregs of the vCPU are on the CPU already when it is loaded), or a CPU does not come back.
-# The former was seen with our files and without them.
+# Both were seen with our files and without them.
 UNSTABLE = ("arm64-debug-exceptions",)
 AGAIN = 10
 ROUNDS = 3

@@ -22,8 +22,8 @@ declare -A made=([ours]="lib/idgen_alloc.o ${originals[*]}" [theirs]="${original
 compile() {
 	local tree=${trees[$1]} dir=$2 targets
 	read -ra targets <<<"$3"
-	kunit config "$tree" "$dir" "${arm64_gcc[@]}" --kunitconfig="$harness/bench.kunitconfig" "${@:4}"
-	make -C "$tree" O="$dir" -j"$(nproc)" "${make_gcc[@]}" "${targets[@]}"
+	kunit config "$tree" "$dir" "${kunit_for[@]}" --kunitconfig="$harness/bench.kunitconfig" "${@:4}"
+	make -C "$tree" O="$dir" -j"$(nproc)" "${make_for[@]}" "${targets[@]}"
 }
 
 # bytes WHOSE DIR: text and data of the objects. resident: without what a kernel frees after boot, or a link drops.
@@ -39,18 +39,18 @@ resident() {
 		awk '/^\./ && !/^\.(init|altinst|export_symbol|discard|modinfo|comment|note|bss)/ { sum += $2 } END { print sum }'
 }
 
-# Of the other architectures there are the fast paths: the library is the same.
-declare -A ports=([arm]=arch/arm/mm/context.o [arm-lpae]=arch/arm/mm/context.o [riscv]=arch/riscv/mm/context.o
-	[riscv32]=arch/riscv/mm/context.o)
-compile_port() {
-	local port=$1 whose options=(--kconfig_add=CONFIG_SMP=y)
+# Of the other architectures there are the fast paths: the library is the same. In a shell of its own, as all that comes
+# after is for arm64.
+ports=(arm arm-lpae riscv riscv32)
+compile_port() (
+	port=$1 options=(--kconfig_add=CONFIG_SMP=y)
 	for_arch "${port%-lpae}"
 	[[ $port != *-lpae ]] || options+=("--kunitconfig=$harness/lpae.kunitconfig")
 	for whose in ours theirs; do
 		kunit config "${trees[$whose]}" ".bench-$port" "${kunit_for[@]}" "${options[@]}"
-		make -C "${trees[$whose]}" O=".bench-$port" -j"$(nproc)" "${make_for[@]}" "${ports[$port]}"
+		make -C "${trees[$whose]}" O=".bench-$port" -j"$(nproc)" "${make_for[@]}" "arch/${port%%[-3]*}/mm/context.o"
 	done
-}
+)
 
 host() { make -C "$repo/tools/testing/idgen/bench" OURS="${trees[ours]}" THEIRS="${trees[theirs]}" O="$work/host"; }
 
@@ -69,9 +69,9 @@ step "counting with callgrind (some 1 to 2 minutes on 2 cores)" \
 
 # The kernels have KUnit, as the main job's have, but no tests: so ccache has most of their objects already.
 kernel() {
-	kunit config "${trees[$1]}" .bench-kernel "${arm64_gcc[@]}" --kunitconfig="$harness/bench.kunitconfig" \
+	kunit config "${trees[$1]}" .bench-kernel "${kunit_for[@]}" --kunitconfig="$harness/bench.kunitconfig" \
 		--kconfig_add=CONFIG_KUNIT=y --kconfig_add=CONFIG_BLK_DEV_INITRD=y
-	make -C "${trees[$1]}" O=.bench-kernel -j"$(nproc)" -s "${make_gcc[@]}" Image
+	make -C "${trees[$1]}" O=.bench-kernel -j"$(nproc)" -s "${make_for[@]}" Image
 }
 
 # hackbench is Debian's, and comes with its libraries; whatever suite this machine has, trixie's is the same.
@@ -104,7 +104,7 @@ if [[ $quick != quick ]]; then
 			--kconfig_add=CONFIG_ENABLE_DEFAULT_TRACERS=y
 	done
 	echo "\"text and data with tracing, in bytes\",,$(bytes ours .bench-tracing),$(bytes theirs .bench-tracing)" >>"$work/size.csv"
-	for port in "${!ports[@]}"; do
+	for port in "${ports[@]}"; do
 		step "compiling the objects for $port" compile_port "$port"
 		"$harness/bench_paths.py" "$port" "${trees[ours]}/.bench-$port" "${trees[theirs]}/.bench-$port" >"$work/paths-$port.csv"
 	done

@@ -104,18 +104,37 @@ kunit() {
 	(cd "$tree" && ./tools/testing/kunit/kunit.py "$verb" --build_dir="$dir" "$@")
 }
 
-# for_arch ARCH: how kunit.py, and how make, are told to build for it with gcc.
+# for_arch ARCH [clang]: what is different for each: how kunit.py, and how make, are told to build for it; its
+# .kunitconfig, the suites and the objects that our files make there.
 for_arch() {
 	local cross=${crosses[$1]}
-	kunit_for=("--arch=$1" "--cross_compile=$cross" --make_options "CC=ccache ${cross}gcc" --make_options "HOSTCC=ccache gcc")
-	make_for=("ARCH=${1%32}" "CROSS_COMPILE=$cross" "CC=ccache ${cross}gcc" "HOSTCC=ccache gcc")
+	if [[ ${2-} = clang ]]; then
+		make_for=(LLVM=-19 "CC=ccache clang-19")
+	else
+		make_for=("CROSS_COMPILE=$cross" "CC=ccache ${cross}gcc")
+	fi
+	make_for+=("HOSTCC=ccache gcc")
+	mapfile -t kunit_for < <(printf -- '--make_options=%s\n' "${make_for[@]}")
+	kunit_for+=("--arch=$1")
+	make_for+=("ARCH=${1%32}")
+	objects=(lib/idgen_alloc.o lib/tests/idgen_alloc_kunit.o "arch/${1%32}/mm/context.o")
+	suites=(idgen_alloc)
+	kunitconfig=arch/${1%32}/mm/.kunitconfig
+	case $1 in
+	arm64)
+		kunitconfig=.kunitconfig
+		suites+=(arm64_asid kvm_arm_vmid)
+		objects+=(arch/arm64/kvm/vmid.o)
+		;;
+	arm)
+		suites+=(arm_asid)
+		;;
+	riscv*)
+		suites+=(riscv_asid riscv_kvm_vmid)
+		# What calls the functions of its header.
+		objects+=(arch/riscv/kvm/{vmid,vcpu,main}.o)
+		;;
+	esac
 }
-
-# The same for arm64, with gcc and with clang; lint.sh takes them by name.
+# Where no other is named, it is arm64, by gcc.
 for_arch arm64
-arm64_gcc=("${kunit_for[@]}") make_gcc=("${make_for[@]}")
-arm64_clang=(--arch=arm64 --make_options LLVM=-19 --make_options "CC=ccache clang-19" --make_options "HOSTCC=ccache gcc")
-make_clang=(ARCH=arm64 LLVM=-19 "CC=ccache clang-19" "HOSTCC=ccache gcc")
-
-# The objects that our files make on arm64.
-objects=(lib/idgen_alloc.o lib/tests/idgen_alloc_kunit.o arch/arm64/mm/context.o arch/arm64/kvm/vmid.o)

@@ -11,15 +11,14 @@
 "$harness/deps.sh" configs
 lock
 tree=$("$harness/tree.sh")
-declare -A prefix=([arm64]=$cross [arm]=arm-linux-gnueabihf- [riscv]=riscv64-linux-gnu-)
 
 # compile ARCH COMPILER CONFIG: our objects and their suites, as far as the configuration can have them. SUBARCH is for
 # um, where 32 bits would need other headers; the kernel's Makefile.clang knows no target by that name.
 compile() {
-	local arch=$1 config=$3 dir=$tree/.configs-$1 want=("${objects[@]:0:2}")
+	local arch=$1 config=$3 dir=$tree/.configs-$1 cross=${crosses[$1]-} lacks='^$' want
 	local make=(make -C "$tree" O="$dir" ARCH="$arch" SUBARCH=x86_64 -j"$(nproc)" 'HOSTCC=ccache gcc')
 	case $2 in
-	gcc) make+=(CROSS_COMPILE="${prefix[$arch]-}" "CC=ccache ${prefix[$arch]-}gcc") ;;
+	gcc) make+=(CROSS_COMPILE="$cross" "CC=ccache ${cross}gcc") ;;
 	clang) make+=(LLVM=-19 'CC=ccache clang-19' CLANG_TARGET_FLAGS_x86_64=x86_64-linux-gnu) ;;
 	esac
 	"${make[@]}" "$config"
@@ -33,11 +32,11 @@ compile() {
 	grep -E '^CONFIG_(CC_VERSION_TEXT|WERROR|SMP|KUNIT|KVM|.*IDGEN_ALLOC.*|.*_(ASID|VMID)_KUNIT_TEST)=' "$dir/.config"
 	grep -q '^CONFIG_WERROR=y' "$dir/.config"
 	grep -q '^CONFIG_IDGEN_ALLOC_KUNIT_TEST=' "$dir/.config"
-	[[ $arch != arm64 ]] || want+=("${objects[2]}")
-	[[ $arch != arm ]] || ! grep -q '^CONFIG_CPU_HAS_ASID=y' "$dir/.config" || want+=(arch/arm/mm/context.o)
-	[[ $arch != arm64 ]] || ! grep -q '^CONFIG_KVM=y' "$dir/.config" || want+=("${objects[3]}")
-	[[ $arch != riscv ]] || want+=(arch/riscv/mm/context.o)
-	[[ $arch != riscv ]] || ! grep -q '^CONFIG_KVM=[my]' "$dir/.config" || want+=(arch/riscv/kvm/{vmid,vcpu,main}.o)
+	[[ ! -v crosses[$arch] ]] || for_arch "$arch"
+	[[ -v crosses[$arch] ]] || lacks+='|^arch/'
+	[[ $arch != arm ]] || grep -q '^CONFIG_CPU_HAS_ASID=y' "$dir/.config" || lacks+='|/mm/'
+	grep -q '^CONFIG_KVM=[my]' "$dir/.config" || lacks+='|/kvm/'
+	mapfile -t want < <(printf '%s\n' "${objects[@]}" | grep -vE "$lacks")
 	(cd "$dir" && rm -f "${want[@]}")
 	"${make[@]}" "${want[@]}" >"$build/log/said" 2>&1 || {
 		cat "$build/log/said"

@@ -14,12 +14,8 @@ dir=.kunit-e2e fragments=("--kunitconfig=$out/kunitconfig" "--kunitconfig=$harne
 linux=${arch%32}
 boot=arch/$linux/boot/Image
 for_arch "$arch"
-if [[ $arch = arm64 ]]; then
-	cp "$repo/.kunitconfig" "$out/kunitconfig"
-else
-	dir+=-$arch fragments+=("--kunitconfig=$harness/e2e-$linux.kunitconfig")
-	find "$repo/arch/$linux" -name .kunitconfig -exec cat {} + | sort -u >"$out/kunitconfig"
-fi
+cp "$repo/$kunitconfig" "$out/kunitconfig"
+[[ $arch = arm64 ]] || dir+=-$arch fragments+=("--kunitconfig=$harness/e2e-$linux.kunitconfig")
 [[ $arch != arm ]] || boot=arch/arm/boot/zImage
 [[ -f $tree/lib/idgen_alloc.c ]] || sed -Ei '/IDGEN|ASID|VMID/d' "$out/kunitconfig"
 if [[ $kernel != plain ]]; then

@@ -11,7 +11,7 @@ tree=$("$harness/tree.sh") pristine=$("$harness/tree.sh" pristine)
 out=$build/e2e
 
 build_selftests() {
-	make -C "$tree" O=.kunit-e2e -s "${make_gcc[@]}" headers_install INSTALL_HDR_PATH="$out/usr"
+	make -C "$tree" O=.kunit-e2e -s "${make_for[@]}" headers_install INSTALL_HDR_PATH="$out/usr"
 	make -C "$tree/tools/testing/selftests/kvm" -s -j"$(nproc)" ARCH=arm64 CROSS_COMPILE="$cross" \
 		KHDR_INCLUDES="-isystem $out/usr/include" LDFLAGS=-static OUTPUT="$out/selftests"
 }

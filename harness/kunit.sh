@@ -6,23 +6,10 @@
 # for ARCH must have run. SAN=1 takes the kernel of the sanitised rows of e2e.toml, which is arm64's.
 
 . "$(dirname "$0")/common.sh"
-dir=.kunit-$arch options=() suites=(idgen_alloc)
 [[ -v crosses[$arch] ]] || die "ARCH=$arch: there are suites for ${!crosses[*]}"
 for_arch "$arch"
-case $arch in
-arm64)
-	dir=.kunit suites+=(arm64_asid kvm_arm_vmid)
-	options+=(--kunitconfig=.kunitconfig)
-	;;
-arm)
-	suites+=(arm_asid)
-	options+=("--kunitconfig=$repo/arch/arm/mm")
-	;;
-riscv | riscv32)
-	suites+=(riscv_asid riscv_kvm_vmid)
-	options+=("--kunitconfig=$repo/arch/riscv/mm")
-	;;
-esac
+dir=.kunit-$arch options=("--kunitconfig=$kunitconfig")
+[[ $arch != arm64 ]] || dir=.kunit
 if [[ -n ${SAN-} ]]; then
 	[[ $arch = arm64 ]] || die "SAN=1 has only arm64, not ARCH=$arch"
 	dir=.kunit-sanitised
@@ -35,6 +22,7 @@ lock
 
 [[ $arch != riscv32 ]] || options+=("--qemu_args=-bios $("$harness/sbi.sh")")
 tree=$("$harness/tree.sh")
+[[ -f $tree/$kunitconfig ]] || die "this Linux is too old for our files of ARCH=$arch, see README.md"
 # xargs takes the quotes as a shell would, without running anything.
 mapfile -t more < <(xargs -r printf '%s\n' <<<"${KUNIT_ARGS-}")
 rm -f "$build/kunit.json"

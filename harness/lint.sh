@@ -11,7 +11,8 @@ tree=$("$harness/tree.sh")
 work=$build/work-${tree#"$build"/tree-}
 mapfile -t ours < <(cd "$tree" && sed -nE 's/^path = "(.*\.([ch]|rst))"$/\1/p' "$harness/overlay.toml" | sort -u |
 	grep -E 'idgen|context|vmid')
-sources='(lib/(tests/)?idgen_alloc(_kunit)?|arch/arm64/(mm/context|kvm/vmid)(_kunit)?)\.c|include/(linux/idgen_alloc|trace/events/idgen)\.h'
+sources='(lib/(tests/)?idgen_alloc(_kunit)?|arch/[a-z0-9]*/(mm/context|kvm/vmid)(_kunit)?)\.c'
+sources+='|include/(linux/idgen_alloc|trace/events/idgen)\.h|arch/riscv/include/asm/kvm_vmid\.h'
 
 # silent LOG: LOG must hold no warning or error about a file of ours.
 silent() {
@@ -110,13 +111,13 @@ coccicheck() {
 	! grep -v "^$work/faulty.c:" "$work/found"
 }
 
-# warnings COMPILER CHECKS: our objects, and nothing else, with all the warnings that a kernel build can ask for.
+# warnings ARCH COMPILER CHECKS: our objects, and nothing else, with all the warnings that a kernel build can ask for.
 warnings() {
-	local dir=.lint-$1 extra=("${@:2}")
-	local -n flags=make_$1 options=arm64_$1
-	kunit config "$tree" "$dir" "${options[@]}" --kunitconfig=.kunitconfig
+	local dir=.lint-$1-$2 extra=("${@:3}")
+	for_arch "$1" "$2"
+	kunit config "$tree" "$dir" "${kunit_for[@]}" --kunitconfig="$kunitconfig"
 	(cd "$tree/$dir" && rm -f "${objects[@]}")
-	make -C "$tree" O="$dir" -j"$(nproc)" "${flags[@]}" W=1 "${extra[@]}" "${objects[@]}" >"$work/warnings" 2>&1
+	make -C "$tree" O="$dir" -j"$(nproc)" "${make_for[@]}" W=1 "${extra[@]}" "${objects[@]}" >"$work/warnings" 2>&1
 	cat "$work/warnings"
 	for object in "${objects[@]}"; do
 		grep -Eq "^ +CC .*$object$" "$work/warnings"
@@ -146,7 +147,7 @@ sparse() {
 		mv "$root.new" "$root"
 	fi
 	"$root/bin/sparse" --version
-	PATH=$root/bin:$PATH warnings gcc C=2
+	PATH=$root/bin:$PATH warnings "$1" gcc C=2
 }
 
 harness_scripts() {
@@ -168,6 +169,8 @@ check checkpatch-lines checkpatch_lines
 check kernel-doc kernel_doc
 check htmldocs htmldocs
 check coccicheck coccicheck
-check sparse-gcc-W1 sparse
-check clang-W1 warnings clang
+for arch in arm64 arm riscv; do
+	check "sparse-gcc-W1-$arch" sparse "$arch"
+	check "clang-W1-$arch" warnings "$arch" clang
+done
 report "$build/lint.csv"

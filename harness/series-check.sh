@@ -6,7 +6,7 @@
 # suites that there are at each patch, lint and the kernel's configurations after the last, and has other kernels.
 
 . "$(dirname "$0")/common.sh"
-"$harness/deps.sh" kunit-arm64 series
+"$harness/deps.sh" kunit-arm64 kunit-arm kunit-riscv series
 lock
 mapfile -t names < <(sed -nE 's/^name = "(.*)"$/\1/p' "$harness/series/series.toml")
 
@@ -145,8 +145,6 @@ checkpatch() {
 # step_to NUMBER: have the tree as after that many patches.
 step_to() {
 	git_in_tree checkout -q -f --detach "series~$((${#names[@]} - $1))"
-	[[ -f $tree/.kunitconfig ]] && cp "$tree/.kunitconfig" "$out/kunitconfig" ||
-		printf 'CONFIG_%s=y\n' KUNIT >"$out/kunitconfig"
 }
 
 # changes NUMBER PATTERN: whether that patch concerns files that match.
@@ -154,37 +152,52 @@ changes() {
 	git_in_tree diff --name-only "series~$((${#names[@]} - $1 + 1))" "series~$((${#names[@]} - $1))" | grep -E "$2"
 }
 
-# What each patch is configured with beside its .kunitconfig: what all but the first come to.
-options=(--kconfig_add=CONFIG_VIRTUALIZATION=y --kconfig_add=CONFIG_KVM=y)
+# concerns NUMBER ARCH: whether that patch changes what an architecture is made of, and if so, have the tree as after it,
+# and the options that it has for its suites then in $out/kunitconfig. The first patch has no suite, and the second no
+# user; they are compiled for arm64.
+concerns() {
+	for_arch "$2"
+	changes "$1" "^(lib|include|arch/${2%32})/|^$kunitconfig" || return 1
+	step_to "$1"
+	if [[ -f $tree/$kunitconfig ]]; then
+		cp "$tree/$kunitconfig" "$out/kunitconfig"
+	elif [[ $2 = arm64 ]]; then
+		: >"$out/kunitconfig"
+	else
+		return 1
+	fi
+	[[ $2 != arm64 ]] || printf 'CONFIG_%s=y\n' KUNIT VIRTUALIZATION KVM >>"$out/kunitconfig"
+}
 
 # Each patch compiles: our objects, as far as they are there, where what they are made of has changed.
 build_each() {
-	local i object there
+	local i arch object there built=0
 	for ((i = 1; i <= ${#names[@]}; i++)); do
-		changes "$i" '^(lib|include|arch)/|^\.kunitconfig' || continue
-		step_to "$i"
-		there=()
-		for object in "${objects[@]}"; do
-			[[ ! -f $tree/${object%.o}.c ]] || there+=("$object")
+		for arch in arm64 arm riscv; do
+			concerns "$i" "$arch" || continue
+			there=()
+			for object in "${objects[@]}"; do
+				[[ ! -f $tree/${object%.o}.c ]] || there+=("$object")
+			done
+			kunit config "$tree" ".series-$arch" "${kunit_for[@]}" --kunitconfig="$out/kunitconfig" --kconfig_add=CONFIG_WERROR=y
+			(cd "$tree/.series-$arch" && rm -f "${there[@]}")
+			make -C "$tree" O=".series-$arch" -j"$(nproc)" "${make_for[@]}" "${there[@]}"
+			(cd "$tree/.series-$arch" && ls "${there[@]}")
+			built=$((built + 1))
 		done
-		kunit config "$tree" .series "${arm64_gcc[@]}" --kunitconfig="$out/kunitconfig" "${options[@]}" \
-			--kconfig_add=CONFIG_WERROR=y
-		(cd "$tree/.series" && rm -f "${there[@]}")
-		make -C "$tree" O=.series -j"$(nproc)" "${make_gcc[@]}" "${there[@]}"
-		(cd "$tree/.series" && ls "${there[@]}")
 	done
+	echo "$built times"
 }
 
-# kunit_at NUMBER: the suites that there are after that many patches. All else of the kernel is as for make kunit, and
-# comes from the compiler's cache.
+# kunit_at ARCH: the suites that there are after the patches that "concerns" has left the tree with. All else of the
+# kernel is as for make kunit, and comes from the compiler's cache.
 kunit_at() {
 	local there
-	step_to "$1"
-	mapfile -t there < <(sed -nE 's/^CONFIG_(IDGEN_ALLOC|ARM64_ASID|KVM_ARM_VMID)_KUNIT_TEST=y$/\L\1/p' "$out/kunitconfig")
+	mapfile -t there < <(sed -nE 's/^CONFIG_(.*)_KUNIT_TEST=y$/\L\1/p' "$out/kunitconfig")
 	rm -f "$out/kunit.json"
-	kunit run "$tree" .series-kunit "${arm64_gcc[@]}" --kunitconfig="$out/kunitconfig" "${options[@]}" \
+	kunit run "$tree" ".series-kunit-$1" "${kunit_for[@]}" --kunitconfig="$out/kunitconfig" \
 		--jobs="$(nproc)" --json="$out/kunit.json"
-	"$harness/results.py" --log="$tree/.series-kunit/test.log" "$out/kunit.json" "${there[@]}"
+	"$harness/results.py" --log="$tree/.series-kunit-$1/test.log" "$out/kunit.json" "${there[@]}"
 }
 
 # Each file of ours reaches the lists of those whom it concerns, once the last patch is in.
@@ -221,7 +234,9 @@ check series-build build_each
 check series-out-of-range out_of_range
 if [[ ${1-} != quick ]]; then
 	for ((i = 2; i <= ${#names[@]}; i++)); do
-		! changes "$i" '^(lib|include|arch)/' >/dev/null || check "series-kunit-${names[i - 1]}" kunit_at "$i"
+		for arch in arm64 arm riscv; do
+			! concerns "$i" "$arch" >/dev/null || check "series-kunit-${names[i - 1]}-$arch" kunit_at "$arch"
+		done
 	done
 	check series-lint "$harness/lint.sh"
 	check series-configs "$harness/configs.sh"

@@ -6,19 +6,18 @@
 # files are compiled for but the main job does not have.
 #
 # All rows of the matrix share one build directory and compile only our files, so each costs what its options change.
-# Booted are the kernel of the main job, on several machines, that of e2e, which has tracing as well, and 6.12: one
-# more would cost some eight minutes.
+# Booted are the kernel of the main job, on several machines, that of e2e, which has tracing as well, those of the other
+# architectures, and 6.12: one more would cost some eight minutes.
 
 . "$(dirname "$0")/common.sh"
-"$harness/deps.sh" kunit-arm64 uml lint prove bench e2e-arm64
+"$harness/deps.sh" kunit-arm64 kunit-arm kunit-riscv kunit-riscv32 uml lint prove bench e2e-arm64
 lock
 tree=$("$harness/tree.sh")
-suites=(idgen_alloc arm64_asid kvm_arm_vmid)
 
 # again ARGS...: boot the kernel of the main job once more.
 again() {
 	rm -f "$build/again.json"
-	kunit exec "$tree" .kunit "${arm64_gcc[@]}" --kunitconfig=.kunitconfig --json="$build/again.json" "$@"
+	kunit exec "$tree" .kunit "${kunit_for[@]}" --kunitconfig=.kunitconfig --json="$build/again.json" "$@"
 	"$harness/results.py" --log="$tree/.kunit/test.log" "$build/again.json" "${suites[@]}"
 }
 
@@ -35,9 +34,9 @@ compile() {
 		shift
 	done
 	mapfile -t more < <(options "${@:2}")
-	kunit config "$tree" "$dir" "${arm64_gcc[@]}" --kunitconfig=.kunitconfig "${more[@]}"
+	kunit config "$tree" "$dir" "${kunit_for[@]}" --kunitconfig=.kunitconfig "${more[@]}"
 	(cd "$tree/$dir" && rm -f "${objects[@]}")
-	make -C "$tree" O="$dir" -j"$(nproc)" "${make_gcc[@]}" "${objects[@]}"
+	make -C "$tree" O="$dir" -j"$(nproc)" "${make_for[@]}" "${objects[@]}"
 	(cd "$tree/$dir" && ls -l "${objects[@]}" && cp .config "$build/log/last.config")
 }
 
@@ -55,16 +54,19 @@ compile_module() {
 }
 
 kunit_612() { LINUX='' LINUX_VERSION=6.12 SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
-kunit_main() { SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
+kunit_main() { ARCH=$1 SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
 
 no_kvm=("${objects[@]:0:3}")
 check overlay "$harness/overlay_test.py"
-check kunit kunit_main
+check kunit kunit_main arm64
 check kunit-kpti again --kernel_args=kpti=1
 check kunit-smp-el2 again --qemu_args='-smp 4' --qemu_args='-machine virtualization=on'
 # The fewest IDs, and with them a rollover every few switches; no VHE.
 check kunit-nvhe-4-bits again --qemu_args='-cpu cortex-a57' --qemu_args='-machine virtualization=on' \
 	--kernel_args=idgen_alloc.bits=asid:4,vmid:4
+for port in arm riscv riscv32; do
+	check "kunit-$port" kunit_main "$port"
+done
 check uml "$harness/uml.sh"
 check lint "$harness/lint.sh"
 check torture make --no-print-directory -C "$repo/tools/testing/idgen" torture SECONDS=1

@@ -47,8 +47,10 @@ compile_port() (
 	for_arch "${port%-lpae}"
 	[[ $port != *-lpae ]] || options+=("--kunitconfig=$harness/lpae.kunitconfig")
 	for whose in ours theirs; do
+		[[ $whose = ours ]] && library=(lib/idgen_alloc.o) || library=()
 		kunit config "${trees[$whose]}" ".bench-$port" "${kunit_for[@]}" "${options[@]}"
-		make -C "${trees[$whose]}" O=".bench-$port" -j"$(nproc)" "${make_for[@]}" "arch/${port%%[-3]*}/mm/context.o"
+		make -C "${trees[$whose]}" O=".bench-$port" -j"$(nproc)" "${make_for[@]}" \
+			"arch/${port%%[-3]*}/mm/context.o" "${library[@]}"
 	done
 )
 
@@ -119,6 +121,9 @@ fi
 
 if [[ -n ${DISASM-} ]]; then
 	"$harness/bench_paths.py" --show arm64 "${trees[ours]}/.bench" "${trees[theirs]}/.bench"
+	for port in "${ports[@]}"; do
+		[[ $quick = quick ]] || "$harness/bench_paths.py" --show "$port" "${trees[ours]}/.bench-$port" "${trees[theirs]}/.bench-$port"
+	done
 	"$harness/bench_lines.py" --show "$work/host"
 	echo
 	pahole -C idgen_slot,idgen_alloc "$work/host/asid-ours"

@@ -34,6 +34,7 @@ class Way:
     function: str
     end: str
     exchanges: bool = True
+    slow: tuple[str, ...] = ()  # the original's functions that the slow path runs through, of the same object
 
 
 @dataclass(frozen=True)
@@ -46,31 +47,28 @@ class Arch:
     leaves: str
     barrier: str
     ways: tuple[Way, ...]
+    alternatives: bool = False
 
+
+# What our slow paths run through, apart from the lock.
+OURS = ("__idgen_alloc_switch", "new_value")
 
 ARCHS = {
     "arm64": Arch("aarch64-linux-gnu-", r"cas\b", r"(b\.\w+|t?bn?z|cbn?z)\b", r"b\s", r"(bl|blr|br|brk|ret)\b", r"dmb|dsb", (
-        Way("process switch", "arch/arm64/mm/context.o", "check_and_switch_context", r"bl\b.* cpu_do_switch_mm"),
-        Way("vCPU load", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_update", r"ret\b"),
+        Way("process switch", "arch/arm64/mm/context.o", "check_and_switch_context", r"bl\b.* cpu_do_switch_mm", slow=("check_and_switch_context", "new_context")),
+        Way("vCPU load", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_update", r"ret\b", slow=("kvm_arm_vmid_update",)),
         Way("vCPU put", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_clear_active", r"ret\b", False),
-    )),
+    ), alternatives=True),
     # Through the table of the processor's functions to the one that writes the registers.
     "arm": Arch("arm-linux-gnueabihf-", r"strexd", r"b(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)\b", r"b\s", r"(bl|blx|bx)\b|(pop|ldm)\w*\s.*\bpc\b", r"dmb|dsb", (
-        Way("process switch", "arch/arm/mm/context.o", "check_and_switch_context", r"bl?x\b"),
+        Way("process switch", "arch/arm/mm/context.o", "check_and_switch_context", r"bl?x\b", slow=("check_and_switch_context", "new_context")),
     )),
     "riscv": Arch("riscv64-linux-gnu-", r"sc\.", r"b\w+\b", r"j\s", r"(jal|jalr|jr|ret|ebreak)\b", r"fence", (
-        Way("process switch", "arch/riscv/mm/context.o", "switch_mm", r"csrw\s+satp"),
+        Way("process switch", "arch/riscv/mm/context.o", "switch_mm", r"csrw\s+satp", slow=("switch_mm", "__new_context")),
     )),
 }
 ARCHS["riscv32"] = ARCHS["riscv"]
 
-# What a slow path runs through, apart from the lock: object and function, of ours and of theirs.
-SLOW = {
-    "process switch": ([("lib/idgen_alloc.o", "__idgen_alloc_switch"), ("lib/idgen_alloc.o", "new_value")],
-                       [("arch/arm64/mm/context.o", "check_and_switch_context"), ("arch/arm64/mm/context.o", "new_context")]),
-    "vCPU load": ([("lib/idgen_alloc.o", "__idgen_alloc_switch"), ("lib/idgen_alloc.o", "new_value")],
-                  [("arch/arm64/kvm/vmid.o", "kvm_arm_vmid_update")]),
-}
 
 @dataclass
 class Insn:
@@ -176,10 +174,17 @@ def side_by_side(title: str, columns: list[list[str]]) -> None:
         print(f"{left:76} {right}".rstrip())
 
 
-def function(build: Path, path: str, name: str) -> list[str]:
-    """All of a function, patched; nothing if the compiler has put it into another."""
+def as_executed(build: Path, path: str) -> tuple[dict[int, Insn], dict[str, int]]:
+    """What disassemble() returns, patched as far as the architecture has such a thing."""
     code, functions = disassemble(build / path)
-    patch(code, build / path, capabilities(build))
+    if arch.alternatives:
+        patch(code, build / path, capabilities(build))
+    return code, functions
+
+
+def function(build: Path, path: str, name: str) -> list[str]:
+    """All of a function; nothing if the compiler has put it into another."""
+    code, functions = as_executed(build, path)
     if name not in functions:
         return []
     end = min([at for at in functions.values() if at > functions[name]], default=max(code) + 4)
@@ -192,9 +197,7 @@ def fast_paths(dirs: list[Path]) -> list[list[list[Insn]]]:
     for path in arch.ways:
         found.append([])
         for build in dirs:
-            code, functions = disassemble(build / path.object)
-            if arch is ARCHS["arm64"]:
-                patch(code, build / path.object, capabilities(build))
+            code, functions = as_executed(build, path.object)
             found[-1].append(fast_path(code, functions[path.function], path))
     return found
 
@@ -204,9 +207,11 @@ def show(dirs: list[Path]) -> None:
     for path, ways in zip(arch.ways, fast_paths(dirs)):
         lengths = " and ".join(str(len(way)) for way in ways)
         side_by_side(f"{path.what}, fast path: {lengths} instructions", [[str(insn) for insn in way] for way in ways])
-    for what, sides in SLOW.items() if arch is ARCHS["arm64"] else ():
-        columns = [[line for args in side for line in function(build, *args)] for build, side in zip(dirs, sides)]
-        side_by_side(f"{what}, slow path", columns)
+    for path in arch.ways:
+        if path.slow:
+            ours = [line for name in OURS for line in function(dirs[0], "lib/idgen_alloc.o", name)]
+            theirs = [line for name in path.slow for line in function(dirs[1], path.object, name)]
+            side_by_side(f"{path.what}, slow path", [ours, theirs])
 
 
 def count(prefix: str, dirs: list[Path]) -> None:

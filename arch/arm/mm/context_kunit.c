@@ -21,6 +21,22 @@ static void switch_elsewhere(struct mm_struct *mm)
 	idgen_alloc_switch(&asids, &elsewhere, &mm->context.id, NULL);
 }
 
+/* To begin with, and until another is switched to, it runs on this CPU. */
+static struct mm_struct *use_new_mm(struct kunit *test)
+{
+	struct mm_struct *mm = mm_alloc();
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	kthread_use_mm(mm);
+	return mm;
+}
+
+static void unuse_mm(struct mm_struct *mm)
+{
+	kthread_unuse_mm(mm);
+	mmput(mm);
+}
+
 static struct mm_struct *new_context(struct kunit *test)
 {
 	/* The mask of CPUs is behind it. */
@@ -93,10 +109,8 @@ static void new_asid_clears_the_mask_of_cpus(struct kunit *test)
 
 static void asid_that_an_mm_keeps_leaves_the_mask_alone(struct kunit *test)
 {
-	struct mm_struct *mm = mm_alloc();
+	struct mm_struct *mm = use_new_mm(test);
 
-	KUNIT_ASSERT_NOT_NULL(test, mm);
-	kthread_use_mm(mm);
 	cpumask_setall(mm_cpumask(mm));
 	switch_elsewhere(mm);
 	asid_roll_over(test);
@@ -105,8 +119,7 @@ static void asid_that_an_mm_keeps_leaves_the_mask_alone(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic64_read(&mm->context.id) & ~IDGEN_ID_MASK,
 			asids.generation);
 	KUNIT_EXPECT_TRUE(test, cpumask_full(mm_cpumask(mm)));
-	kthread_unuse_mm(mm);
-	mmput(mm);
+	unuse_mm(mm);
 }
 
 /*
@@ -116,12 +129,10 @@ static void asid_that_an_mm_keeps_leaves_the_mask_alone(struct kunit *test)
  */
 static void switch_sets_the_bit_that_another_cpu_has_cleared(struct kunit *test)
 {
-	struct mm_struct *mm = mm_alloc();
+	struct mm_struct *mm = use_new_mm(test);
 	unsigned long flags;
 	u64 active;
 
-	KUNIT_ASSERT_NOT_NULL(test, mm);
-	kthread_use_mm(mm);
 	local_irq_save(flags);
 	/* Again if mm's ASID is the first of a generation that this CPU does not know. */
 	do {
@@ -141,8 +152,7 @@ static void switch_sets_the_bit_that_another_cpu_has_cleared(struct kunit *test)
 	check_and_switch_context(mm, current);
 	KUNIT_EXPECT_TRUE(test, cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm)));
 	local_irq_restore(flags);
-	kthread_unuse_mm(mm);
-	mmput(mm);
+	unuse_mm(mm);
 }
 
 static unsigned long asid_in_register(void)
@@ -159,36 +169,30 @@ static unsigned long asid_in_register(void)
 
 static void switch_puts_the_asid_into_the_register(struct kunit *test)
 {
-	struct mm_struct *mm = mm_alloc();
+	struct mm_struct *mm = use_new_mm(test);
 	unsigned long asid;
 	u64 active;
 
-	KUNIT_ASSERT_NOT_NULL(test, mm);
-	kthread_use_mm(mm);
 	preempt_disable();
 	asid = asid_in_register();
 	active = atomic64_read(&this_cpu_ptr(&asid_slots)->active);
 	preempt_enable();
-	kthread_unuse_mm(mm);
 
 	KUNIT_EXPECT_NE(test, ASID(mm), 0);
 	KUNIT_EXPECT_EQ(test, asid, ASID(mm));
 	KUNIT_EXPECT_EQ(test, active, atomic64_read(&mm->context.id));
-	mmput(mm);
+	unuse_mm(mm);
 }
 
 #ifdef CONFIG_PID_IN_CONTEXTIDR
 static void contextidr_has_the_pid_of_what_runs(struct kunit *test)
 {
-	struct mm_struct *mm = mm_alloc();
+	struct mm_struct *mm = use_new_mm(test);
 	unsigned long contextidr;
 
-	KUNIT_ASSERT_NOT_NULL(test, mm);
-	kthread_use_mm(mm);
 	asm volatile("mrc	p15, 0, %0, c13, c0, 1" : "=r" (contextidr));
 	KUNIT_EXPECT_EQ(test, contextidr >> ASID_BITS, task_pid_nr(current));
-	kthread_unuse_mm(mm);
-	mmput(mm);
+	unuse_mm(mm);
 }
 #endif
 

@@ -75,7 +75,7 @@ kernel_doc() {
 
 # The book that our pages are in, as make htmldocs has it. What it says of other pages is theirs.
 htmldocs() {
-	local out=$tree/.lint-docs pages=Documentation/core-api/idgen_alloc
+	local name out=$tree/.lint-docs pages=Documentation/core-api/idgen_alloc
 	mkdir -p "$out"
 	(cd "$out" && rm -f Documentation/output/core-api/idgen_alloc*.html)
 	# With a page that deserves a word, to see that there would be one.
@@ -83,7 +83,9 @@ htmldocs() {
 	make -C "$tree" O=.lint-docs SPHINXDIRS=core-api htmldocs >"$work/pages" 2>&1
 	rm "$tree/${pages}_faulty.rst"
 	grep -vE '^(reading|writing|copying) ' "$work/pages"
-	grep -c 'id="c.idgen_' "$out/Documentation/output/core-api/idgen_alloc.html"
+	for name in switch init; do
+		grep "id=\"c.idgen_alloc_$name\"" "$out/Documentation/output/core-api/idgen_alloc.html"
+	done
 	ls "$out/Documentation/output/core-api/idgen_alloc_proofs.html"
 	grep -E 'idgen.*(WARNING|ERROR|CRITICAL)|(WARNING|ERROR|CRITICAL).*idgen' "$work/pages" >"$work/left"
 	grep -q "${pages}_faulty" "$work/left"

@@ -45,12 +45,20 @@ ports=(arm arm-lpae riscv riscv32)
 compile_port() (
 	port=$1 options=(--kconfig_add=CONFIG_SMP=y)
 	for_arch "${port%-lpae}"
+	case $port in
+	riscv*)
+		options+=(--kconfig_add=CONFIG_VIRTUALIZATION=y --kconfig_add=CONFIG_KVM=y)
+		targets=(arch/riscv/{mm/context,kvm/vmid}.o)
+		;;
+	*)
+		targets=(arch/arm/mm/context.o)
+		;;
+	esac
 	[[ $port != *-lpae ]] || options+=("--kunitconfig=$harness/lpae.kunitconfig")
-	for whose in ours theirs; do
-		[[ $whose = ours ]] && library=(lib/idgen_alloc.o) || library=()
+	for whose in theirs ours; do
+		[[ $whose = theirs ]] || targets+=(lib/idgen_alloc.o)
 		kunit config "${trees[$whose]}" ".bench-$port" "${kunit_for[@]}" "${options[@]}"
-		make -C "${trees[$whose]}" O=".bench-$port" -j"$(nproc)" "${make_for[@]}" \
-			"arch/${port%%[-3]*}/mm/context.o" "${library[@]}"
+		make -C "${trees[$whose]}" O=".bench-$port" -j"$(nproc)" "${make_for[@]}" "${targets[@]}"
 	done
 )
 

@@ -46,15 +46,19 @@ compile_port() (
 	port=$1 options=(--kconfig_add=CONFIG_SMP=y)
 	for_arch "${port%-lpae}"
 	case $port in
-	riscv*)
-		options+=(--kconfig_add=CONFIG_VIRTUALIZATION=y --kconfig_add=CONFIG_KVM=y)
-		targets=(arch/riscv/{mm/context,kvm/vmid}.o)
-		;;
-	*)
+	arm)
+		options+=(--kunitconfig=/dev/null)
 		targets=(arch/arm/mm/context.o)
 		;;
+	arm-lpae)
+		options+=("--kunitconfig=$harness/lpae.kunitconfig")
+		targets=(arch/arm/mm/context.o)
+		;;
+	riscv*)
+		options+=("--kunitconfig=$harness/bench.kunitconfig")
+		targets=(arch/riscv/{mm/context,kvm/vmid}.o)
+		;;
 	esac
-	[[ $port != *-lpae ]] || options+=("--kunitconfig=$harness/lpae.kunitconfig")
 	for whose in theirs ours; do
 		[[ $whose = theirs ]] || targets+=(lib/idgen_alloc.o)
 		kunit config "${trees[$whose]}" ".bench-$port" "${kunit_for[@]}" "${options[@]}"

@@ -181,7 +181,7 @@ __idgen_alloc_replace(struct idgen_slot *slot, idgen_value_t old,
 	 * @value and reserves it. A plain store could bury its 0 unseen.
 	 * (Linux commit a8ffaaa060b8 tells of that bug.)
 	 */
-	return !((old ^ value) >> IDGEN_ID_BITS) &&
+	return likely(!((old ^ value) >> IDGEN_ID_BITS)) &&
 	       idgen_atomic(cmpxchg_relaxed)(&slot->active, old, value);
 }
 

@@ -84,7 +84,7 @@ static void set_reserved_ttbr0(void)
 
 void check_and_switch_context(struct mm_struct *mm, struct task_struct *tsk)
 {
-	unsigned int cpu = smp_processor_id();
+	unsigned int cpu;
 
 	check_vmalloc_seq(mm);
 	set_reserved_ttbr0();
@@ -96,6 +96,7 @@ void check_and_switch_context(struct mm_struct *mm, struct task_struct *tsk)
 	 * slot shows keeps its ASID.
 	 */
 	smp_rmb();
+	cpu = smp_processor_id();
 	if (unlikely(!cpumask_test_cpu(cpu, mm_cpumask(mm))))
 		cpumask_set_cpu(cpu, mm_cpumask(mm));
 

@@ -73,7 +73,6 @@
 #include <linux/bug.h>
 #include <linux/cpumask.h>
 #include <linux/idgen_alloc.h>
-#include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/moduleparam.h>
@@ -92,13 +91,6 @@
  * than there are IDs, and then none is.
  */
 #define HINT_BITS_PER_CPU	128
-
-/* Allocators are set up at boot and stay; only tests, and modules, come later. */
-#if IS_ENABLED(CONFIG_KUNIT) || IS_ENABLED(CONFIG_IDGEN_ALLOC_MODULAR)
-#define __idgen_init
-#else
-#define __idgen_init __init
-#endif
 
 #if IS_ENABLED(CONFIG_IDGEN_ALLOC_MODULAR)
 #define EXPORT_SYMBOL_IF_MODULAR(s)	EXPORT_SYMBOL_GPL(s)
@@ -576,8 +568,8 @@ static void __idgen_init add_slot(struct idgen_alloc *a, unsigned int i,
  * are no more usable IDs than possible CPUs, so that allocation could fail; -ENOMEM.
  * If not 0, @a needs no idgen_alloc_destroy().
  */
-int __idgen_init idgen_alloc_init(struct idgen_alloc *a, const struct idgen_ops *ops,
-				  unsigned int bits, struct idgen_slot __percpu *slots)
+int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_ops *ops,
+		     unsigned int bits, struct idgen_slot __percpu *slots)
 {
 	unsigned int cpu, i = 0;
 	int ret;
@@ -625,7 +617,7 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_init_array);
  * Return: 0; -EBUSY if a context is pinned, and then nothing has changed; -ENOSPC if
  * there are no more usable IDs than possible CPUs, and then @a must not be used on.
  */
-int __idgen_init idgen_alloc_update_never(struct idgen_alloc *a)
+int idgen_alloc_update_never(struct idgen_alloc *a)
 {
 	unsigned long flags;
 	int ret = -EBUSY;
@@ -649,7 +641,7 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_never);
  * Context: At boot (__init); may sleep. Nobody uses @a any more. It can be set up
  * again, but then contexts must start from 0, and TLBs without entries of theirs.
  */
-noinline void __idgen_init idgen_alloc_destroy(struct idgen_alloc *a)
+noinline void idgen_alloc_destroy(struct idgen_alloc *a)
 {
 	bitmap_free(a->map);
 	bitmap_free(a->base);

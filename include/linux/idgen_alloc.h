@@ -10,6 +10,7 @@
 
 #include <linux/atomic.h>
 #include <linux/compiler.h>
+#include <linux/init.h>
 #include <linux/percpu-defs.h>
 #include <linux/refcount.h>
 #include <linux/spinlock_types.h>
@@ -134,10 +135,20 @@ struct idgen_alloc {
 	const struct idgen_ops *ops;
 };
 
-int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_ops *ops,
-		     unsigned int bits, struct idgen_slot __percpu *slots);
-void idgen_alloc_destroy(struct idgen_alloc *a);
-int idgen_alloc_update_never(struct idgen_alloc *a);
+/*
+ * Allocators are set up at boot and stay; only tests, and modules, come later.
+ * Not at definitions, where kernel-doc only knows __init.
+ */
+#if IS_ENABLED(CONFIG_KUNIT) || IS_ENABLED(CONFIG_IDGEN_ALLOC_MODULAR)
+#define __idgen_init
+#else
+#define __idgen_init __init
+#endif
+
+int __idgen_init idgen_alloc_init(struct idgen_alloc *a, const struct idgen_ops *ops,
+				  unsigned int bits, struct idgen_slot __percpu *slots);
+void __idgen_init idgen_alloc_destroy(struct idgen_alloc *a);
+int __idgen_init idgen_alloc_update_never(struct idgen_alloc *a);
 unsigned long idgen_alloc_pin(struct idgen_alloc *a, idgen_atomic_t *ctx,
 			      refcount_t *pins);
 void idgen_alloc_unpin(struct idgen_alloc *a, idgen_atomic_t *ctx, refcount_t *pins);

@@ -10,6 +10,7 @@ The table of what goes where is overlay.toml.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 STAMP = ".idgen-overlay.json"
+# Of what the table has, what comes with a patch.
+KINDS = ("file", "remove", "insert")
 HERE = Path(__file__).resolve().parent
 
 
@@ -32,7 +35,8 @@ class Overlay:
         self.tree = tree
         self.table = fitting(expand(table, ours), tree)
         self.problems: list[str] = []
-        self.result: dict[str, str] = {}
+        # None for a file that is not there, or goes.
+        self.result: dict[str, str | None] = {}
         self.wrote: dict[str, Any] = {"files": {}, "lines": []}
         self.before: dict[str, Any] = {"files": {}, "lines": []}
         stamp = tree / STAMP
@@ -42,11 +46,15 @@ class Overlay:
     def current(self, path: str) -> str | None:
         """The content that a file has by now, None if there is no such file."""
         if path not in self.result:
-            full = self.tree / path
-            if not full.is_file():
+            held = self.held(path)
+            if held is None:
                 return None
-            self.result[path] = full.read_text(encoding="utf-8")
+            self.result[path] = held
         return self.result[path]
+
+    def held(self, path: str) -> str | None:
+        full = self.tree / path
+        return full.read_text(encoding="utf-8") if full.is_file() else None
 
     def whole_file(self, path: str, replaces: dict[str, str]) -> None:
         source = self.ours / path
@@ -55,14 +63,28 @@ class Overlay:
             return
         content = self.renamed(path, source.read_text(encoding="utf-8"))
         old = self.current(path)
-        if old is None and replaces:
-            self.problems.append(f"{path}: not in this tree, so there is nothing to replace")
-        elif old is not None and old != content:
-            digest = sha256(old)
-            if digest not in [*replaces.values(), self.before["files"].get(path)]:
-                self.problems.append(f"{path}: {self.foreign(path, replaces)} (sha256 {digest})")
         self.result[path] = content
         self.wrote["files"][path] = sha256(content)
+        for spot in self.table["insert"]:
+            if spot["path"] == path:
+                self.insertion(spot)
+        if old is None:
+            if replaces:
+                self.problems.append(f"{path}: not in this tree, so there is nothing to replace")
+        elif old not in (content, self.result[path]):
+            self.known(path, old, replaces)
+
+    def removal(self, path: str, replaces: dict[str, str]) -> None:
+        old = self.current(path)
+        if old is not None:
+            self.known(path, old, replaces)
+        self.result[path] = None
+
+    def known(self, path: str, old: str, replaces: dict[str, str]) -> None:
+        """See that what will be lost is the kernel's, or ours of an earlier run."""
+        digest = sha256(old)
+        if digest not in [*replaces.values(), self.before["files"].get(path)]:
+            self.problems.append(f"{path}: {self.foreign(path, replaces)} (sha256 {digest})")
 
     def foreign(self, path: str, replaces: dict[str, str]) -> str:
         """What is wrong with a file that would be lost, and what to do about it."""
@@ -129,15 +151,21 @@ class Overlay:
 
     def work_out(self) -> None:
         self.take_back()
-        for spot in self.table["insert"]:
-            self.insertion(spot)
         for entry in self.table["file"]:
             self.whole_file(entry["path"], entry.get("replaces", {}))
+        for entry in self.table["remove"]:
+            self.removal(entry["path"], entry["replaces"])
+        for spot in self.table["insert"]:
+            if spot["path"] not in self.wrote["files"]:
+                self.insertion(spot)
+        for path, digest in self.before["files"].items():
+            if path not in self.wrote["files"] and digest == sha256(self.current(path) or ""):
+                self.problems.append(f"{path}: from an earlier run, and not in this one; was that one with WITH=? "
+                                     "Give it again, or restore what was there")
         self.result[STAMP] = json.dumps(self.wrote, indent=1) + "\n"
 
     def changes(self) -> list[str]:
-        return [path for path, content in self.result.items()
-                if not (self.tree / path).is_file() or (self.tree / path).read_text(encoding="utf-8") != content]
+        return [path for path, content in self.result.items() if self.held(path) != content]
 
     def new_mode(self, path: str) -> int:
         return 0o755 if os.access(self.ours / path, os.X_OK) else 0o644
@@ -147,15 +175,23 @@ class Overlay:
         staged: list[tuple[str, Path]] = []
         try:
             for path in changed:
-                place = self.tree / path
+                content, place = self.result[path], self.tree / path
+                if content is None:
+                    continue
                 place.parent.mkdir(parents=True, exist_ok=True)
                 fd, name = tempfile.mkstemp(prefix=".idgen-", dir=place.parent)
                 staged.append((name, place))
                 with os.fdopen(fd, "w", encoding="utf-8") as out:
-                    out.write(self.result[path])
+                    out.write(content)
                 os.chmod(name, place.stat().st_mode & 0o777 if place.exists() else self.new_mode(path))
             for name, place in staged:
                 os.replace(name, place)
+            for path in changed:
+                if self.result[path] is None:
+                    (self.tree / path).unlink()
+                    # As git does: no directory stays that has nothing in it.
+                    with contextlib.suppress(OSError):
+                        os.removedirs((self.tree / path).parent)
         finally:
             for name, _ in staged:
                 Path(name).unlink(missing_ok=True)
@@ -192,24 +228,28 @@ def expand(table: dict[str, Any], ours: Path) -> dict[str, Any]:
         for path in sorted(top.rglob("*")):
             if path.is_file() and not leave.intersection(path.relative_to(top).parts):
                 files.append({**directory, "path": str(path.relative_to(ours))})
-    return {**table, "file": files, "directory": []}
+    return {"remove": [], **table, "file": files, "directory": []}
 
 
 def left_out(table: dict[str, Any], tree: Path) -> list[str]:
-    """The patches for which the tree is too old."""
-    return [patch for patch, path in table.get("needs", {}).items() if not (tree / path).is_file()]
+    """The patches for which the tree is too old, and those that nobody has asked for."""
+    optional, asked = table.get("optional", {}), os.environ.get("WITH", "").split()
+    if unknown := set(asked) - set(optional):
+        raise ValueError(f"WITH={' '.join(unknown)}: there is no such patch, only {', '.join(optional)}")
+    return [*(patch for patch in optional if patch not in asked),
+            *(patch for patch, path in table.get("needs", {}).items() if not (tree / path).is_file())]
 
 
 def fitting(table: dict[str, Any], tree: Path) -> dict[str, Any]:
     """The table without them."""
     out = left_out(table, tree)
-    return {**table, **{kind: [e for e in table[kind] if e.get("patch") not in out] for kind in ("file", "insert")}}
+    return {**table, **{kind: [e for e in table[kind] if e.get("patch") not in out] for kind in KINDS}}
 
 
 def touched(table: dict[str, Any]) -> list[str]:
     """Every path that the overlay reads or writes in a tree."""
     spots = [s for spot in table["insert"] for s in (spot, spot.get("older", spot))]
-    paths = [s["path"] for s in [*table["file"], *spots]] + [r["header"] for r in table.get("rename", [])]
+    paths = [s["path"] for s in [*table["file"], *table["remove"], *spots]] + [r["header"] for r in table.get("rename", [])]
     return sorted({*paths, *table.get("needs", {}).values(), STAMP})
 
 

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """What overlay.py promises about other people's trees, on trees of a few lines."""
 
+import os
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from overlay import STAMP, Overlay, sha256
 
@@ -23,6 +25,9 @@ TABLE: dict[str, Any] = {
 
 class OverlayTest(unittest.TestCase):
     def setUp(self) -> None:
+        environment = patch.dict(os.environ, {"WITH": ""})
+        environment.start()
+        self.addCleanup(environment.stop)
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.ours, self.tree = Path(scratch.name, "ours"), Path(scratch.name, "tree")
@@ -171,6 +176,50 @@ class OverlayTest(unittest.TestCase):
         self.refused("arch/p.c", "arch/Kconfig", table=table)
         self.put(self.tree, {"arch/p.c": "", "arch/Kconfig": "config P\n"})
         self.assertEqual(sorted(self.lay(table)), [STAMP, "arch/Kconfig", "arch/p.c"])
+
+    def test_file_goes_if_it_is_one_that_we_know(self) -> None:
+        table = {**TABLE, "remove": [{"path": "arch/only/gone.h", "replaces": {"1": sha256("g1\n"), "2": sha256("g2\n")}}]}
+        self.put(self.tree, {"arch/only/gone.h": "g3\n"})
+        self.refused("arch/only/gone.h", table=table)
+        self.assertEqual(self.held()["arch/only/gone.h"], "g3\n")
+        self.put(self.tree, {"arch/only/gone.h": "g2\n"})
+        self.assertIn("arch/only/gone.h", self.lay(table))
+        self.assertFalse((self.tree / "arch/only").exists())
+        self.assertEqual(self.lay(table), [])
+        (self.tree / STAMP).unlink()
+        self.assertEqual(self.lay(table), [STAMP])
+
+    def test_lines_go_into_a_file_of_ours(self) -> None:
+        lines = {"path": "lib/new.c", "instead": "\nnew\n", "text": "\nnew\nand more\n"}
+        table = {**TABLE, "insert": [*TABLE["insert"], lines]}
+        self.lay(table)
+        self.assertEqual(self.held()["lib/new.c"], "new\nand more\n")
+        self.assertEqual(self.lay(table), [])
+        (self.tree / STAMP).unlink()
+        self.assertEqual(self.lay(table), [STAMP])
+        self.lay()
+        self.assertEqual(self.held()["lib/new.c"], "new\n")
+        self.put(self.tree, {"lib/new.c": "new\nand other\n"})
+        self.refused("lib/new.c", table=table)
+
+    def test_optional_patch_is_left_out_unless_it_is_asked_for(self) -> None:
+        table = {**TABLE, "optional": {"p": "why"}, "file": [*TABLE["file"], {"path": "arch/p.c", "patch": "p"}],
+                 "remove": [{"path": "arch/only/gone.h", "patch": "p", "replaces": {"1": sha256("g\n")}}]}
+        self.put(self.ours, {"arch/p.c": "p\n"})
+        self.put(self.tree, {"arch/only/gone.h": "g\n"})
+        before = self.held()
+        self.lay(table)
+        self.assertNotIn("arch/p.c", self.held())
+        self.assertIn("arch/only/gone.h", self.held())
+        with patch.dict(os.environ, {"WITH": "p"}):
+            self.assertEqual(sorted(self.lay(table)), [STAMP, "arch/only/gone.h", "arch/p.c"])
+        # Half of it would stay.
+        self.refused("arch/p.c", table=table)
+        (self.tree / "arch/p.c").unlink()
+        self.put(self.tree, before)
+        self.assertNotIn("arch/p.c", self.lay(table))
+        with patch.dict(os.environ, {"WITH": "p q"}), self.assertRaises(ValueError):
+            self.lay(table)
 
     def test_full_disk_changes_nothing(self) -> None:
         before = self.held()

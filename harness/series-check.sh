@@ -8,7 +8,6 @@
 . "$(dirname "$0")/common.sh"
 "$harness/deps.sh" kunit-arm64 kunit-arm kunit-riscv series
 lock
-mapfile -t names < <(sed -nE 's/^name = "(.*)"$/\1/p' "$harness/series/series.toml")
 
 # What checkpatch says that does not apply, and why, as FILE:TYPES.
 idgen=tools/testing/idgen
@@ -75,6 +74,7 @@ make_again() {
 
 # git am knows no fuzz; what it leaves is what make apply leaves.
 am() {
+	mapfile -t names <"$out/names"
 	git_in_tree init -q -b series
 	(cd "$work/base" && find . -type f) >"$out/paths"
 	git_in_tree add -f --pathspec-from-file="$out/paths"
@@ -216,7 +216,7 @@ lists() {
 			[[ " ${who[*]}" = *" $list"* ]] || die "$path does not reach $list"
 		done
 		asked=$((asked + 1))
-	done < <(git_in_tree diff --name-only "series~${#names[@]}" series | grep -vE '^tools/.*/.*/.*/|^MAINTAINERS')
+	done < <(git_in_tree diff --diff-filter=d --name-only "series~${#names[@]}" series | grep -vE '^tools/.*/.*/.*/|^MAINTAINERS')
 	((asked > 20))
 }
 
@@ -228,6 +228,7 @@ check series-same-again make_again
 check series-am am
 # All else looks at its commits.
 ((failed == 0)) || { report "$build/series.csv"; exit; }
+mapfile -t names <"$out/names"
 check series-checkpatch checkpatch
 check series-lists lists
 check series-build build_each

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import noise
-from overlay import STAMP, Overlay, expand, left_out, load
+from overlay import KINDS, STAMP, Overlay, expand, left_out, load
 
 HERE = Path(__file__).resolve().parent
 OURS = HERE.parent
@@ -55,10 +55,10 @@ class Description:
         toml = tomllib.loads((self.dir / "series.toml").read_text(encoding="utf-8"))
         self.cover: dict[str, Any] = toml["cover"]
         self.allocators: dict[str, list[str]] = toml["allocator"]
-        self.patches: list[dict[str, str]] = toml["patch"]
+        self.patches: list[dict[str, Any]] = toml["patch"]
         self.names = [patch["name"] for patch in self.patches]
         self.table = expand(load(), OURS)
-        for entry in [*self.table["file"], *self.table["insert"]]:
+        for entry in [entry for kind in KINDS for entry in self.table[kind]]:
             if entry.get("patch") not in self.names:
                 raise Failure(f"overlay.toml: {entry['path']}: give it patch = \"...\", one of {', '.join(self.names)}")
         for path in self.dir.glob("*.patch"):
@@ -99,8 +99,8 @@ class Description:
 
     def upto(self, at: int) -> dict[str, Any]:
         """The overlay's table as of a patch."""
-        part = {kind: [e for e in self.table[kind] if self.names.index(e["patch"]) <= at] for kind in ("file", "insert")}
-        return {**part, "needs": self.table.get("needs", {}), "rename": [r for r in self.table.get("rename", []) if self.paths[r["path"]] <= at]}
+        part = {kind: [e for e in self.table[kind] if self.names.index(e["patch"]) <= at] for kind in KINDS}
+        return {**self.table, **part, "rename": [r for r in self.table.get("rename", []) if self.paths[r["path"]] <= at]}
 
 
 def identity() -> dict[str, str]:
@@ -119,7 +119,7 @@ def identity() -> dict[str, str]:
 def diffstat(repo: Path, base: str) -> str:
     """Lines by what they are for: what a reviewer has to look at, and what tests it."""
     kinds = [("tests", r"_kunit\.c$|^tools/testing/|\.kunitconfig$"), ("documentation", r"^Documentation/"),
-             *((f"arch/{arch}", f"^arch/{arch}/") for arch in ("arm64", "arm", "riscv")),
+             *((f"arch/{arch}", f"^arch/{arch}/") for arch in ("arm64", "arm", "riscv", "csky")),
              ("lib/ and include/", r"^(lib|include)/"), ("other", "")]
     total = {kind: [0, 0] for kind, _ in kinds}
     for line in git("diff", "--numstat", base, "HEAD", cwd=repo).splitlines():
@@ -152,9 +152,9 @@ def make(base: Path, out: Path, version: str, commit: str) -> None:
     git("add", "-Af", ".", cwd=repo)
     git("commit", "-q", "-m", f"Linux {version}", cwd=repo, env=who)
     git("tag", "base", cwd=repo)
-    too_old = left_out(description.table, repo)
+    out_of_it = left_out(description.table, repo)
     for at, patch in enumerate(description.patches):
-        if patch["name"] in too_old:
+        if patch["name"] in out_of_it:
             continue
         overlay = Overlay(stages / patch["name"], repo, description.upto(at))
         overlay.work_out()
@@ -164,7 +164,12 @@ def make(base: Path, out: Path, version: str, commit: str) -> None:
         git("add", "-A", ".", cwd=repo)
         message = f"{patch['subject']}\n\n{fill(patch['text'], repo, description)}\n"
         git("commit", "-q", "-s", "-F", "-", cwd=repo, env=who, text=message)
+    (out / "names").write_text("".join(f"{name}\n" for name in description.names if name not in out_of_it))
     cover = fill(description.cover["text"], repo, description).replace("@VERSION@", version)
+    for patch in description.patches:
+        if "cover" in patch:
+            says = patch["cover"]["without" if patch["name"] in out_of_it else "with"].strip()
+            cover = cover.replace(f"@{patch['name'].upper()}@", says)
     if commit:
         cover += f"\n\nbase-commit: {commit}"
     git("config", "branch.series.description", f"{description.cover['subject']}\n\n{cover}", cwd=repo)

@@ -10,6 +10,7 @@
 #   LINUX_VERSION=6.12 take Debian's linux-source-6.12 (from trixie)
 #   LINUX_VERSION=sid  take the newest linux-source of that suite; experimental has release candidates
 #   neither            take the newest linux-source of trixie-backports
+#   WITH=csky          with that patch, which is left out otherwise (see overlay.toml); that is another tree
 #
 # The tree has exactly the files that its source has and does not ignore, so a source that was built in, or is a git
 # work tree, does as well. Files whose content stays the same keep their time, so a second build is a short one.
@@ -69,10 +70,12 @@ lay_over() {
 	done
 	cp -a "$work/base" "$work/laid"
 	"$harness/overlay.py" "$work/laid"
+	comm -23 <(cd "$work/base" && find . -type f | sort) <(cd "$work/laid" && find . -type f | sort) |
+		sed 's,^\./,,' >"$removed"
 }
 
 copy() {
-	(cd "$from" && list) >"$work/wanted"
+	(cd "$from" && list) | grep -vxFf "$removed" >"$work/wanted"
 	[[ -s $work/wanted ]] || die "found no source files in $from"
 	mkdir -p "$tree"
 	(cd "$tree" && list) >"$work/held"
@@ -89,16 +92,18 @@ else
 	name=$(basename "$from")
 	name=${name#linux-}
 fi
+# Trees with other patches are other trees.
+[[ -z ${WITH-} ]] || name+=-${WITH// /-}
 version=$(make -s -C "$from" kernelversion 2>/dev/null)
 free=$(df --output=avail -k "$build" | tail -n 1)
 ((free > 6000000)) || die "$build has $((free / 1024)) MiB left, a build takes up to 6 GiB: make room first"
-tree=$build/tree-$name work=$build/work-$name laid=$build/work-$name/laid
+tree=$build/tree-$name work=$build/work-$name laid=$build/work-$name/laid removed=$build/work-$name/removed
 mkdir -p "$work"
 [[ -d $build/empty.git ]] || git init -q --bare "$build/empty.git"
 case ${1-} in
 pristine | series)
 	[[ ! -e $from/.idgen-overlay.json ]] || die "LINUX=$from has our files in it: give a tree that was left as it was"
-	tree=$build/$1-$name laid=$work/none
+	tree=$build/$1-$name laid=$work/none removed=/dev/null
 	mkdir -p "$laid"
 	;;
 *)

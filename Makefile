@@ -2,7 +2,7 @@
 #
 # The entry points; each is one script in harness/. "make" alone lists them.
 
-export LINUX LINUX_VERSION ARCH KUNIT_ARGS SAN DISASM
+export LINUX LINUX_VERSION ARCH WITH KUNIT_ARGS SAN DISASM
 
 help:
 	@echo 'make kunit           build an arm64 kernel with our files and run its KUnit suites'
@@ -18,6 +18,7 @@ help:
 	@echo 'make e2e             real processes and guests on QEMU at EL2; ROWS= for some rows of harness/e2e.toml'
 	@echo 'make e2e-mutants     kernels that are wrong, each of which e2e must notice'
 	@echo 'make e2e-selftests   the kernel'"'"'s KVM selftests, with our files and without'
+	@echo 'make csky            the port to csky, as far as it can be checked without a compiler for it'
 	@echo 'make bench           what it costs, against what it replaces, in instructions; fails if anything costs more'
 	@echo '  DISASM=1             with the disassembly of both, and what is in which cache line'
 	@echo 'make torture         lib/idgen_alloc.c on real threads, sanitised, and in every order of a few steps'
@@ -26,12 +27,13 @@ help:
 	@echo 'make tla TLA2TOOLS=/path/tla2tools.jar   the PlusCal model, all configurations'
 	@echo 'make mutants [TLA2TOOLS=...]  wrong versions of it, each of which some layer must notice'
 	@echo 'make series          the project as patches with a cover letter, by mail or for git am; LINUX= as above'
+	@echo '  WITH=csky            with the patch for csky, which no compiler of Debian can build; make apply has it too'
 	@echo 'make series-refresh  bring harness/series/*.patch up to date with our files'
 	@echo 'make series-check    the series as its reader will look at it: each patch, several kernels'
 	@echo 'make apply LINUX=/path   lay our files over that tree'
 	@echo 'make clean           remove build/'
 
-kunit apply uml lint configs bench test prove series series-check e2e-mutants e2e-selftests:
+kunit apply uml lint configs csky bench test prove series series-check e2e-mutants e2e-selftests:
 	@harness/$@.sh
 
 e2e:
@@ -58,4 +60,4 @@ mutants:
 clean:
 	rm -rf build
 
-.PHONY: help kunit apply uml lint configs bench test prove prove-deep series series-check series-refresh e2e e2e-mutants e2e-selftests torture litmus tla mutants clean
+.PHONY: help kunit apply uml lint configs csky bench test prove prove-deep series series-check series-refresh e2e e2e-mutants e2e-selftests torture litmus tla mutants clean

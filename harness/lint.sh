@@ -128,28 +128,11 @@ warnings() {
 	silent "$work/warnings"
 }
 
-# Before 0.6.5, sparse is a checker that kbuild drops without failing; Debian has that in sid, built for sid's libc,
-# whose own loader runs it anywhere.
 sparse() {
-	local root=$build/sparse suite=sid package
-	if [[ ! -x $root/bin/sparse ]]; then
-		rm -rf "$root.new"
-		mkdir -p "$root.new/bin"
-		for package in sparse libc6; do
-			dpkg-deb -x "$("$harness/deb.sh" "$suite" "$package")" "$root.new"
-		done
-		cat >"$root.new/bin/sparse" <<-'END'
-			#!/bin/sh
-			root=$(cd "$(dirname "$0")/.." && pwd)
-			exec "$(echo "$root"/usr/lib*/ld-linux-*)" --library-path "$(dirname "$(find "$root/usr/lib" -name libc.so.6)")" \
-				"$root/usr/bin/sparse" "$@"
-		END
-		chmod +x "$root.new/bin/sparse"
-		rm -rf "$root"
-		mv "$root.new" "$root"
-	fi
-	"$root/bin/sparse" --version
-	PATH=$root/bin:$PATH warnings "$1" gcc C=2
+	local bin
+	bin=$("$harness/sparse.sh")
+	"$bin/sparse" --version
+	PATH=$bin:$PATH warnings "$1" gcc C=2
 }
 
 harness_scripts() {

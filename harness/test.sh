@@ -81,5 +81,6 @@ check compile-4096-cpus compile "${objects[@]}" -- DEBUG_KERNEL=y DEBUG_PER_CPU_
 check compile-rt compile "${objects[@]}" -- EXPERT=y PREEMPT_RT=y
 check compile-64k-pages compile "${objects[@]}" -- ARM64_64K_PAGES=y
 check series "$harness/series-check.sh" quick
+check csky "$harness/csky.sh"
 check kunit-6.12 kunit_612
 report "$build/test.csv"

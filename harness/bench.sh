@@ -112,7 +112,7 @@ initramfs() {
 }
 
 if [[ $quick != quick ]]; then
-	"$harness/deps.sh" kunit-arm kunit-riscv
+	"$harness/deps.sh" kunit-arm kunit-riscv e2e-riscv
 	for whose in ours theirs; do
 		step "compiling them with tracing" compile "$whose" .bench-tracing "${made[$whose]}" --kconfig_add=CONFIG_FTRACE=y \
 			--kconfig_add=CONFIG_ENABLE_DEFAULT_TRACERS=y
@@ -129,6 +129,12 @@ if [[ $quick != quick ]]; then
 	step "building what they run" initramfs
 	step "running them (some 5 minutes)" "$harness/bench_system.py" "${trees[ours]}/.bench-kernel" \
 		"${trees[theirs]}/.bench-kernel" "$work/initramfs" "$work/system.csv"
+	# The kernels of make e2e: what they check does not count here, and nobody needs to build others.
+	for whose in ours theirs; do
+		"$harness/e2e-build.sh" "${trees[$whose]}" riscv plain "$work/riscv-$whose"
+	done
+	step "letting VMIDs of riscv run out (some 3 to 6 minutes)" "$harness/bench_rollover.py" "$work/riscv-ours" \
+		"$work/riscv-theirs" "$work/rollover.csv"
 fi
 
 if [[ -n ${DISASM-} ]]; then

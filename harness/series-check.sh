@@ -166,7 +166,7 @@ concerns() {
 	else
 		return 1
 	fi
-	[[ $2 != arm64 ]] || printf 'CONFIG_%s=y\n' KUNIT VIRTUALIZATION KVM >>"$out/kunitconfig"
+	[[ $2 = arm ]] || printf 'CONFIG_%s=y\n' KUNIT VIRTUALIZATION KVM >>"$out/kunitconfig"
 }
 
 # Each patch compiles: our objects, as far as they are there, where what they are made of has changed.

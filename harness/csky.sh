@@ -57,9 +57,8 @@ compile() {
 		grep "^$option" "$dir/.config"
 	done
 	rm -rf "${dir:?}"/{arch/csky/mm,lib/*idgen*,lib/tests}
-	"${make[@]}" arch/csky/mm/ kernel/sched/core.o "${objects[@]}" >"$work/said" 2>&1 || die "$(cat "$work/said")"
-	PATH=$sparse:$PATH "${make[@]}" C=2 "${objects[@]}" >>"$work/said" 2>&1 || die "$(cat "$work/said")"
-	cat "$work/said"
+	"${make[@]}" arch/csky/mm/ kernel/sched/core.o "${objects[@]}" 2>&1 | tee "$work/said"
+	PATH=$sparse:$PATH "${make[@]}" C=2 "${objects[@]}" 2>&1 | tee -a "$work/said"
 	for object in "${objects[@]}"; do
 		grep -E "^ +CC .*$object$" "$work/said"
 		grep -E "^ +CHECK .*${object%.o}.c$" "$work/said"

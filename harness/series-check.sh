@@ -79,6 +79,8 @@ am() {
 	(cd "$work/base" && find . -type f) >"$out/paths"
 	git_in_tree add -f --pathspec-from-file="$out/paths"
 	git_in_tree commit -q -m base
+	# Of a run that did not come to its end: the kernel ignores them, and so does what lays out the tree.
+	git_in_tree clean -qfx -- .kunitconfig 'arch/*.kunitconfig'
 	git_in_tree am --empty=drop "$out/series.mbox"
 	(($(git_in_tree rev-list --count HEAD) == ${#names[@]} + 1))
 	rm -rf "$out/applied"

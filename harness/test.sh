@@ -6,11 +6,11 @@
 # files are compiled for but the main job does not have.
 #
 # All rows of the matrix share one build directory and compile only our files, so each costs what its options change.
-# Booted are the kernel of the main job, on several machines, that of e2e, which has tracing as well, those of the other
-# architectures, and 6.12: one more would cost some eight minutes.
+# Booted are the kernel of the main job, on several machines, those of e2e for arm64 and arm, which have tracing as well,
+# those of the other architectures, and 6.12: one more would cost some eight minutes.
 
 . "$(dirname "$0")/common.sh"
-"$harness/deps.sh" kunit-arm64 kunit-arm kunit-riscv kunit-riscv32 uml lint prove bench e2e-arm64
+"$harness/deps.sh" kunit-arm64 kunit-arm kunit-riscv kunit-riscv32 uml lint prove bench e2e-arm64 e2e-arm
 lock
 tree=$("$harness/tree.sh")
 
@@ -54,6 +54,7 @@ compile_module() {
 }
 
 kunit_612() { LINUX='' LINUX_VERSION=6.12 SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
+e2e_arm() { ARCH=arm "$harness/e2e.sh" --quick; }
 kunit_main() { ARCH=$1 SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
 
 no_kvm=("${objects[@]:0:3}")
@@ -73,6 +74,7 @@ check torture make --no-print-directory -C "$repo/tools/testing/idgen" torture S
 check prove "$harness/prove.sh"
 check bench "$harness/bench.sh" quick
 check e2e "$harness/e2e.sh" --quick
+check e2e-arm e2e_arm
 check compile-no-kvm compile "${no_kvm[@]}" -- KVM=n KVM_ARM_VMID_KUNIT_TEST=n
 check compile-kunit-module compile_module
 check compile-no-kpti compile "${objects[@]}" -- EXPERT=y UNMAP_KERNEL_AT_EL0=n

@@ -8,7 +8,7 @@ functions of the slow paths.
 The code for arm64 is the one that a CPU with LSE atomics runs: alternatives are applied to it as the kernel does at
 boot, for that capability alone. The fast path is the shortest way from a function's entry to its end that does the
 compare-and-exchange, or exchange, and calls nothing on the way: a slow path calls. The choices that length must not make
-are made here: tables of a process are in the linear map, not in the kernel's image.
+are made here: tables of a process are in the linear map, not in the kernel's image; KVM/riscv has VMIDs.
 """
 
 import csv
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise, zip_longest
 from pathlib import Path
 
@@ -33,9 +33,10 @@ class Way:
     object: str
     function: str
     end: str
-    exchanges: bool = True
+    does: str | None = None  # what is on the way for sure: the exchange, if nothing else is named
     slow: tuple[str, ...] = ()  # the original's functions that the slow path runs through, of the same object
-    before: tuple[str, ...] = ()  # the original's functions that are run in its place, without an exchange, if others
+    before: tuple[str, ...] = ()  # the original's functions that are run in its place, if others
+    before_does: str = ""  # and what is on the way through each of them
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ ARCHS = {
     "arm64": Arch("aarch64-linux-gnu-", r"cas\b", r"(b\.\w+|t?bn?z|cbn?z)\b", r"b\s", r"(bl|blr|br|brk|ret)\b", r"dmb|dsb", (
         Way("process switch", "arch/arm64/mm/context.o", "check_and_switch_context", r"bl\b.* cpu_do_switch_mm", slow=("check_and_switch_context", "new_context")),
         Way("vCPU load", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_update", r"ret\b", slow=("kvm_arm_vmid_update",)),
-        Way("vCPU put", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_clear_active", r"ret\b", False),
+        Way("vCPU put", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_clear_active", r"ret\b", ""),
     ), alternatives=True),
     # Through the table of the processor's functions to the one that writes the registers.
     "arm": Arch("arm-linux-gnueabihf-", r"strexd", r"b(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)\b", r"b\s", r"(bl|blx|bx)\b|(pop|ldm)\w*\s.*\bpc\b", r"dmb|dsb", (
@@ -68,7 +69,7 @@ ARCHS = {
         Way("process switch", "arch/riscv/mm/context.o", "switch_mm", r"csrw\s+satp", slow=("switch_mm", "__new_context")),
         # Each entry of a guest was one of these; now each load is, after which guests are entered without.
         Way("vCPU load", "arch/riscv/kvm/vmid.o", "kvm_riscv_gstage_vmid_update", r"ret\b", slow=("kvm_riscv_gstage_vmid_update",),
-            before=("kvm_riscv_gstage_vmid_update", "kvm_riscv_gstage_vmid_ver_changed")),
+            before=("kvm_riscv_gstage_vmid_update", "kvm_riscv_gstage_vmid_ver_changed"), before_does=r"\bvmid_version\b"),
     )),
 }
 ARCHS["riscv32"] = ARCHS["riscv"]
@@ -145,16 +146,16 @@ def patch(code: dict[int, Insn], path: Path, caps: set[int]) -> None:
                 code[old + offset] = Insn(old + offset, source.name, source.args, source.relocs)
 
 
-def fast_path(code: dict[int, Insn], entry: int, path: Way) -> list[Insn]:
-    """The shortest way; breadth first, once with the exchange yet to be done, once with it done."""
+def fast_path(code: dict[int, Insn], entry: int, end: str, does: str) -> list[Insn]:
+    """The shortest way; breadth first, once with what must be on it yet to come, once with that behind it."""
     after = dict(pairwise(sorted(code)))
-    came: dict[tuple[int, bool], tuple[int, bool] | None] = {(entry, not path.exchanges): None}
+    came: dict[tuple[int, bool], tuple[int, bool] | None] = {(entry, not does): None}
     queue = deque(came)
     while queue:
         state = queue.popleft()
-        address, exchanged = state
+        address, done = state
         insn = code[address]
-        if exchanged and insn.matches(path.end):
+        if done and insn.matches(end):
             way: list[Insn] = []
             step: tuple[int, bool] | None = state
             while step:
@@ -163,12 +164,12 @@ def fast_path(code: dict[int, Insn], entry: int, path: Way) -> list[Insn]:
             return way
         if insn.matches(arch.leaves) or any("kimage_voffset" in reloc for reloc in insn.relocs):
             continue
-        exchanged |= insn.matches(arch.exchange)
+        done |= bool(re.search(does, str(insn)))
         nexts = [] if insn.matches(arch.jump) else [after.get(address)]
         for following in (*nexts, insn.target()):
-            if following in code and (following, exchanged) not in came:
-                came[following, exchanged] = state
-                queue.append((following, exchanged))
+            if following in code and (following, done) not in came:
+                came[following, done] = state
+                queue.append((following, done))
     raise SystemExit("error: found no fast path; has the code changed its shape?")
 
 
@@ -202,8 +203,9 @@ def fast_paths(dirs: list[Path]) -> list[list[list[Insn]]]:
         found.append([])
         for build, others in zip(dirs, ((), path.before)):
             code, functions = as_executed(build, path.object)
-            ways = [fast_path(code, functions[name], replace(path, exchanges=False)) for name in others]
-            found[-1].append(sum(ways, []) if others else fast_path(code, functions[path.function], path))
+            does = path.before_does if others else arch.exchange if path.does is None else path.does
+            ways = [fast_path(code, functions[name], path.end, does) for name in others or (path.function,)]
+            found[-1].append(sum(ways, []))
     return found
 
 

@@ -282,7 +282,7 @@ def main() -> int:
         table.append((row.name, row.configuration(), "; ".join(row.run), str(result.asid), str(result.vmid),
                       str(result.checks), str(result.wrong), str(round(result.seconds)), verdict,
                       str(log.relative_to(OUT.parent))))
-    with (OUT.parent / "e2e.csv").open("w", newline="", encoding="utf-8") as out:
+    with (OUT.parent / ("e2e.csv" if args.arch == "arm64" else f"e2e-{args.arch}.csv")).open("w", newline="", encoding="utf-8") as out:
         csv.writer(out, lineterminator="\n").writerows(table)
     print(f"{len(rows) - failed} passed, {failed} failed, 0 skipped")
     return bool(failed or not rows)

@@ -144,62 +144,70 @@ checkpatch() {
 	ask_checkpatch "$out/faulty" | grep SPACING
 }
 
+# at NUMBER: "series~N", after that many patches.
+at() { echo "series~$((${#names[@]} - $1))"; }
+
 # step_to NUMBER: have the tree as after that many patches.
 step_to() {
-	git_in_tree checkout -q -f --detach "series~$((${#names[@]} - $1))"
+	git_in_tree checkout -q -f --detach "$(at "$1")"
 }
 
-# changes NUMBER PATTERN: whether that patch concerns files that match.
-changes() {
-	git_in_tree diff --name-only "series~$((${#names[@]} - $1 + 1))" "series~$((${#names[@]} - $1))" | grep -E "$2"
+# A line with NUMBER and ARCH for each patch that changes what an architecture is made of, which has a .kunitconfig by
+# then. The first patch has no suite, and is compiled for arm64.
+list_concerned() {
+	local i arch paths
+	for ((i = 1; i <= ${#names[@]}; i++)); do
+		paths=$(git_in_tree diff --name-only "$(at $((i - 1)))" "$(at "$i")")
+		for arch in arm64 arm riscv; do
+			for_arch "$arch"
+			[[ $arch = arm64 || -n $(git_in_tree ls-tree "$(at "$i")" "$kunitconfig") ]] || continue
+			! grep -qE "^(lib|include|arch/$arch)/|^$kunitconfig" <<<"$paths" || echo "$i $arch"
+		done
+	done >"$out/concerned"
+	cat "$out/concerned"
+	# All but documentation, tools and MAINTAINERS.
+	(($(wc -l <"$out/concerned") > 10))
 }
 
-# concerns NUMBER ARCH: whether that patch changes what an architecture is made of, and if so, have the tree as after it,
-# and the options that it has for its suites then in $out/kunitconfig. The first patch has no suite, and the second no
-# user; they are compiled for arm64.
-concerns() {
-	for_arch "$2"
-	changes "$1" "^(lib|include|arch/${2%32})/|^$kunitconfig" || return 1
+# step_for NUMBER ARCH: have the tree as after that many patches, and in $out/kunitconfig the options that ARCH has for
+# its suites then.
+step_for() {
 	step_to "$1"
+	for_arch "$2"
 	if [[ -f $tree/$kunitconfig ]]; then
 		cp "$tree/$kunitconfig" "$out/kunitconfig"
-	elif [[ $2 = arm64 ]]; then
-		: >"$out/kunitconfig"
 	else
-		return 1
+		: >"$out/kunitconfig"
 	fi
 	[[ $2 = arm ]] || printf 'CONFIG_%s=y\n' KUNIT VIRTUALIZATION KVM >>"$out/kunitconfig"
 }
 
 # Each patch compiles: our objects, as far as they are there, where what they are made of has changed.
 build_each() {
-	local i arch object there built=0
-	for ((i = 1; i <= ${#names[@]}; i++)); do
-		for arch in arm64 arm riscv; do
-			concerns "$i" "$arch" || continue
-			there=()
-			for object in "${objects[@]}"; do
-				[[ ! -f $tree/${object%.o}.c ]] || there+=("$object")
-			done
-			kunit config "$tree" ".series-$arch" "${kunit_for[@]}" --kunitconfig="$out/kunitconfig" --kconfig_add=CONFIG_WERROR=y
-			(cd "$tree/.series-$arch" && rm -f "${there[@]}")
-			make -C "$tree" O=".series-$arch" -j"$(nproc)" "${make_for[@]}" "${there[@]}"
-			(cd "$tree/.series-$arch" && ls "${there[@]}")
-			built=$((built + 1))
+	local i arch object there
+	while read -r i arch <&3; do
+		step_for "$i" "$arch"
+		there=()
+		for object in "${objects[@]}"; do
+			[[ ! -f $tree/${object%.o}.c ]] || there+=("$object")
 		done
-	done
-	echo "$built times"
+		kunit config "$tree" ".series-$arch" "${kunit_for[@]}" --kunitconfig="$out/kunitconfig" --kconfig_add=CONFIG_WERROR=y
+		(cd "$tree/.series-$arch" && rm -f "${there[@]}")
+		make -C "$tree" O=".series-$arch" -j"$(nproc)" "${make_for[@]}" "${there[@]}"
+		(cd "$tree/.series-$arch" && ls "${there[@]}")
+	done 3<"$out/concerned"
 }
 
-# kunit_at ARCH: the suites that there are after the patches that "concerns" has left the tree with. All else of the
-# kernel is as for make kunit, and comes from the compiler's cache.
+# kunit_at NUMBER ARCH: the suites that there are after that many patches. All else of the kernel is as for make kunit,
+# and comes from the compiler's cache.
 kunit_at() {
 	local there
+	step_for "$1" "$2"
 	mapfile -t there < <(sed -nE 's/^CONFIG_(.*)_KUNIT_TEST=y$/\L\1/p' "$out/kunitconfig")
 	rm -f "$out/kunit.json"
-	kunit run "$tree" ".series-kunit-$1" "${kunit_for[@]}" --kunitconfig="$out/kunitconfig" \
+	kunit run "$tree" ".series-kunit-$2" "${kunit_for[@]}" --kunitconfig="$out/kunitconfig" \
 		--jobs="$(nproc)" --json="$out/kunit.json"
-	"$harness/results.py" --log="$tree/.series-kunit-$1/test.log" "$out/kunit.json" "${there[@]}"
+	"$harness/results.py" --log="$tree/.series-kunit-$2/test.log" "$out/kunit.json" "${there[@]}"
 }
 
 # Each file of ours reaches the lists of those whom it concerns, once the last patch is in.
@@ -233,14 +241,13 @@ check series-am am
 mapfile -t names <"$out/names"
 check series-checkpatch checkpatch
 check series-lists lists
+check series-concerned list_concerned
 check series-build build_each
 check series-out-of-range out_of_range
 if [[ ${1-} != quick ]]; then
-	for ((i = 2; i <= ${#names[@]}; i++)); do
-		for arch in arm64 arm riscv; do
-			! concerns "$i" "$arch" >/dev/null || check "series-kunit-${names[i - 1]}-$arch" kunit_at "$arch"
-		done
-	done
+	while read -r i arch <&3; do
+		((i == 1)) || check "series-kunit-${names[i - 1]}-$arch" kunit_at "$i" "$arch"
+	done 3<"$out/concerned"
 	check series-lint "$harness/lint.sh"
 	check series-configs "$harness/configs.sh"
 	for version in 6.12 sid experimental; do

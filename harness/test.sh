@@ -66,8 +66,11 @@ check kunit-smp-el2 again --qemu_args='-smp 4' --qemu_args='-machine virtualizat
 check kunit-nvhe-4-bits again --qemu_args='-cpu cortex-a57' --qemu_args='-machine virtualization=on' \
 	--kernel_args=idgen_alloc.bits=asid:4,vmid:4
 for port in arm riscv riscv32; do
+	for_arch "$port"
+	[[ -f $tree/$kunitconfig ]] || { skipped=$((skipped + 1)) && continue; }
 	check "kunit-$port" kunit_main "$port"
 done
+for_arch arm64
 check uml "$harness/uml.sh"
 check lint "$harness/lint.sh"
 check torture make --no-print-directory -C "$repo/tools/testing/idgen" torture SECONDS=1

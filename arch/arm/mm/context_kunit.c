@@ -171,16 +171,17 @@ static void switch_puts_the_asid_into_the_register(struct kunit *test)
 {
 	struct mm_struct *mm = use_new_mm(test);
 	unsigned long asid;
-	u64 active;
+	u64 active, value;
 
 	preempt_disable();
 	asid = asid_in_register();
 	active = atomic64_read(&this_cpu_ptr(&asid_slots)->active);
+	value = atomic64_read(&mm->context.id);
 	preempt_enable();
 
 	KUNIT_EXPECT_NE(test, ASID(mm), 0);
 	KUNIT_EXPECT_EQ(test, asid, ASID(mm));
-	KUNIT_EXPECT_EQ(test, active, atomic64_read(&mm->context.id));
+	KUNIT_EXPECT_EQ(test, active, value);
 	unuse_mm(mm);
 }
 

@@ -98,18 +98,19 @@ static void asid_0_is_never_handed_out(struct kunit *test)
 static void switch_puts_the_asid_into_satp(struct kunit *test)
 {
 	struct mm_struct *mm = use_new_mm(test);
-	unsigned long satp, active;
+	unsigned long satp, active, value;
 
 	preempt_disable();
 	satp = csr_read(CSR_SATP);
 	active = idgen_atomic(read)(&this_cpu_ptr(&asid_slots)->active);
+	value = atomic_long_read(&mm->context.id);
 	preempt_enable();
 
 	KUNIT_EXPECT_NE(test, asid_of(mm), 0);
 	KUNIT_EXPECT_EQ(test, satp >> SATP_ASID_SHIFT & SATP_ASID_MASK, asid_of(mm));
 	KUNIT_EXPECT_EQ(test, satp & SATP_PPN, virt_to_pfn(mm->pgd));
 	KUNIT_EXPECT_EQ(test, satp >> SATP_MODE_SHIFT, satp_mode >> SATP_MODE_SHIFT);
-	KUNIT_EXPECT_EQ(test, active, atomic_long_read(&mm->context.id));
+	KUNIT_EXPECT_EQ(test, active, value);
 	unuse_mm(mm);
 }
 

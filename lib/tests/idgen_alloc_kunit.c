@@ -291,6 +291,16 @@ static void births(struct world *w, struct context *ctx, unsigned int nr)
 		birth(w, ctx++);
 }
 
+/* More of them than a stack should hold. */
+static struct context *crowd(struct world *w, unsigned int nr)
+{
+	struct context *ctx = kunit_kcalloc(w->test, nr, sizeof(*ctx), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(w->test, ctx);
+	births(w, ctx, nr);
+	return ctx;
+}
+
 /* What must hold once @cpu has its ID. */
 static void check_switched(struct world *w, unsigned int cpu)
 {
@@ -839,10 +849,9 @@ static void hint_has_every_reserved_id(struct kunit *test)
 static void no_flush_in_the_first_generation(struct kunit *test)
 {
 	struct world *w = boot(test, mode_of(test), 3, 6);
-	struct context ctx[20];
+	struct context *ctx = crowd(w, 20);
 	unsigned int i;
 
-	births(w, ctx, 20);
 	for (i = 0; i < 20; i++)
 		run(w, i % 3, &ctx[i]);
 	for (i = 0; i < 3; i++)
@@ -1567,11 +1576,9 @@ static void unpin_frees_the_id_at_the_next_rollover_only(struct kunit *test)
 static void pins_are_limited_so_that_allocation_succeeds(struct kunit *test)
 {
 	struct world *w = boot(test, mode_of(test), 4, 4);
-	struct context ctx[16], running[4];
+	struct context *ctx = crowd(w, 16), *running = crowd(w, 4);
 	unsigned int i, nr = 0;
 
-	births(w, ctx, 16);
-	births(w, running, 4);
 	for (i = 0; i < 16; i++)
 		nr += pin(w, 0, &ctx[i]) != 0;
 	/* 15 usable, 4 CPUs, one to be free. */

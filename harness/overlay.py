@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import tomllib
@@ -33,15 +34,20 @@ class Overlay:
     def __init__(self, ours: Path, tree: Path, table: dict[str, Any]) -> None:
         self.ours = ours
         self.tree = tree
-        self.table = fitting(expand(table, ours), tree)
+        whole = expand(table, ours)
+        self.table = fitting(whole, tree)
         self.problems: list[str] = []
         # None for a file that is not there, or goes.
         self.result: dict[str, str | None] = {}
-        self.wrote: dict[str, Any] = {"files": {}, "lines": []}
-        self.before: dict[str, Any] = {"files": {}, "lines": []}
+        # "files" has the sha256 of ours, "replaced" those that the kernel's may have which were replaced or removed.
+        self.wrote: dict[str, Any] = {"files": {}, "replaced": {}, "lines": []}
+        self.before: dict[str, Any] = {"files": {}, "replaced": {}, "lines": []}
         stamp = tree / STAMP
         if stamp.exists():
             self.before = json.loads(stamp.read_text(encoding="utf-8"))
+        # Stamps did not have that from the start.
+        self.before.setdefault("replaced", {e["path"]: [*e["replaces"].values()] for e in whole["file"]
+                                            if "replaces" in e and e["path"] in self.before["files"]})
 
     def current(self, path: str) -> str | None:
         """The content that a file has by now, None if there is no such file."""
@@ -65,6 +71,8 @@ class Overlay:
         old = self.current(path)
         self.result[path] = content
         self.wrote["files"][path] = sha256(content)
+        if replaces:
+            self.wrote["replaced"][path] = [*replaces.values()]
         for spot in self.table["insert"]:
             if spot["path"] == path:
                 self.insertion(spot)
@@ -79,6 +87,7 @@ class Overlay:
         if old is not None:
             self.known(path, old, replaces)
         self.result[path] = None
+        self.wrote["replaced"][path] = [*replaces.values()]
 
     def known(self, path: str, old: str, replaces: dict[str, str]) -> None:
         """See that what will be lost is the kernel's, or ours of an earlier run."""
@@ -111,6 +120,17 @@ class Overlay:
             now, old = self.current(path), "".join(instead)
             if now is not None and laid(now, text, old):
                 self.result[path] = exchanged(now, text, old)
+
+    def no_more(self, path: str) -> None:
+        """Of what an earlier run did, but this one does not: ours goes, unless edited; the kernel's has to be back."""
+        now = self.current(path)
+        digest = None if now is None else sha256(now)
+        if path not in self.before["replaced"]:
+            if digest == self.before["files"][path]:
+                self.result[path] = None
+        elif digest not in self.before["replaced"][path]:
+            self.problems.append(f"{path}: replaced or removed by an earlier run, and not in this one; was that one with WITH=? "
+                                 f"Give it again, or restore what was there; if it is as it should be, remove {STAMP}")
 
     def insertion(self, spot: dict[str, Any]) -> None:
         if "older" in spot and self.current(spot["path"]) is None:
@@ -150,6 +170,9 @@ class Overlay:
         self.result[path] = exchanged(now, old, text)
 
     def work_out(self) -> None:
+        for old in self.tree.glob(".idgen-*/old"):
+            self.problems.append(f"{old.parent.name}: of a run that was ended halfway; have the tree as before it by "
+                                 f"\"cp -a {old}/. {self.tree} && rm -r {old.parent}\"")
         self.take_back()
         for entry in self.table["file"]:
             self.whole_file(entry["path"], entry.get("replaces", {}))
@@ -158,10 +181,9 @@ class Overlay:
         for spot in self.table["insert"]:
             if spot["path"] not in self.wrote["files"]:
                 self.insertion(spot)
-        for path, digest in self.before["files"].items():
-            if path not in self.wrote["files"] and digest == sha256(self.current(path) or ""):
-                self.problems.append(f"{path}: from an earlier run, and not in this one; was that one with WITH=? "
-                                     "Give it again, or restore what was there")
+        concerned, were = ({*run["files"], *run["replaced"]} for run in (self.wrote, self.before))
+        for path in sorted(were - concerned):
+            self.no_more(path)
         self.result[STAMP] = json.dumps(self.wrote, indent=1) + "\n"
 
     def changes(self) -> list[str]:
@@ -171,30 +193,43 @@ class Overlay:
         return 0o755 if os.access(self.ours / path, os.X_OK) else 0o644
 
     def write(self, changed: list[str]) -> None:
-        """Stage every file beside its place first, so that a full disk is met before anything is replaced."""
-        staged: list[tuple[str, Path]] = []
-        try:
+        """All of it, or none: what comes is staged, and what it replaces is kept, until nothing can fail any more."""
+        with tempfile.TemporaryDirectory(prefix=".idgen-", dir=self.tree) as scratch:
+            new, keep, done = Path(scratch, "new"), Path(scratch, "keep"), []
+            keep.mkdir()
             for path in changed:
                 content, place = self.result[path], self.tree / path
-                if content is None:
-                    continue
-                place.parent.mkdir(parents=True, exist_ok=True)
-                fd, name = tempfile.mkstemp(prefix=".idgen-", dir=place.parent)
-                staged.append((name, place))
-                with os.fdopen(fd, "w", encoding="utf-8") as out:
-                    out.write(content)
-                os.chmod(name, place.stat().st_mode & 0o777 if place.exists() else self.new_mode(path))
-            for name, place in staged:
-                os.replace(name, place)
-            for path in changed:
-                if self.result[path] is None:
-                    (self.tree / path).unlink()
-                    # As git does: no directory stays that has nothing in it.
+                if content is not None:
+                    (new / path).parent.mkdir(parents=True, exist_ok=True)
+                    (new / path).write_text(content, encoding="utf-8")
+                    (new / path).chmod(place.stat().st_mode & 0o777 if place.exists() else self.new_mode(path))
+                if place.exists():
+                    (keep / path).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(place, keep / path, follow_symlinks=False)
+            # From here on, work_out() knows a run that was ended by it.
+            old = keep.rename(Path(scratch, "old"))
+            try:
+                for path in changed:
+                    move(new / path, self.tree / path)
+                    done.append(path)
+            except BaseException:
+                for path in reversed(done):
+                    move(old / path, self.tree / path)
+                raise
+            finally:
+                # As git does: no directory stays that has nothing in it.
+                for path in changed:
                     with contextlib.suppress(OSError):
                         os.removedirs((self.tree / path).parent)
-        finally:
-            for name, _ in staged:
-                Path(name).unlink(missing_ok=True)
+
+
+def move(source: Path, place: Path) -> None:
+    """Where nothing is to be moved there, nothing is to be there."""
+    if source.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source, place)
+    else:
+        place.unlink()
 
 
 def times(content: str, lines: str) -> int:

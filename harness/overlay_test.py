@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What overlay.py promises about other people's trees, on trees of a few lines."""
 
+import json
 import os
 import sys
 import tempfile
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from overlay import STAMP, Overlay, sha256
+from overlay import STAMP, Overlay, move, sha256
 
 TABLE: dict[str, Any] = {
     "file": [{"path": "lib/new.c"}, {"path": "arch/old.c", "replaces": {"1": sha256("v1\n"), "2": sha256("v2\n")}}],
@@ -207,19 +208,104 @@ class OverlayTest(unittest.TestCase):
                  "remove": [{"path": "arch/only/gone.h", "patch": "p", "replaces": {"1": sha256("g\n")}}]}
         self.put(self.ours, {"arch/p.c": "p\n"})
         self.put(self.tree, {"arch/only/gone.h": "g\n"})
-        before = self.held()
         self.lay(table)
         self.assertNotIn("arch/p.c", self.held())
         self.assertIn("arch/only/gone.h", self.held())
         with patch.dict(os.environ, {"WITH": "p"}):
             self.assertEqual(sorted(self.lay(table)), [STAMP, "arch/only/gone.h", "arch/p.c"])
-        # Half of it would stay.
-        self.refused("arch/p.c", table=table)
-        (self.tree / "arch/p.c").unlink()
-        self.put(self.tree, before)
-        self.assertNotIn("arch/p.c", self.lay(table))
         with patch.dict(os.environ, {"WITH": "p q"}), self.assertRaises(ValueError):
             self.lay(table)
+
+    def test_patch_that_is_not_asked_for_any_more_goes_once_the_kernels_files_are_back(self) -> None:
+        known = {"1": sha256("k1\n"), "2": sha256("k2\n")}
+        files = [{"path": "arch/p/k.c", "patch": "p", "replaces": known}, {"path": "arch/p/n.c", "patch": "p"}]
+        lines = {"path": "arch/Makefile", "patch": "p", "instead": "\ngone\nk\n", "text": "\nk\n"}
+        table = {**TABLE, "optional": {"p": "why"},
+                 "file": [*TABLE["file"], *files], "insert": [*TABLE["insert"], lines],
+                 "remove": [{"path": f"arch/p/{name}.h", "patch": "p", "replaces": known} for name in ("gone", "left")]}
+        kernels = {"arch/p/k.c": "k1\n", "arch/p/gone.h": "k1\n", "arch/p/left.h": "k1\n"}
+        self.put(self.ours, {"arch/p/k.c": "ours\n", "arch/p/n.c": "new\n"})
+        self.put(self.tree, {**kernels, "arch/Makefile": "gone\nk\n"})
+        self.lay(table)
+        without = self.held()
+        for old_stamp in (False, True):
+            with patch.dict(os.environ, {"WITH": "p"}):
+                self.lay(table)
+            removed = ["arch/p/gone.h", "arch/p/left.h"]
+            if old_stamp:
+                stamp = json.loads(self.held()[STAMP])
+                del stamp["replaced"]
+                self.put(self.tree, {STAMP: json.dumps(stamp)})
+                removed = []
+            self.refused("arch/p/k.c", *removed, table=table)
+            self.put(self.tree, {"arch/p/k.c": "ours, edited\n"})
+            self.refused("arch/p/k.c", *removed, table=table)
+            (self.tree / "arch/p/k.c").unlink()
+            self.refused("arch/p/k.c", *removed, table=table)
+            if not old_stamp:
+                self.put(self.tree, {"arch/p/k.c": "k1\n"})
+                self.refused(*removed, table=table)
+                self.put(self.tree, {"arch/p/gone.h": "k2\n"})
+                self.refused("arch/p/left.h", table=table)
+            self.put(self.tree, kernels)
+            self.lay(table)
+            self.assertEqual(self.held(), without)
+
+    def test_file_that_is_not_ours_any_more_goes_unless_it_was_edited(self) -> None:
+        self.lay()
+        without = self.held()
+        self.put(self.ours, {"tools/old.c": "old\n", "tools/edited.c": "old\n", "tools/none.c": "old\n"})
+        dropped = [{"path": f"tools/{name}.c"} for name in ("old", "edited", "none")]
+        self.lay({**TABLE, "file": [*TABLE["file"], *dropped]})
+        self.put(self.tree, {"tools/edited.c": "edited\n"})
+        (self.tree / "tools/none.c").unlink()
+        self.lay()
+        self.assertEqual(self.held(), {**without, "tools/edited.c": "edited\n"})
+        self.assertEqual(self.lay(), [])
+        # Where there was one of the kernel's, that has to come back.
+        fewer = {**TABLE, "file": TABLE["file"][:1]}
+        self.refused("arch/old.c", table=fewer)
+        self.put(self.tree, {"arch/old.c": "v2\n"})
+        self.assertEqual(self.lay(fewer), [STAMP])
+
+    def test_failure_changes_nothing(self) -> None:
+        known = {"1": sha256("g\n")}
+        table = {**TABLE, "file": [*TABLE["file"], {"path": "tools/b/y.c"}],
+                 "remove": [{"path": path, "replaces": known} for path in ("arch/only/a.h", "arch/only/b.h")]}
+        self.put(self.ours, {"tools/b/y.c": "y\n"})
+        self.put(self.tree, {"arch/only/a.h": "g\n", "arch/only/b.h": "g\n"})
+        before, paths = self.held(), sorted(self.tree.rglob("*"))
+        overlay = Overlay(self.ours, self.tree, table)
+        overlay.work_out()
+        changed = overlay.changes()
+        self.assertEqual(len(changed), 8)
+        for moves in range(len(changed)):
+            left = [True] * moves + [False] + [True] * moves
+
+            def fails_once(source: Path, place: Path, left: list[bool] = left) -> None:
+                if not left.pop(0):
+                    raise OSError
+                move(source, place)
+
+            with patch("overlay.move", fails_once), self.assertRaises(OSError):
+                overlay.write(changed)
+            self.assertEqual(left, [])
+            self.assertEqual(self.held(), before)
+            self.assertEqual(sorted(self.tree.rglob("*")), paths)
+
+    def test_run_that_was_ended_is_named(self) -> None:
+        before = self.held()
+        overlay = Overlay(self.ours, self.tree, TABLE)
+        overlay.work_out()
+        # As by a signal that cannot be caught.
+        with patch("overlay.move", lambda *_: os._exit(3)):
+            if not (child := os.fork()):
+                overlay.write(overlay.changes())
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 3)
+        scratch, = self.tree.glob(".idgen-*")
+        self.refused(scratch.name)
+        self.assertEqual({path: before[path] for path in ("arch/old.c", "lib/Kconfig", "lib/tests/Makefile")},
+                         {str(p.relative_to(scratch / "old")): p.read_text() for p in scratch.glob("old/**/*") if p.is_file()})
 
     def test_full_disk_changes_nothing(self) -> None:
         before = self.held()

@@ -79,7 +79,7 @@ faulty() {
 	grep 'mm/context.c:.*incorrect type in argument' "$log"
 }
 
-pristine=$(WITH='' "$harness/tree.sh" pristine)
+pristine=$("$harness/tree.sh" pristine)
 tree=$(WITH=csky "$harness/tree.sh")
 sparse=$("$harness/sparse.sh")
 # 8 bits of ASIDs, of either ABI, and 12 with more than one CPU.

@@ -232,7 +232,7 @@ lists() {
 
 tree=$("$harness/tree.sh" series)
 settle series-check
-work=$build/work-${tree#"$build"/series-}
+work=$("$harness/tree.sh" aside)
 check series-make make_series
 check series-same-again make_again
 check series-am am

@@ -92,12 +92,13 @@ else
 	name=$(basename "$from")
 	name=${name#linux-}
 fi
-# Trees with other patches are other trees.
-[[ -z ${WITH-} ]] || name+=-${WITH// /-}
+# Trees with other patches of ours are other trees; without any, there is one.
+with=${WITH:+-${WITH// /-}}
 version=$(make -s -C "$from" kernelversion 2>/dev/null)
 free=$(df --output=avail -k "$build" | tail -n 1)
 ((free > 6000000)) || die "$build has $((free / 1024)) MiB left, a build takes up to 6 GiB: make room first"
-tree=$build/tree-$name work=$build/work-$name laid=$build/work-$name/laid removed=$build/work-$name/removed
+tree=$build/tree-$name$with work=$build/work-$name$with
+laid=$work/laid removed=$work/removed
 mkdir -p "$work"
 [[ -d $build/empty.git ]] || git init -q --bare "$build/empty.git"
 case ${1-} in

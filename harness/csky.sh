@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# csky.sh: the patch "csky", as far as it can be checked. No compiler for csky is in any suite of Debian, and clang knows
-# no such target. So gcc for 32-bit ARM compiles to assembly, with the headers and in configurations of csky: that has a
-# word to say about types, prototypes, headers and Kconfig, and so has sparse. What csky's inline assembly comes to, and
-# its ABI, are not looked at; nothing is linked, and nothing runs. The originals go through the same first.
+# csky.sh: the patch "csky", as far as it can be checked. No compiler for csky is in any suite of Debian: its clang has
+# a front end for csky, and generates no code for it. So gcc for 32-bit ARM compiles to assembly, with the headers and
+# in configurations of csky: that has a word to say about types, prototypes, headers and Kconfig, and so has sparse. The
+# front end then goes by csky's own alignments and constraints of inline assembly. What that assembly comes to is not
+# looked at; nothing is linked, and nothing runs. The originals go through the same first.
 
 . "$(dirname "$0")/common.sh"
 "$harness/deps.sh" csky
@@ -33,11 +34,38 @@ done
 [[ $make != -fsyntax-only || $out != *.o ]] || : >"$out"
 exec arm-linux-gnueabihf-gcc -marm -mfloat-abi=soft -U__arm__ "${args[@]}"
 END
-chmod +x "$work/gcc"
+
+# The front end, without options that are for generating code. It takes ck610 for no CPU, but -I says whose headers they
+# are.
+cat >"$work/clang" <<'END'
+#!/usr/bin/env bash
+args=()
+for arg; do
+	case $arg in
+	-mcpu=ck8* | -fshort-wchar | -funsigned-char | -fms-extensions) ;;
+	-[fm]* | -Wa,* | -Wp,*) continue ;;
+	esac
+	args+=("$arg")
+done
+exec clang-19 --target=csky-unknown-linux-gnu -fsyntax-only -fheinous-gnu-extensions -Wno-unknown-warning-option \
+	"${args[@]}"
+END
+chmod +x "$work/gcc" "$work/clang"
+
+# looked AS SUFFIX ARGUMENT...: have make do that; it must say AS of each object, or of its source.
+looked() {
+	local as=$1 suffix=$2 object
+	"${make[@]}" "${@:3}" "${objects[@]}" 2>&1 | tee "$work/said"
+	for object in "${objects[@]}"; do
+		grep -E "^ +$as .*${object%.o}$suffix$" "$work/said"
+	done
+	# Others deserve a word here; so do the originals. It is about us if it has a column.
+	[[ $tree = "$pristine" ]] || ! grep -E '(idgen_alloc|mm/context)[^ ]*:[0-9]+:[0-9]+:' "$work/said"
+}
 
 # compile TREE CPU OPTION...: all of arch/csky/mm, the library if it is there, and the scheduler, which switches.
 compile() {
-	local tree=$1 cpu=$2 dir=$1/.csky-$2 options objects=(arch/csky/mm/context.o)
+	local tree=$1 cpu=$2 dir=$1/.csky-$2 options objects=(arch/csky/mm/{context,tlb}.o)
 	mapfile -t options < <(printf 'CONFIG_%s=y\n' "CPU_${cpu^^}" "${@:3}")
 	make=(make -C "$tree" O="$dir" ARCH=csky CROSS_COMPILE=arm-linux-gnueabihf- "CC=$work/gcc" 'HOSTCC=ccache gcc'
 		-j"$(nproc)")
@@ -57,26 +85,26 @@ compile() {
 		grep "^$option" "$dir/.config"
 	done
 	rm -rf "${dir:?}"/{arch/csky/mm,lib/*idgen*,lib/tests}
-	"${make[@]}" arch/csky/mm/ kernel/sched/core.o "${objects[@]}" 2>&1 | tee "$work/said"
-	PATH=$sparse:$PATH "${make[@]}" C=2 "${objects[@]}" 2>&1 | tee -a "$work/said"
-	for object in "${objects[@]}"; do
-		grep -E "^ +CC .*$object$" "$work/said"
-		grep -E "^ +CHECK .*${object%.o}.c$" "$work/said"
-	done
-	# Others deserve a word here; so do the originals.
-	[[ $tree = "$pristine" ]] || ! grep -E '(idgen_alloc|mm/context)[^ ]*:[0-9]+:' "$work/said"
+	looked CC .o arch/csky/mm/ kernel/sched/core.o
+	PATH=$sparse:$PATH looked CHECK .c C=2
+	looked CHECK .c C=2 "CHECK=$work/clang" CHECKFLAGS= arch/csky/mm/ kernel/sched/core.o
 }
 
-# Had values 32 bits, csky's context would not fit: both must notice.
+# Had values 32 bits, csky's context would not fit: all three must notice.
 faulty() {
-	local flags='-D__CSKYABIV2__ -DCONFIG_IDGEN_ALLOC_32=1' log=$work/faulty
+	local fault=-DCONFIG_IDGEN_ALLOC_32=1 log=$work/faulty
 	compile "$tree" ck807
-	if "${make[@]}" "KCFLAGS=$flags" arch/csky/mm/context.o >"$log" 2>&1; then
+	make+=(arch/csky/mm/context.o)
+	if "${make[@]}" "KCFLAGS=-D__CSKYABIV2__ $fault" >"$log" 2>&1; then
 		die "the compiler has not noticed"
 	fi
 	grep 'mm/context.c:.*error: .*incompatible pointer type' "$log"
-	PATH=$sparse:$PATH "${make[@]}" C=2 "KCFLAGS=$flags -w" arch/csky/mm/context.o >"$log" 2>&1
+	PATH=$sparse:$PATH "${make[@]}" C=2 "CF=$fault" >"$log" 2>&1
 	grep 'mm/context.c:.*incorrect type in argument' "$log"
+	if "${make[@]}" C=2 "CHECK=$work/clang" "CHECKFLAGS=$fault" >"$log" 2>&1; then
+		die "the front end has not noticed"
+	fi
+	grep 'mm/context.c:.*error: incompatible pointer types' "$log"
 }
 
 pristine=$("$harness/tree.sh" pristine)

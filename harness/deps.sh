@@ -30,7 +30,7 @@ declare -A needs=(
 		libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
 	[prove]="$base"
 	[series]="git python3 make perl xz-utils:xz $ply"
-	[csky]="$base $arm"
+	[csky]="$base $arm clang-19"
 	[lint]="$base $arm64 $arm $riscv $clang shellcheck mypy $ply coccinelle:spatch python3-sphinx:sphinx-build"
 	[configs]="$base $arm64 $clang $arm $riscv"
 )

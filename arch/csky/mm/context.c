@@ -26,7 +26,12 @@
 static struct idgen_alloc asids;
 static DEFINE_PER_CPU(struct idgen_slot, asid_slots);
 
-/* cpu_asid() is how all others read what the allocator wrote. */
+/*
+ * TLB flushes read what the allocator wrote by cpu_asid(), and some do before the sync.is
+ * that follows the change to the page table. That will do as long as an atomic64_t has
+ * a lock (GENERIC_ATOMIC64): whoever stores an ASID after such a read takes it later,
+ * and sees the change.
+ */
 static_assert(!(ASID_MASK & ~IDGEN_ID_MASK));
 
 /*
@@ -45,12 +50,15 @@ static const struct idgen_ops asid_ops = {
 };
 
 /*
- * mm_cpumask() tells where the I-cache may have lines of @mm: on each CPU that has ever
- * run it, whatever ASID it had then. (TLB flushes are broadcast by hardware, and
- * do not ask.) The bit is set before the sync.is in setup_pgd(), after which
- * flush_icache_deferred() looks for what flush_icache_mm_range() has left for this
- * CPU. The latter leaves that before its own sync.is, and looks for the bit after
- * it: one of the two sees what the other did.
+ * mm_cpumask() tells where the I-cache may have lines of @mm: on each CPU that has run
+ * it, whatever ASID it had then. (TLB flushes are broadcast by hardware, and do not
+ * ask. A CPU that goes offline loses its bits, though it may keep its lines.)
+ *
+ * The bit is set before the sync.is in setup_pgd(), after which flush_icache_deferred()
+ * looks for what flush_icache_mm_range() has left for this CPU. The latter leaves that
+ * before its own sync.is, looks for the bit after it, and clears again what it left
+ * when it has flushed where it saw bits. So a CPU that is not flushed, by either, is
+ * one that first comes to @mm now, and has no lines of it.
  */
 void check_and_switch_context(struct mm_struct *mm, unsigned int cpu)
 {

@@ -194,8 +194,10 @@ class Overlay:
 
     def write(self, changed: list[str]) -> None:
         """All of it, or none: what comes is staged, and what it replaces is kept, until nothing can fail any more."""
-        with tempfile.TemporaryDirectory(prefix=".idgen-", dir=self.tree) as scratch:
-            new, keep, done = Path(scratch, "new"), Path(scratch, "keep"), []
+        with contextlib.ExitStack() as at_end:
+            scratch = Path(tempfile.mkdtemp(prefix=".idgen-", dir=self.tree))
+            at_end.callback(shutil.rmtree, scratch)
+            new, keep = scratch / "new", scratch / "keep"
             keep.mkdir()
             for path in changed:
                 content, place = self.result[path], self.tree / path
@@ -207,15 +209,17 @@ class Overlay:
                     (keep / path).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(place, keep / path, follow_symlinks=False)
             # From here on, work_out() knows a run that was ended by it.
-            old = keep.rename(Path(scratch, "old"))
+            old = keep.rename(scratch / "old")
             try:
                 for path in changed:
                     move(new / path, self.tree / path)
-                    done.append(path)
             except BaseException:
-                for path in reversed(done):
+                # If this fails as well, it stays.
+                put_back = at_end.pop_all()
+                for path in changed:
                     move(old / path, self.tree / path)
-                raise
+                with put_back:
+                    raise
             finally:
                 # As git does: no directory stays that has nothing in it.
                 for path in changed:
@@ -229,7 +233,7 @@ def move(source: Path, place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, place)
     else:
-        place.unlink()
+        place.unlink(missing_ok=True)
 
 
 def times(content: str, lines: str) -> int:
@@ -313,7 +317,10 @@ def main() -> int:
         if not args.check:
             overlay.write(changed)
     except (OSError, ValueError) as error:
-        print(f"{args.tree}: {error}; nothing was laid over", file=sys.stderr)
+        outcome = "nothing was laid over"
+        if any(args.tree.glob(".idgen-*/old")):
+            outcome = "what was there could not be put back either: run this again, it says how to"
+        print(f"{args.tree}: {error}; {outcome}", file=sys.stderr)
         return 1
     verb = "would be written" if args.check else "written"
     print(f"{args.tree}: {len(changed)} files {verb}, {len(overlay.result) - len(changed)} as they should be")

@@ -280,7 +280,7 @@ class OverlayTest(unittest.TestCase):
         changed = overlay.changes()
         self.assertEqual(len(changed), 8)
         for moves in range(len(changed)):
-            left = [True] * moves + [False] + [True] * moves
+            left = [True] * moves + [False] + [True] * len(changed)
 
             def fails_once(source: Path, place: Path, left: list[bool] = left) -> None:
                 if not left.pop(0):
@@ -292,6 +292,16 @@ class OverlayTest(unittest.TestCase):
             self.assertEqual(left, [])
             self.assertEqual(self.held(), before)
             self.assertEqual(sorted(self.tree.rglob("*")), paths)
+
+    def test_what_cannot_be_put_back_is_kept(self) -> None:
+        before = self.held()
+        overlay = Overlay(self.ours, self.tree, TABLE)
+        overlay.work_out()
+        with patch("overlay.move", side_effect=OSError), self.assertRaises(OSError):
+            overlay.write(overlay.changes())
+        scratch, = self.tree.glob(".idgen-*")
+        self.refused(scratch.name)
+        self.assertEqual((scratch / "old/lib/Kconfig").read_text(), before["lib/Kconfig"])
 
     def test_run_that_was_ended_is_named(self) -> None:
         before = self.held()

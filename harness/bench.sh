@@ -15,7 +15,7 @@ trees[theirs]=$("$harness/tree.sh" pristine)
 work=$build/bench
 mkdir -p "$work"
 rm -f "$work"/*.csv
-originals=(arch/arm64/mm/context.o arch/arm64/kvm/vmid.o)
+originals=("${objects[@]:2:2}")
 declare -A made=([ours]="lib/idgen_alloc.o ${originals[*]}" [theirs]="${originals[*]}")
 
 # compile WHOSE DIR TARGETS [OPTION...]: the objects of one tree, in its build directory DIR.
@@ -43,25 +43,18 @@ resident() {
 # after is for arm64.
 ports=(arm arm-lpae riscv riscv32)
 compile_port() (
-	port=$1 options=(--kconfig_add=CONFIG_SMP=y)
+	port=$1 fragment=/dev/null
 	for_arch "${port%-lpae}"
 	case $port in
-	arm)
-		options+=(--kunitconfig=/dev/null)
-		targets=(arch/arm/mm/context.o)
-		;;
-	arm-lpae)
-		options+=("--kunitconfig=$harness/lpae.kunitconfig")
-		targets=(arch/arm/mm/context.o)
-		;;
-	riscv*)
-		options+=("--kunitconfig=$harness/bench.kunitconfig")
-		targets=(arch/riscv/{mm/context,kvm/vmid}.o)
-		;;
+	arm-lpae) fragment=$harness/lpae.kunitconfig ;;
+	riscv*) fragment=$harness/bench.kunitconfig ;;
 	esac
+	# Its users.
+	targets=("${objects[@]:2:2}")
 	for whose in theirs ours; do
 		[[ $whose = theirs ]] || targets+=(lib/idgen_alloc.o)
-		kunit config "${trees[$whose]}" ".bench-$port" "${kunit_for[@]}" "${options[@]}"
+		kunit config "${trees[$whose]}" ".bench-$port" "${kunit_for[@]}" --kunitconfig="$fragment" \
+			--kconfig_add=CONFIG_SMP=y
 		make -C "${trees[$whose]}" O=".bench-$port" -j"$(nproc)" "${make_for[@]}" "${targets[@]}"
 	done
 )

@@ -194,13 +194,10 @@ def is_wrong(line: str) -> bool:
     return "wrong: " in line or bool(COMPLAINT.search(line))
 
 
-def stop_with_qemu() -> None:
-    """Have a request to end (SIGTERM) end the machine that runs as well: what QEMU would do alone takes all CPUs."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-
-
 def boot(row: Row, image: Path, log: Path, to_first_wrong: bool = False) -> Result:
     """Boot a row with a kernel, to its end or to the first line that fails it; the log is kept."""
+    # A request to end (SIGTERM) ends the machine that runs as well: left alone, QEMU would take all CPUs.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     log.parent.mkdir(parents=True, exist_ok=True)
     hung = False
 
@@ -259,7 +256,6 @@ def main() -> int:
     parser.add_argument("--kernels", action="store_true", help="print the kernels that the rows need, and end: architecture, name, where to")
     parser.add_argument("rows", nargs="*", help="only these")
     args = parser.parse_args()
-    stop_with_qemu()
     rows = select(args.rows, args.arch, args.quick)
     if args.kernels:
         print("\n".join(dict.fromkeys(f"{row.arch} {row.kernel} {row.built()}" for row in rows)))

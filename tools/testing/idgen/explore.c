@@ -8,9 +8,10 @@
  * such points. What there is to preempt for is often found with one preemption,
  * nearly always with two.
  *
- * Each run starts just before a rollover, where it matters: three IDs can be handed
- * out, three contexts have them, the CPUs run one each and have old entries of
- * all. A fourth is new each time that it is run, unless it runs elsewhere.
+ * Each run starts just before a rollover, where it matters: four IDs can be handed
+ * out, four contexts have them, the CPUs run one each and have old entries of
+ * all. A fifth is new each time that it is run, unless it runs elsewhere. With fewer
+ * IDs none could be pinned.
  *
  * Not covered: accesses out of order (they are as in the program; for the rest see
  * litmus/), more CPUs, more preemptions. Walks come as soon as they can.
@@ -22,8 +23,8 @@
 #include "hw.h"
 
 #define CPUS		2
-#define CONTEXTS	4
-#define FRESH		3
+#define CONTEXTS	5
+#define FRESH		4
 /* Run one of the contexts; be sched out; pin or unpin the first; unmap of it. */
 enum { OUT = CONTEXTS, PIN, UNMAP, OPS };
 
@@ -39,6 +40,7 @@ static struct context contexts[CONTEXTS];
 /* What the register holds, and what will be there next. */
 static struct context *holds[CPUS], *wants[CPUS];
 static bool pinned[CPUS];
+static u64 pinned_id;
 static unsigned int script[CPUS][MAX_OPS], nr_ops = 2;
 static unsigned int max_preemptions = 2;
 
@@ -52,7 +54,7 @@ static struct preemption preemptions[MAX_PREEMPTIONS];
 static bool preemptible[MAX_STEPS];
 static bool tracing;
 
-static unsigned long runs, scenarios, rollovers, most_rollovers, longest;
+static unsigned long runs, scenarios, longest, steps[NR_STEPS];
 
 static void switch_to(int cpu)
 {
@@ -131,6 +133,8 @@ static bool in_use(struct context *ctx)
 
 static void run(int cpu, struct context *ctx)
 {
+	u64 before;
+
 	if (hw.mode->out && holds[cpu])
 		sched_out(cpu);
 	if (ctx == &contexts[FRESH] && !in_use(ctx)) {
@@ -140,22 +144,52 @@ static void run(int cpu, struct context *ctx)
 		self = -1;
 		hw_birth(ctx);
 		self = me;
+		steps[BIRTHS]++;
 	}
 	hw_leave(cpu);
 	wants[cpu] = ctx;
+	before = ctx->value.counter;
 	idgen_alloc_switch(&hw.a, &hw.slot[cpu], &ctx->value, &ctx->pins);
+	/* Its ID was kept for the other CPU, which runs it. */
+	steps[RESERVED] += holds[!cpu] == ctx && before != ctx->value.counter &&
+			   !((before ^ ctx->value.counter) & IDGEN_ID_MASK);
 	hw_enter(cpu, ctx);
 	holds[cpu] = ctx;
 	wants[cpu] = NULL;
 }
 
+static void check_pinned(void)
+{
+	u64 id = contexts[0].value.counter & IDGEN_ID_MASK;
+
+	if (id != pinned_id)
+		hw_violation("PinStays: context %u was pinned with ID %llu, has %llu",
+			     contexts[0].serial, pinned_id, id);
+}
+
+/* Both CPUs pin the same context: pins nest. */
 static void pin(int cpu)
 {
 	struct context *ctx = &contexts[0];
+	u64 id;
 
-	if (pinned[cpu])
+	if (pinned[cpu]) {
+		check_pinned();
+		pinned[cpu] = false;
 		idgen_alloc_unpin(&hw.a, &ctx->value, &ctx->pins);
-	pinned[cpu] = !pinned[cpu] && idgen_alloc_pin(&hw.a, &ctx->value, &ctx->pins);
+		return;
+	}
+
+	id = idgen_alloc_pin(&hw.a, &ctx->value, &ctx->pins);
+	if (!id) {
+		hw_violation("CPU%d cannot pin context %u", cpu, ctx->serial);
+		return;
+	}
+	if (!pinned[!cpu])
+		pinned_id = id;
+	pinned[cpu] = true;
+	check_pinned();
+	steps[PINS]++;
 }
 
 static void act(int cpu, unsigned int op)
@@ -163,15 +197,17 @@ static void act(int cpu, unsigned int op)
 	switch (op) {
 	case OUT:
 		sched_out(cpu);
+		steps[OUTS]++;
 		break;
 	case PIN:
 		pin(cpu);
 		break;
 	case UNMAP:
-		hw_unmap(&contexts[0]);
+		steps[UNMAPS] += hw_unmap(&contexts[0]);
 		break;
 	default:
 		run(cpu, &contexts[op]);
+		steps[SWITCHES]++;
 	}
 }
 
@@ -206,6 +242,8 @@ static void start(void)
 	for (i = FRESH; i--;)
 		for (cpu = 0; cpu < CPUS; cpu++)
 			run(cpu, &contexts[(i + cpu) % FRESH]);
+	for (cpu = 0; cpu < CPUS; cpu++)
+		hw.cpu[cpu].fills = 0;
 }
 
 static void run_once(void)
@@ -227,15 +265,22 @@ static void run_once(void)
 	switch_to(first);
 
 	runs++;
-	rollovers = (hw.a.generation - before) / IDGEN_GEN_STEP;
-	most_rollovers = rollovers > most_rollovers ? rollovers : most_rollovers;
+	steps[ROLLOVERS] += (hw.a.generation - before) / IDGEN_GEN_STEP;
 	longest = step > longest ? step : longest;
+	for (cpu = 0; cpu < CPUS; cpu++) {
+		if (pinned[cpu])
+			pin(cpu);
+		steps[FILLS] += hw.cpu[cpu].fills;
+		steps[FLUSHES] += hw.cpu[cpu].flushes;
+	}
+	if (hw.a.nr_pinned)
+		hw_violation("PinStays: %lu pins are left over", hw.a.nr_pinned);
 	hw_destroy();
 }
 
 static void tell(void)
 {
-	static const char * const names[] = { "1", "2", "3", "new", "out", "pin", "unmap" };
+	static const char * const names[] = { "1", "2", "3", "4", "new", "out", "pin", "unmap" };
 	unsigned int cpu, i;
 
 	for (cpu = 0; cpu < CPUS; cpu++) {
@@ -306,7 +351,7 @@ static bool makes_sense(void)
 	return true;
 }
 
-static unsigned long explore_mode(const struct mode *mode)
+static bool explore_mode(const struct mode *mode)
 {
 	double began = clock();
 	bool good = true;
@@ -315,8 +360,8 @@ static unsigned long explore_mode(const struct mode *mode)
 	hw.violations = 0;
 	runs = 0;
 	scenarios = 0;
-	most_rollovers = 0;
 	longest = 0;
+	memset(steps, 0, sizeof(steps));
 	memset(script, 0, sizeof(script));
 	do {
 		if (!makes_sense())
@@ -326,10 +371,9 @@ static unsigned long explore_mode(const struct mode *mode)
 			good = explore();
 	} while (good && next_script());
 
-	printf("%-21s %9lu %11lu %7lu %9lu %8.1f %10lu\n", mode->name, scenarios, runs, longest,
-	       most_rollovers, (clock() - began) / CLOCKS_PER_SEC, hw.violations);
-	fflush(stdout);
-	return hw.violations;
+	printf("%9lu %9lu %7lu %7.1f  ", scenarios, runs, longest,
+	       (clock() - began) / CLOCKS_PER_SEC);
+	return hw_row(steps);
 }
 
 static int usage(void)
@@ -337,7 +381,8 @@ static int usage(void)
 	unsigned int i;
 
 	fprintf(stderr, "explore [-l steps of each CPU, to %u] [-k preemptions, to %u] [-m mode]\n"
-			"  -m  all (the default), or one of:", MAX_OPS, MAX_PREEMPTIONS);
+			"  -m  all that must hold (the default), bad (the others), or one of:",
+		MAX_OPS, MAX_PREEMPTIONS);
 	for (i = 0; i < NR_MODES; i++)
 		fprintf(stderr, " %s", modes[i].name);
 	fprintf(stderr, "\n");
@@ -346,18 +391,17 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
-	unsigned long violations = 0, ran = 0;
+	unsigned int i, ran = 0, failed = 0;
 	const char *which = "all";
-	unsigned int i;
 	int opt;
 
 	while ((opt = getopt(argc, argv, "l:k:m:")) != -1) {
 		switch (opt) {
 		case 'l':
-			nr_ops = atoi(optarg);
+			nr_ops = hw_number(opt, 1, MAX_OPS);
 			break;
 		case 'k':
-			max_preemptions = atoi(optarg);
+			max_preemptions = hw_number(opt, 0, MAX_PREEMPTIONS);
 			break;
 		case 'm':
 			which = optarg;
@@ -366,19 +410,19 @@ int main(int argc, char **argv)
 			return usage();
 		}
 	}
-	if (!nr_ops || nr_ops > MAX_OPS || max_preemptions > MAX_PREEMPTIONS)
+	if (optind < argc)
 		return usage();
 
-	for (i = CPUS + 2; i < 1 << IDGEN_MIN_BITS; i++)
+	for (i = FRESH + 1; i < 1 << IDGEN_MIN_BITS; i++)
 		hw.never[i] = true;
 	printf("%u CPUs, %u steps each, up to %u preemptions\n", CPUS, nr_ops, max_preemptions);
-	printf("%-21s %9s %11s %7s %9s %8s %10s\n", "mode", "scenarios", "schedules", "longest",
-	       "rollovers", "seconds", "violations");
+	printf("%9s %9s %7s %7s  ", "scenarios", "schedules", "longest", "seconds");
+	hw_heading();
 	for (i = 0; i < NR_MODES; i++) {
 		if (!mode_is(&modes[i], which))
 			continue;
-		violations += explore_mode(&modes[i]);
+		failed += !explore_mode(&modes[i]);
 		ran++;
 	}
-	return ran ? !!violations : usage();
+	return ran ? hw_verdict(ran, failed) : usage();
 }

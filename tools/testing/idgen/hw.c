@@ -19,6 +19,7 @@
  * them dropped, and a walk does not replace an entry: both are at their worst.
  */
 #include <stdarg.h>
+#include <unistd.h>
 
 #include "hw.h"
 
@@ -196,7 +197,9 @@ const struct mode modes[NR_MODES] = {
 
 bool mode_is(const struct mode *mode, const char *name)
 {
-	return strcmp(name, "all") ? !strcmp(name, mode->name) : !mode->bad;
+	if (!strcmp(name, "all") || !strcmp(name, "bad"))
+		return mode->bad == (*name == 'b');
+	return !strcmp(name, mode->name);
 }
 
 bool mode_walks_on(const struct mode *mode)
@@ -207,13 +210,18 @@ bool mode_walks_on(const struct mode *mode)
 void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode)
 {
 	unsigned int cpu;
+	int ret;
 
 	nr_cpu_ids = cpus;
 	hw.nr_cpus = cpus;
 	hw.mode = mode;
 	hw.violations = 0;
-	if (idgen_alloc_init(&hw.a, mode->ops, bits, hw.slot))
+	ret = idgen_alloc_init(&hw.a, mode->ops, bits, hw.slot);
+	if (ret) {
+		fprintf(stderr, "error: init with %u bits and %u CPUs: %s\n", bits, cpus,
+			strerror(-ret));
 		exit(2);
+	}
 	for (cpu = 0; cpu < cpus; cpu++) {
 		hw.cpu[cpu] = (struct hw_cpu){
 			.tlb = cpu < nr_tlbs() ?
@@ -366,4 +374,75 @@ bool hw_unmap(struct context *ctx)
 		unlock(cpu);
 	}
 	return true;
+}
+
+static const char * const step_names[NR_STEPS] = {
+	"switches", "rollovers", "reserved", "sched out", "pins", "births", "unmaps", "fills",
+	"flushes",
+};
+
+void hw_heading(void)
+{
+	unsigned int i;
+
+	printf("%-21s", "mode");
+	for (i = 0; i < NR_STEPS; i++)
+		printf(" %10s", step_names[i]);
+	printf(" %10s\n", "violations");
+}
+
+/* Of an allocator that can be destroyed by now. */
+static bool can_happen(unsigned int step)
+{
+	switch (step) {
+	case OUTS:
+		return hw.mode->out;
+	case PINS:
+		return hw.a.max_pinned;
+	default:
+		return true;
+	}
+}
+
+bool hw_row(const unsigned long *steps)
+{
+	bool good = !hw.violations == !hw.mode->bad;
+	unsigned int i;
+
+	printf("%-21s", hw.mode->name);
+	for (i = 0; i < NR_STEPS; i++)
+		if (can_happen(i))
+			printf(" %10lu", steps[i]);
+		else
+			printf(" %10s", "-");
+	printf(" %10lu%s\n", hw.violations, hw.mode->bad ? " (expected)" : "");
+
+	/* A violation can end a mode before all of its steps have come. */
+	for (i = 0; i < NR_STEPS && !hw.violations; i++)
+		if (can_happen(i) && !steps[i]) {
+			printf("error: %s: no %s\n", hw.mode->name, step_names[i]);
+			good = false;
+		}
+	fflush(stdout);
+	return good;
+}
+
+int hw_verdict(unsigned int nr, unsigned int failed)
+{
+	printf("%s: %u modes, %u not as expected\n", failed ? "FAILED" : "passed", nr, failed);
+	return !!failed;
+}
+
+unsigned int hw_number(int option, unsigned int min, unsigned int max)
+{
+	unsigned long number;
+	char *end;
+
+	number = strtoul(optarg, &end, 10);
+	if (*optarg < '0' || *optarg > '9' || *end || number < min || number > max) {
+		fprintf(stderr, "error: -%c %s: not a number from %u to %u\n", option, optarg,
+			min, max);
+		exit(2);
+	}
+	return number;
 }

@@ -84,10 +84,13 @@ struct mode {
 
 #define NR_MODES	14
 extern const struct mode modes[NR_MODES];
-/* By name; or all that are expected to hold, for "all". */
+/* What @name is: a mode, "all" that are expected to hold, or "bad" for the rest. */
 bool mode_is(const struct mode *mode, const char *name);
 /* Whether a CPU that is sched out still walks what it ran. */
 bool mode_walks_on(const struct mode *mode);
+
+/* What a program counts. Each step that a mode can do must happen. */
+enum { SWITCHES, ROLLOVERS, RESERVED, OUTS, PINS, BIRTHS, UNMAPS, FILLS, FLUSHES, NR_STEPS };
 
 extern struct hw hw;
 /* The CPU that the caller plays, which is also whom the local flush is for. */
@@ -105,6 +108,15 @@ void hw_fill(int cpu);
 bool hw_unmap(struct context *ctx);
 
 void hw_violation(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* A table of the modes: its heading, and a row; whether that is as expected. */
+void hw_heading(void);
+bool hw_row(const unsigned long *steps);
+/* The last line of a program, and what it exits with. */
+int hw_verdict(unsigned int modes, unsigned int failed);
+/* An option's number; exits with 2 if it is none, or out of range. */
+unsigned int hw_number(int option, unsigned int min, unsigned int max);
+
 /* The program's: whether a CPU walks right now, where the hardware may choose. */
 bool hw_walks_now(void);
 

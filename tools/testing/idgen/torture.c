@@ -17,18 +17,10 @@
 
 #include "hw.h"
 
-struct stats {
-	unsigned long switches;
-	unsigned long reserved;
-	unsigned long outs;
-	unsigned long pins;
-	unsigned long births;
-	unsigned long unmaps;
-};
-
 static unsigned int cpus = 4, bits = 4, nr_contexts = 24;
 static struct context contexts[MAX_CONTEXTS];
-static struct stats stats[MAX_CPUS + 1];
+/* Of each CPU, and of the one that unmaps. */
+static unsigned long steps[MAX_CPUS + 1][NR_STEPS];
 static const struct mode *mode;
 static u64 seed;
 static int stop;
@@ -149,13 +141,13 @@ static void check_pinned(const struct pinned *p)
 }
 
 /* Several CPUs pin, also one context, also all that the limit allows. */
-static void pin(struct pinned *p, struct stats *s)
+static void pin(struct pinned *p, unsigned long *steps)
 {
 	p->ctx = get_any();
 	p->id = idgen_alloc_pin(&hw.a, &p->ctx->value, &p->ctx->pins);
 	if (p->id) {
 		check_pinned(p);
-		s->pins++;
+		steps[PINS]++;
 	} else {
 		put(p->ctx);
 		p->ctx = NULL;
@@ -171,7 +163,7 @@ static void unpin(struct pinned *p)
 }
 
 /* @had is what the register still holds. Returns what it holds then. */
-static struct context *run(int cpu, struct context *had, struct stats *s)
+static struct context *run(int cpu, struct context *had, unsigned long *steps)
 {
 	struct context *ctx = get_any();
 	u64 before = idgen_atomic(read)(&ctx->value), after;
@@ -184,17 +176,17 @@ static struct context *run(int cpu, struct context *had, struct stats *s)
 	hw_enter(cpu, ctx);
 	put(had);
 
-	s->switches++;
+	steps[SWITCHES]++;
 	/* Its ID was kept for the CPU that ran it at the rollover. */
-	s->reserved += others && before && before != after &&
-		       !((before ^ after) & IDGEN_ID_MASK);
+	steps[RESERVED] += others && before && before != after &&
+			   !((before ^ after) & IDGEN_ID_MASK);
 	for (i = 0; i < MAX_PINS; i++)
 		if (pinned[i].ctx == ctx)
 			check_pinned(&pinned[i]);
 	return ctx;
 }
 
-static void sched_out(int cpu, struct context *had, struct stats *s)
+static void sched_out(int cpu, struct context *had, unsigned long *steps)
 {
 	hw_leave(cpu);
 	idgen_alloc_sched_out(&hw.a, &hw.slot[cpu]);
@@ -203,10 +195,10 @@ static void sched_out(int cpu, struct context *had, struct stats *s)
 		hw_clear(cpu);
 		put(had);
 	}
-	s->outs++;
+	steps[OUTS]++;
 }
 
-static void maybe_birth(struct stats *s)
+static void maybe_birth(unsigned long *steps)
 {
 	struct context *ctx = &contexts[rnd(nr_contexts)];
 
@@ -214,13 +206,13 @@ static void maybe_birth(struct stats *s)
 		return;
 	hw_birth(ctx);
 	users_become(ctx, -1, 0);
-	s->births++;
+	steps[BIRTHS]++;
 }
 
 static void *play_cpu(void *arg)
 {
 	int cpu = (long)arg;
-	struct stats *s = &stats[cpu];
+	unsigned long *did = steps[cpu];
 	struct context *had = NULL;
 	unsigned int i;
 
@@ -233,20 +225,20 @@ static void *play_cpu(void *arg)
 			if (pinned[i].ctx)
 				unpin(&pinned[i]);
 			else
-				pin(&pinned[i], s);
+				pin(&pinned[i], did);
 			break;
 		case 1:
-			maybe_birth(s);
+			maybe_birth(did);
 			break;
 		default:
 			if (mode->out && (had || !rnd(4))) {
-				sched_out(cpu, had, s);
+				sched_out(cpu, had, did);
 				if (!mode_walks_on(mode))
 					had = NULL;
 				if (!rnd(4))
 					break;
 			}
-			had = run(cpu, had, s);
+			had = run(cpu, had, did);
 		}
 	}
 	for (i = 0; i < MAX_PINS; i++)
@@ -270,13 +262,12 @@ static void *speculate(void *arg)
 
 static void *unmap(void *arg)
 {
-	struct stats *s = &stats[cpus];
 	struct context *ctx;
 
 	seed_thread(cpus + 1);
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		ctx = get_any();
-		s->unmaps += hw_unmap(ctx);
+		steps[cpus][UNMAPS] += hw_unmap(ctx);
 		put(ctx);
 		sched_yield();
 	}
@@ -291,14 +282,14 @@ static void start(pthread_t *thread, void *(*what)(void *), long arg)
 	}
 }
 
-static unsigned long torture(unsigned int seconds)
+static bool torture(unsigned int seconds)
 {
+	unsigned long sum[NR_STEPS] = {};
 	pthread_t threads[MAX_CPUS + 2];
-	struct stats sum = {};
-	unsigned long fills = 0, flushes = 0, violations;
-	unsigned int i;
+	unsigned int i, step;
+	bool good;
 
-	memset(stats, 0, sizeof(stats));
+	memset(steps, 0, sizeof(steps));
 	memset(contexts, 0, sizeof(contexts));
 	stop = 0;
 	hw_init(cpus, bits, mode);
@@ -314,25 +305,19 @@ static unsigned long torture(unsigned int seconds)
 	for (i = 0; i < cpus + 2; i++)
 		pthread_join(threads[i], NULL);
 
-	for (i = 0; i <= cpus; i++) {
-		sum.switches += stats[i].switches;
-		sum.reserved += stats[i].reserved;
-		sum.outs += stats[i].outs;
-		sum.pins += stats[i].pins;
-		sum.births += stats[i].births;
-		sum.unmaps += stats[i].unmaps;
-		fills += i < cpus ? hw.cpu[i].fills : 0;
-		flushes += i < cpus ? hw.cpu[i].flushes : 0;
+	for (i = 0; i <= cpus; i++)
+		for (step = 0; step < NR_STEPS; step++)
+			sum[step] += steps[i][step];
+	for (i = 0; i < cpus; i++) {
+		sum[FILLS] += hw.cpu[i].fills;
+		sum[FLUSHES] += hw.cpu[i].flushes;
 	}
+	sum[ROLLOVERS] = hw.a.generation / IDGEN_GEN_STEP - 1;
 	if (hw.a.nr_pinned)
 		hw_violation("PinStays: %lu pins are left over", hw.a.nr_pinned);
-	violations = hw.violations;
-	printf("%-21s %10lu %9llu %9lu %9lu %8lu %8lu %8lu %10lu %9lu %10lu\n", mode->name,
-	       sum.switches, (u64)hw.a.generation / IDGEN_GEN_STEP - 1, sum.reserved, sum.outs,
-	       sum.pins, sum.births, sum.unmaps, fills, flushes, violations);
-	fflush(stdout);
+	good = hw_row(sum);
 	hw_destroy();
-	return violations;
+	return good;
 }
 
 static int usage(void)
@@ -341,7 +326,7 @@ static int usage(void)
 
 	fprintf(stderr, "torture [-t seconds] [-s seed] [-c CPUs] [-b bits] [-n contexts] [-k] [-m mode]\n"
 			"  -k  every odd ID is ruled out\n"
-			"  -m  all (the default), or one of:");
+			"  -m  all that must hold (the default), bad (the others), or one of:");
 	for (i = 0; i < NR_MODES; i++)
 		fprintf(stderr, " %s", modes[i].name);
 	fprintf(stderr, "\n");
@@ -350,8 +335,7 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
-	unsigned long violations = 0, ran = 0;
-	unsigned int seconds = 10, i, id;
+	unsigned int seconds = 10, i, id, ran = 0, failed = 0;
 	const char *which = "all";
 	int opt;
 
@@ -359,19 +343,19 @@ int main(int argc, char **argv)
 	while ((opt = getopt(argc, argv, "t:s:c:b:n:km:")) != -1) {
 		switch (opt) {
 		case 't':
-			seconds = atoi(optarg);
+			seconds = hw_number(opt, 1, 86400);
 			break;
 		case 's':
 			seed = strtoull(optarg, NULL, 0);
 			break;
 		case 'c':
-			cpus = atoi(optarg);
+			cpus = hw_number(opt, 1, MAX_CPUS);
 			break;
 		case 'b':
-			bits = atoi(optarg);
+			bits = hw_number(opt, IDGEN_MIN_BITS, IDGEN_ID_BITS);
 			break;
 		case 'n':
-			nr_contexts = atoi(optarg);
+			nr_contexts = hw_number(opt, 1, MAX_CONTEXTS);
 			break;
 		case 'k':
 			for (id = 1; id < 1 << IDGEN_ID_BITS; id += 2)
@@ -384,21 +368,18 @@ int main(int argc, char **argv)
 			return usage();
 		}
 	}
-	/* Each CPU holds on to one context and to pins: some must be left. */
-	if (!cpus || cpus > MAX_CPUS || !nr_contexts || nr_contexts > MAX_CONTEXTS)
+	if (optind < argc)
 		return usage();
 
 	printf("seed %llu, %u CPUs, %u bits, %u contexts, %u s for each mode\n", seed, cpus,
 	       bits, nr_contexts, seconds);
-	printf("%-21s %10s %9s %9s %9s %8s %8s %8s %10s %9s %10s\n", "mode", "switches",
-	       "rollovers", "reserved", "sched out", "pins", "births", "unmaps", "fills",
-	       "flushes", "violations");
+	hw_heading();
 	for (i = 0; i < NR_MODES; i++) {
 		if (!mode_is(&modes[i], which))
 			continue;
 		mode = &modes[i];
-		violations += torture(seconds);
+		failed += !torture(seconds);
 		ran++;
 	}
-	return ran ? !!violations : usage();
+	return ran ? hw_verdict(ran, failed) : usage();
 }

@@ -35,8 +35,8 @@ CHECKS = {
 }
 
 
-def load() -> dict[str, dict[str, Any]]:
-    """The mutants; those of the library by their names in its own list."""
+def load(texts: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """The mutants of these files; those of the library by their names in its own list."""
     library = tomllib.loads((TOP / "tools/testing/idgen/mutants.toml").read_text(encoding="utf-8"))
     mutants = tomllib.loads((HERE / "e2e-mutants.toml").read_text(encoding="utf-8"))
     for name, mutant in mutants.items():
@@ -45,13 +45,12 @@ def load() -> dict[str, dict[str, Any]]:
                 raise SystemExit(f"error: {name} is in e2e-mutants.toml without edits, and not in mutants.toml")
             mutant["what"], mutant["edits"] = library[name]["what"], library[name]["edits"]
         # Better now than when it is its turn.
-        edited(mutant["edits"])
+        edited(texts, mutant["edits"])
     return mutants
 
 
-def edited(edits: list[list[str]]) -> dict[str, str]:
-    """Our files, by name, with these edits."""
-    texts = {file: (TOP / file).read_text(encoding="utf-8") for file in FILES}
+def edited(texts: dict[str, str], edits: list[list[str]]) -> dict[str, str]:
+    """Files, by name, with these edits."""
     for old, new in edits:
         if sum(text.count(old) for text in texts.values()) != 1:
             raise SystemExit(f"error: not there exactly once: {old!r}")
@@ -59,9 +58,9 @@ def edited(edits: list[list[str]]) -> dict[str, str]:
     return texts
 
 
-def put(tree: Path, edits: list[list[str]]) -> None:
-    """Have the tree hold our files with these edits, as new files: the old ones may be links to another tree's."""
-    for file, text in edited(edits).items():
+def put(tree: Path, texts: dict[str, str]) -> None:
+    """Have the tree hold these files, as new ones: the old ones may be links to another tree's."""
+    for file, text in texts.items():
         place = tree / file
         if place.read_text(encoding="utf-8") != text:
             place.unlink()
@@ -99,7 +98,8 @@ def noticed_by(result: e2e.Result, lines: list[str]) -> tuple[str, str]:
 def main() -> int:
     """Go through the list, and write the table."""
     tree, image = Path(sys.argv[1]), Path(sys.argv[2])
-    mutants = load()
+    texts = {file: (tree / file).read_text(encoding="utf-8") for file in FILES}
+    mutants = load(texts)
     names = sys.argv[3:] or list(mutants)
     rows = {row.name: row for row in e2e.load()}
     table = [("mutant", "what", "row", "library_checks", "caught_by", "seconds", "said_first")]
@@ -113,7 +113,7 @@ def main() -> int:
         todo = {"unchanged": list(dict.fromkeys(mutants[name]["row"] for name in seen))}
         for name, used in (todo | {name: [mutants[name]["row"]] for name in seen}).items():
             start = time.monotonic()
-            put(tree, [] if name == "unchanged" else mutants[name]["edits"])
+            put(tree, edited(texts, [] if name == "unchanged" else mutants[name]["edits"]))
             make(tree, "Image")
             (image / "Image").write_bytes((tree / BUILD / "arch/arm64/boot/Image").read_bytes())
             print(f"{name}: built in {time.monotonic() - start:.0f} s, {'with' if checks else 'without'} the library's checks",
@@ -129,7 +129,7 @@ def main() -> int:
                 what = "" if name == "unchanged" else mutants[name]["what"]
                 table.append((name, what, row, "on" if checks else "off", check, str(round(result.seconds)), said))
                 print(f"    {row:18} {result.seconds:4.0f} s  {check}: {said[:100]}", flush=True)
-    put(tree, [])
+    put(tree, texts)
     for name in names:
         if "unseen" in mutants[name]:
             skipped += 1

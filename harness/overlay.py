@@ -3,10 +3,10 @@
 """Lay our files over a kernel tree, all of them or none.
 
 The new content of every file is worked out first, in memory, and whatever does not fit is reported in one go;
-only a tree where everything fits is written to. What was written is remembered in the tree (in STAMP), so that a
-later version of ours can take the place of an earlier one while somebody's edits to our files are left alone.
+only a tree where everything fits is written to. What was written is remembered in the tree (in STAMP), with what was
+there before, so that a later version of ours can take the place of an earlier one.
 
-The table of what goes where is overlay.toml.
+The table of what goes where is overlay.toml. A file of the kernel's keeps all that we do not change: splice.py.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -22,32 +21,37 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from splice import Splice
+
 STAMP = ".idgen-overlay.json"
 # Of what the table has, what comes with a patch.
-KINDS = ("file", "remove", "insert")
+KINDS = ("file", "pieces", "remove", "insert")
 HERE = Path(__file__).resolve().parent
+# What a removed file is called among the forms of its pieces.
+WHOLE = "the file"
 
 
 class Overlay:
     """One tree, the files it will hold, and the reasons why it cannot."""
 
-    def __init__(self, ours: Path, tree: Path, table: dict[str, Any]) -> None:
+    def __init__(self, ours: Path, tree: Path, table: dict[str, Any], forms: dict[str, Any]) -> None:
         self.ours = ours
         self.tree = tree
-        whole = expand(table, ours)
-        self.table = fitting(whole, tree)
+        self.table = fitting(expand(table, ours), tree)
+        self.forms = forms
         self.problems: list[str] = []
+        # Of each file of the kernel, the pieces that are lost, for --learn.
+        self.lost: dict[str, dict[str, str]] = {}
         # None for a file that is not there, or goes.
         self.result: dict[str, str | None] = {}
-        # "files" has the sha256 of ours, "replaced" those that the kernel's may have which were replaced or removed.
-        self.wrote: dict[str, Any] = {"files": {}, "replaced": {}, "lines": []}
-        self.before: dict[str, Any] = {"files": {}, "replaced": {}, "lines": []}
+        # "files" has the sha256 of ours; "kept" of the kernel's what "was" there, and the sha256 of what "is" now.
+        self.wrote: dict[str, Any] = {"files": {}, "kept": {}, "lines": []}
+        self.before: dict[str, Any] = {"files": {}, "kept": {}, "lines": []}
         stamp = tree / STAMP
         if stamp.exists():
             self.before = json.loads(stamp.read_text(encoding="utf-8"))
-        # Stamps did not have that from the start.
-        self.before.setdefault("replaced", {e["path"]: [*e["replaces"].values()] for e in whole["file"]
-                                            if "replaces" in e and e["path"] in self.before["files"]})
+            if "kept" not in self.before:
+                raise ValueError(f"{STAMP} is of an older version of ours: restore the tree, remove it, and try again")
 
     def current(self, path: str) -> str | None:
         """The content that a file has by now, None if there is no such file."""
@@ -62,95 +66,92 @@ class Overlay:
         full = self.tree / path
         return full.read_text(encoding="utf-8") if full.is_file() else None
 
-    def whole_file(self, path: str, replaces: dict[str, str]) -> None:
+    def source(self, path: str) -> str | None:
         source = self.ours / path
         if not source.is_file():
             self.problems.append(f"{path}: missing from {self.ours}, restore it there")
+            return None
+        return source.read_text(encoding="utf-8")
+
+    def whole_file(self, path: str) -> None:
+        content = self.source(path)
+        if content is None:
             return
-        content = self.renamed(path, source.read_text(encoding="utf-8"))
         old = self.current(path)
         self.result[path] = content
         self.wrote["files"][path] = sha256(content)
-        if replaces:
-            self.wrote["replaced"][path] = [*replaces.values()]
-        for spot in self.table["insert"]:
-            if spot["path"] == path:
-                self.insertion(spot)
-        if old is None:
-            if replaces:
-                self.problems.append(f"{path}: not in this tree, so there is nothing to replace")
-        elif old not in (content, self.result[path]):
-            self.known(path, old, replaces)
-
-    def removal(self, path: str, replaces: dict[str, str]) -> None:
-        old = self.current(path)
-        if old is not None:
-            self.known(path, old, replaces)
-        self.result[path] = None
-        self.wrote["replaced"][path] = [*replaces.values()]
-
-    def known(self, path: str, old: str, replaces: dict[str, str]) -> None:
-        """See that what will be lost is the kernel's, or ours of an earlier run."""
-        digest = sha256(old)
-        if digest not in [*replaces.values(), self.before["files"].get(path)]:
-            self.problems.append(f"{path}: {self.foreign(path, replaces)} (sha256 {digest})")
-
-    def foreign(self, path: str, replaces: dict[str, str]) -> str:
-        """What is wrong with a file that would be lost, and what to do about it."""
+        if old is None or sha256(old) in (sha256(content), self.before["files"].get(path)):
+            return
         if path in self.before["files"]:
-            return "edited since it was laid over; keep its changes elsewhere and restore it"
-        if replaces:
-            return f"not as in Linux {' or '.join(replaces)}; what is different has to go into ours first, or to be undone"
-        return "there already, and not as ours; give a tree without it"
+            what = "edited since it was laid over; keep its changes elsewhere and restore it"
+        else:
+            what = "there already, and not as ours; give a tree without it"
+        self.problems.append(f"{path}: {what}")
 
-    def renamed(self, path: str, content: str) -> str:
-        for rename in self.table.get("rename", []):
-            if rename["path"] != path:
-                continue
-            header = self.current(rename["header"])
-            if header is None:
-                self.problems.append(f"{rename['header']}: not in this tree, needed to spell {rename['word']} in {path}")
-            elif re.search(rf"\b{rename['older']}\b", header):
-                content = re.sub(rf"\b{rename['word']}\b", rename["older"], content)
-        return content
+    def pieces(self, path: str) -> None:
+        ours, tree = self.source(path), self.current(path)
+        if ours is None:
+            return
+        if tree is None:
+            self.problems.append(f"{path}: not in this tree, so there is nothing to change")
+            return
+        splice = Splice(path, tree, ours, self.forms.get(path, {}))
+        result = splice.result()
+        self.lost[path] = splice.lost
+        self.keep(path, tree, result, splice.problems)
+
+    def removal(self, path: str) -> None:
+        tree = self.current(path)
+        if tree is None:
+            return
+        splice = Splice(path, tree, "", self.forms.get(path, {}))
+        splice.lose(WHOLE, splice.hashes(tree))
+        self.lost[path] = splice.lost
+        self.keep(path, tree, None, splice.problems)
+
+    def keep(self, path: str, was: str, result: str | None, problems: list[str]) -> None:
+        if problems and path in self.before["kept"]:
+            problems = [f"{path}: edited since it was laid over; keep its changes elsewhere and restore it"]
+        self.problems += problems
+        self.result[path] = result
+        self.wrote["kept"][path] = {"was": was, "is": None if result is None else sha256(result)}
 
     def take_back(self) -> None:
-        """Undo the insertions of an earlier run, unless somebody undid or changed them since."""
-        for path, text, *instead in self.before["lines"]:
-            now, old = self.current(path), "".join(instead)
-            if now is not None and laid(now, text, old):
-                self.result[path] = exchanged(now, text, old)
+        """Undo what an earlier run did to the kernel's files, unless somebody undid or changed that since."""
+        for path, kept in self.before["kept"].items():
+            now = self.current(path)
+            if kept["is"] == (None if now is None else sha256(now)):
+                self.result[path] = kept["was"]
+        for path, text in self.before["lines"]:
+            now = self.current(path)
+            if now is not None and now.count(text) == 1:
+                self.result[path] = now.replace(text, "")
 
     def no_more(self, path: str) -> None:
-        """Of what an earlier run did, but this one does not: ours goes, unless edited; the kernel's has to be back."""
+        """A file of ours that is no longer one goes, unless it was edited."""
         now = self.current(path)
-        digest = None if now is None else sha256(now)
-        if path not in self.before["replaced"]:
-            if digest == self.before["files"][path]:
-                self.result[path] = None
-        elif digest not in self.before["replaced"][path]:
-            self.problems.append(f"{path}: replaced or removed by an earlier run, and not in this one; was that one with WITH=? "
-                                 f"Give it again, or restore what was there; if it is as it should be, remove {STAMP}")
+        if now is not None and sha256(now) == self.before["files"][path]:
+            self.result[path] = None
 
     def insertion(self, spot: dict[str, Any]) -> None:
         if "older" in spot and self.current(spot["path"]) is None:
             spot = spot["older"]
         path, text = spot["path"], spot["text"].lstrip("\n")
-        side = "before" if "before" in spot else "after"
         now = self.current(path)
         if now is None:
             self.problems.append(f"{path}: not in this tree")
             return
-        if "instead" in spot:
-            self.replacement(path, now, text, spot["instead"].lstrip("\n"))
+        lines = now.splitlines(keepends=True)
+        if "section" in spot:
+            self.entries(path, lines, spot["section"], text)
             return
         self.wrote["lines"].append([path, text])
         first = text.splitlines()[0]
-        lines = now.splitlines(keepends=True)
         if first + "\n" in lines:
             if text not in now:
                 self.problems.append(f"{path}: has its own \"{first.strip()}\", differing from ours; remove it")
             return
+        side = "before" if "before" in spot else "after"
         anchor = spot[side] + "\n"
         if lines.count(anchor) != 1:
             self.problems.append(f"{path}: the line \"{spot[side].strip()}\" is there "
@@ -159,15 +160,34 @@ class Overlay:
         lines.insert(lines.index(anchor) + (side == "after"), text)
         self.result[path] = "".join(lines)
 
-    def replacement(self, path: str, now: str, text: str, old: str) -> None:
-        self.wrote["lines"].append([path, text, old])
-        if laid(now, text, old):
+    def entries(self, path: str, lines: list[str], section: str, text: str) -> None:
+        """Lines that a paragraph has sorted: those of its kind that are lower come before each."""
+        if lines.count(section + "\n") != 1:
+            self.problems.append(f"{path}: the section \"{section}\" is there {lines.count(section + chr(10))} times, not once")
             return
-        if times(now, old) != 1:
-            self.problems.append(f"{path}: what begins with \"{old.splitlines()[0].strip()}\" is there "
-                                 f"{times(now, old)} times, not once; add a spot to overlay.toml")
+        first = lines.index(section + "\n")
+        for line in text.splitlines(keepends=True):
+            end = lines.index("\n", first)
+            if line in lines[first:end]:
+                continue
+            kind = [at for at in range(first, end) if lines[at][:2] == line[:2]]
+            lower = [at for at in kind if lines[at] < line]
+            at = lower[-1] + 1 if lower else kind[0] if kind else end
+            lines.insert(at, line)
+        self.wrote["kept"].setdefault(path, {"was": self.current(path)})
+        self.result[path] = "".join(lines)
+        self.wrote["kept"][path]["is"] = sha256(self.result[path] or "")
+
+    def drop(self, spot: dict[str, Any]) -> None:
+        """A line of the kernel's that goes."""
+        path, line = spot["path"], spot["drop"] + "\n"
+        now = self.current(path)
+        lines = [] if now is None else now.splitlines(keepends=True)
+        if lines.count(line) != 1:
+            self.problems.append(f"{path}: the line \"{line.strip()}\" is there {lines.count(line)} times, not once")
             return
-        self.result[path] = exchanged(now, old, text)
+        lines.remove(line)
+        self.keep(path, now or "", "".join(lines), [])
 
     def work_out(self) -> None:
         for old in self.tree.glob(".idgen-*/old"):
@@ -175,14 +195,17 @@ class Overlay:
                                  f"\"cp -a {old}/. {self.tree} && rm -r {old.parent}\"")
         self.take_back()
         for entry in self.table["file"]:
-            self.whole_file(entry["path"], entry.get("replaces", {}))
+            self.whole_file(entry["path"])
+        for entry in self.table["pieces"]:
+            self.pieces(entry["path"])
         for entry in self.table["remove"]:
-            self.removal(entry["path"], entry["replaces"])
+            self.removal(entry["path"])
         for spot in self.table["insert"]:
-            if spot["path"] not in self.wrote["files"]:
+            if "drop" in spot:
+                self.drop(spot)
+            else:
                 self.insertion(spot)
-        concerned, were = ({*run["files"], *run["replaced"]} for run in (self.wrote, self.before))
-        for path in sorted(were - concerned):
+        for path in sorted({*self.before["files"]} - {*self.wrote["files"]}):
             self.no_more(path)
         self.result[STAMP] = json.dumps(self.wrote, indent=1) + "\n"
 
@@ -220,6 +243,9 @@ class Overlay:
                     move(old / path, self.tree / path)
                 with put_back:
                     raise
+            else:
+                # From here on, it is no run that was ended.
+                old.rename(scratch / "done")
             finally:
                 # As git does: no directory stays that has nothing in it.
                 for path in changed:
@@ -236,26 +262,32 @@ def move(source: Path, place: Path) -> None:
         place.unlink(missing_ok=True)
 
 
-def times(content: str, lines: str) -> int:
-    """How often these lines, whole ones, are in it."""
-    return len(re.findall("^" + re.escape(lines), content, re.M))
-
-
-def exchanged(content: str, lines: str, others: str) -> str:
-    return re.sub("^" + re.escape(lines), lambda _: others, content, flags=re.M)
-
-
-def laid(content: str, text: str, old: str) -> bool:
-    """Whether it has our text once, in the place of the old one. Either may be part of the other."""
-    return times(content, text) == 1 and (times(text, old) > 0 or not times(content, old))
-
-
 def sha256(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def load() -> dict[str, Any]:
-    return tomllib.loads((HERE / "overlay.toml").read_text(encoding="utf-8"))
+def load(name: str = "overlay.toml") -> dict[str, Any]:
+    return tomllib.loads((HERE / name).read_text(encoding="utf-8"))
+
+
+def learn(lost: dict[str, dict[str, str]], version: str) -> None:
+    """Write to forms.toml that this version has these forms."""
+    forms = load("forms.toml")
+    for path, pieces in lost.items():
+        for name, form in pieces.items():
+            known = forms.setdefault(path, {}).setdefault(name, [])
+            one = next((each for each in known if each["form"] == form), None)
+            if one is None:
+                known.append(one := {"kernels": [], "form": form})
+            one["kernels"] = sorted({*one["kernels"], version})
+    text = ["# SPDX-License-Identifier: GPL-2.0\n#\n# The forms in which we know the pieces of the kernel that ours replace or "
+            "remove, one hash for each\n# statement; written by overlay.py --learn, read by splice.py.\n"]
+    for path, pieces in sorted(forms.items()):
+        text.append(f"\n[{json.dumps(path)}]\n")
+        for name, known in sorted(pieces.items()):
+            rows = [f"{{ kernels = {json.dumps(each['kernels'])}, form = \"{each['form']}\" }}" for each in known]
+            text.append(f"{json.dumps(name)} = [{(',' + chr(10) + chr(9)).join(rows)}]\n")
+    (HERE / "forms.toml").write_text("".join(text), encoding="utf-8")
 
 
 def expand(table: dict[str, Any], ours: Path) -> dict[str, Any]:
@@ -267,7 +299,7 @@ def expand(table: dict[str, Any], ours: Path) -> dict[str, Any]:
         for path in sorted(top.rglob("*")):
             if path.is_file() and not leave.intersection(path.relative_to(top).parts):
                 files.append({**directory, "path": str(path.relative_to(ours))})
-    return {"remove": [], **table, "file": files, "directory": []}
+    return {"remove": [], "pieces": [], **table, "file": files, "directory": []}
 
 
 def left_out(table: dict[str, Any], tree: Path) -> list[str]:
@@ -288,7 +320,7 @@ def fitting(table: dict[str, Any], tree: Path) -> dict[str, Any]:
 def touched(table: dict[str, Any]) -> list[str]:
     """Every path that the overlay reads or writes in a tree."""
     spots = [s for spot in table["insert"] for s in (spot, spot.get("older", spot))]
-    paths = [s["path"] for s in [*table["file"], *table["remove"], *spots]] + [r["header"] for r in table.get("rename", [])]
+    paths = [s["path"] for s in [*table["file"], *table["pieces"], *table["remove"], *spots]]
     return sorted({*paths, *table.get("needs", {}).values(), STAMP})
 
 
@@ -297,6 +329,7 @@ def main() -> int:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--check", action="store_true", help="say whether it would fit, change nothing")
     what.add_argument("--paths", action="store_true", help="list the paths concerned, one a line")
+    what.add_argument("--learn", metavar="VERSION", help="add what the tree, of this version, has in place of ours to forms.toml")
     parser.add_argument("tree", type=Path, nargs="?", help="the kernel tree")
     args = parser.parse_args()
     table = expand(load(), HERE.parent)
@@ -306,8 +339,11 @@ def main() -> int:
     if args.tree is None:
         parser.error("name the kernel tree")
     try:
-        overlay = Overlay(HERE.parent, args.tree, table)
+        overlay = Overlay(HERE.parent, args.tree, table, load("forms.toml"))
         overlay.work_out()
+        if args.learn:
+            learn(overlay.lost, args.learn)
+            return 0
         changed = overlay.changes()
         if overlay.problems:
             print(f"{args.tree}: our files do not fit, and nothing was changed:", file=sys.stderr)

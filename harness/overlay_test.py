@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What overlay.py promises about other people's trees, on trees of a few lines."""
+"""What overlay.py and splice.py promise about other people's trees, on trees of a few lines."""
 
-import json
 import os
 import sys
 import tempfile
@@ -11,16 +10,197 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from overlay import STAMP, Overlay, move, sha256
+from overlay import STAMP, WHOLE, Overlay, move
+from splice import Splice
 
+KERNELS = """// SPDX-License-Identifier: GPL-2.0
+/* What it is. */
+
+#include <linux/bits.h>
+#include <linux/mm.h>
+
+/* How many. */
+static unsigned int bits;
+static int lock;
+
+#define MASK(x) \\
+	((x) & 1)
+
+/* Which it is. */
+static int search(int id)
+{
+	for (; id < 4; id++) {
+		if (id == lock)
+			return id;
+	}
+	return -1;
+}
+
+/* Not about it. */
+int other(int a)
+{
+	return a + bits;
+}
+
+/* The switch. */
+void switch_to(int id)
+{
+	int found;
+
+	/* First this. */
+	if (id)
+		prepare(id);
+
+	found = search(id);
+	if (found < 0)
+		goto out;
+
+	/* Then this. */
+	do_switch(id);
+out:
+	after();
+}
+initcall(other);
+"""
+
+OURS = """// SPDX-License-Identifier: GPL-2.0-only
+/* Pieces. */
+
+#include <linux/idgen.h>
+
+/* tree: bits */
+static struct alloc ids;
+/* gone: lock MASK */
+
+static int find(void)
+{
+	return 1;
+}
+/* gone: search */
+
+void switch_to(int id)
+{
+	/* tree: prepare */
+
+	find();
+
+	/* tree: do_switch */
+	/* tree: after */
+}
+"""
+
+RESULT = """// SPDX-License-Identifier: GPL-2.0
+/* What it is. */
+
+#include <linux/bits.h>
+#include <linux/idgen.h>
+#include <linux/mm.h>
+
+/* How many. */
+static unsigned int bits;
+static struct alloc ids;
+
+static int find(void)
+{
+	return 1;
+}
+
+/* Not about it. */
+int other(int a)
+{
+	return a + bits;
+}
+
+/* The switch. */
+void switch_to(int id)
+{
+	/* First this. */
+	if (id)
+		prepare(id);
+
+	find();
+
+	/* Then this. */
+	do_switch(id);
+	after();
+}
+initcall(other);
+"""
+
+
+def forms_of(path: str, *kernels: str) -> dict[str, Any]:
+    """What --learn writes for these versions of a file."""
+    forms: dict[str, Any] = {}
+    for version, tree in enumerate(kernels):
+        splice = Splice(path, tree, OURS, {})
+        splice.result()
+        splice.lose(WHOLE, splice.hashes(tree))
+        for name, form in splice.lost.items():
+            forms.setdefault(name, []).append({"kernels": [str(version)], "form": form})
+    return forms
+
+
+OLDER = KERNELS.replace("return -1;", "return 0;")
+FORMS = {"arch/old.c": forms_of("arch/old.c", KERNELS, OLDER)}
 TABLE: dict[str, Any] = {
-    "file": [{"path": "lib/new.c"}, {"path": "arch/old.c", "replaces": {"1": sha256("v1\n"), "2": sha256("v2\n")}}],
-    "rename": [{"path": "arch/old.c", "word": "MASK_NEW", "older": "MASK_OLD", "header": "arch/mask.h"}],
+    "file": [{"path": "lib/new.c"}],
+    "pieces": [{"path": "arch/old.c"}],
     "insert": [
         {"path": "lib/Kconfig", "before": "config B", "text": "\nconfig OURS\n\tbool\n\n"},
         {"path": "lib/tests/Makefile", "after": "b.o", "text": "\nours.o\n",
          "older": {"path": "lib/Makefile", "after": "b.o", "text": "\ntests/ours.o\n"}},
     ],
+}
+
+# What a maintainer's tree can have: each goes through, and is kept.
+HARMLESS = {
+    "a comment above an include": ("#include <linux/mm.h>", "/* Why. */\n#include <linux/mm.h>"),
+    "another include": ("#include <linux/mm.h>", "#include <linux/log2.h>\n#include <linux/mm.h>"),
+    "an include fewer": ("#include <linux/mm.h>\n", ""),
+    "a copyright line": ("/* What it is. */", "/*\n * What it is.\n * Copyright\n */"),
+    "a comment at the end": ("initcall(other);\n", "initcall(other);\n\n/* The end. */\n"),
+    "a function before": ("/* Which it is. */", "int more(void)\n{\n\treturn 2;\n}\n\n/* Which it is. */"),
+    "a function after": ("/* The switch. */", "int more(void)\n{\n\treturn 2;\n}\n\n/* The switch. */"),
+    "a variable": ("static unsigned int bits;", "static unsigned int bits;\nstatic int more;"),
+    "a macro": ("#define MASK(x)", "#define MORE 1\n#define MASK(x)"),
+    "a kept function": ("return a + bits;", "return a - bits;"),
+    "a local of a kept function": ("int other(int a)\n{\n\treturn a", "int other(int b)\n{\n\treturn b"),
+    "the comment of a kept function": ("/* Not about it. */", "/* Not about that. */"),
+    "the initcall": ("initcall(other);", "late_initcall(other);"),
+    "the value of a kept variable": ("static unsigned int bits;", "static unsigned int bits = 8;"),
+    "a kept statement": ("\tif (id)\n\t\tprepare(id);", "\tif (id > 1)\n\t\tprepare(id);"),
+    "the comment of a kept statement": ("/* First this. */", "/* First that. */"),
+    "the comment of a replaced function": ("/* The switch. */", "/*\n * The switch.\n */"),
+    "an attribute of a kept variable": ("static unsigned int bits;", "static unsigned int bits __read_mostly;"),
+}
+# What goes with what is removed, and is no change of it.
+LOST = {
+    "a comment of a removed function": ("/* Which it is. */", "/* Which of them. */"),
+    "a comment in a removed function": ("\treturn -1;", "\t/* None. */\n\treturn -1;"),
+    "a removed function, wrapped otherwise": ("static int search(int id)", "static int\nsearch(int id)"),
+    "space in a removed macro": ("((x) & 1)", "((x)  &  1)"),
+    "a form of another kernel": ("return -1;", "return 0;"),
+}
+# What our pieces have to be looked at for: who is named, and what is said of it.
+REFUSED = {
+    "a statement of a removed function": ("return -1;", "return -2;", "search", "return -2;"),
+    "one more in a removed function": ("\t\tif (id == lock)", "\t\tcheck();\n\t\tif (id == lock)", "search", "check();"),
+    "one fewer in a removed function": ("\treturn -1;\n", "", "search", "1 known statement"),
+    "the arguments of a removed function": ("search(int id)\n", "search(int id, int n)\n", "search", "int n"),
+    "a removed macro": ("((x) & 1)", "((x) & 3)", "MASK", "& 3"),
+    "a removed variable": ("static int lock;", "static long lock;", "lock", "static long lock;"),
+    "a removed variable's value": ("static int lock;", "static int lock = 1;", "lock", "= 1"),
+    "a statement of a replaced function": ("found < 0", "found <= 0", "switch_to", "found <= 0"),
+    "one more in a replaced function": ("\tfound = search(id);", "\taudit(id);\n\tfound = search(id);", "switch_to", "audit(id);"),
+    "one more before a kept statement": ("\t/* Then this. */", "\tbarrier();\n\t/* Then this. */", "switch_to", "barrier();"),
+    "one more at the end": ("\tafter();\n", "\tafter();\n\tand_then();\n", "switch_to", "and_then();"),
+    "a local": ("\tint found;", "\tlong found;", "switch_to", "long found;"),
+    "a signature": ("void switch_to(int id)", "void switch_to(long id)", "switch_to", "long id"),
+    "a kept statement that is gone": ("\tdo_switch(id);\n", "", "", "do_switch"),
+    "a kept statement that is there twice": ("\tafter();\n", "\tafter();\n\tafter();\n", "", "after"),
+    "a function that is gone": ("void switch_to(int id)", "void switch_to_it(int id)", "", "has switch_to 0 times"),
+    "a variable that is gone": ("static int lock;\n", "", "", "lock"),
+    "an anchor that is gone": ("static unsigned int bits;", "static unsigned int nr;", "", "bits"),
 }
 
 
@@ -32,9 +212,8 @@ class OverlayTest(unittest.TestCase):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
         self.ours, self.tree = Path(scratch.name, "ours"), Path(scratch.name, "tree")
-        self.put(self.ours, {"lib/new.c": "new\n", "arch/old.c": "ours MASK_NEW\n"})
-        self.put(self.tree, {"arch/old.c": "v1\n", "arch/mask.h": "#define MASK_NEW\n",
-                             "lib/Kconfig": "config A\n\nconfig B\n", "lib/tests/Makefile": "a.o\nb.o\n"})
+        self.put(self.ours, {"lib/new.c": "new\n", "arch/old.c": OURS})
+        self.put(self.tree, {"arch/old.c": KERNELS, "lib/Kconfig": "config A\n\nconfig B\n", "lib/tests/Makefile": "a.o\nb.o\n"})
 
     def put(self, root: Path, files: dict[str, str]) -> None:
         for path, content in files.items():
@@ -44,9 +223,13 @@ class OverlayTest(unittest.TestCase):
     def held(self) -> dict[str, str]:
         return {str(p.relative_to(self.tree)): p.read_text() for p in self.tree.rglob("*") if p.is_file()}
 
-    def lay(self, table: dict[str, Any] = TABLE) -> list[str]:
-        overlay = Overlay(self.ours, self.tree, table)
+    def overlay(self, table: dict[str, Any] = TABLE) -> Overlay:
+        overlay = Overlay(self.ours, self.tree, table, FORMS)
         overlay.work_out()
+        return overlay
+
+    def lay(self, table: dict[str, Any] = TABLE) -> list[str]:
+        overlay = self.overlay(table)
         self.assertEqual(overlay.problems, [])
         changed = overlay.changes()
         overlay.write(changed)
@@ -54,15 +237,41 @@ class OverlayTest(unittest.TestCase):
 
     def refused(self, *names: str, table: dict[str, Any] = TABLE) -> None:
         """The overlay is refused with one problem for each name."""
-        overlay = Overlay(self.ours, self.tree, table)
-        overlay.work_out()
-        self.assertEqual(sorted(p.split(":")[0] for p in overlay.problems), sorted(names))
+        self.assertEqual(sorted(p.split(":")[0] for p in self.overlay(table).problems), sorted(names))
+
+    def test_harmless_changes_go_through_and_are_kept(self) -> None:
+        for what, (old, new) in {**HARMLESS, **LOST}.items():
+            with self.subTest(what):
+                self.assertEqual(KERNELS.count(old), 1)
+                splice = Splice("old.c", KERNELS.replace(old, new), OURS, FORMS["arch/old.c"])
+                expected = RESULT.replace(old, new)
+                if what == "a macro":
+                    expected = RESULT.replace("static int find", "#define MORE 1\n\nstatic int find")
+                if what == "a function before":
+                    expected = RESULT.replace("/* Not about", new.removesuffix("/* Which it is. */") + "/* Not about")
+                if what == "a variable":
+                    expected = RESULT.replace("alloc ids;", "alloc ids;\nstatic int more;")
+                if what in LOST:
+                    expected = RESULT
+                self.assertEqual((splice.result(), splice.problems), (expected, []))
+
+    def test_changes_to_what_is_lost_are_refused(self) -> None:
+        for what, (old, new, name, said) in REFUSED.items():
+            with self.subTest(what):
+                self.assertEqual(KERNELS.count(old), 1)
+                self.put(self.tree, {"arch/old.c": KERNELS.replace(old, new)})
+                before = self.held()
+                problems = self.overlay().problems
+                self.assertEqual(len(problems), 1, problems)
+                self.assertIn(f"arch/old.c: {name} is not as" if name else "arch/old.c: has", problems[0])
+                self.assertIn(said, problems[0])
+                self.assertEqual(self.held(), before)
 
     def test_lays_over(self) -> None:
         self.lay()
         held = self.held()
         self.assertEqual(held["lib/new.c"], "new\n")
-        self.assertEqual(held["arch/old.c"], "ours MASK_NEW\n")
+        self.assertEqual(held["arch/old.c"], RESULT)
         self.assertEqual(held["lib/Kconfig"], "config A\n\nconfig OURS\n\tbool\n\nconfig B\n")
         self.assertEqual(held["lib/tests/Makefile"], "a.o\nb.o\nours.o\n")
 
@@ -70,29 +279,19 @@ class OverlayTest(unittest.TestCase):
         self.lay()
         self.assertEqual(self.lay(), [])
 
-    def test_second_time_without_stamp_changes_only_the_stamp(self) -> None:
-        self.lay()
-        (self.tree / STAMP).unlink()
-        self.assertEqual(self.lay(), [STAMP])
-
-    def test_other_known_version_is_replaced(self) -> None:
-        self.put(self.tree, {"arch/old.c": "v2\n"})
-        self.lay()
-        self.assertEqual(self.held()["arch/old.c"], "ours MASK_NEW\n")
-
-    def test_older_tree_gets_older_names_and_places(self) -> None:
+    def test_older_tree_gets_older_places(self) -> None:
         (self.tree / "lib/tests/Makefile").unlink()
-        self.put(self.tree, {"arch/mask.h": "#define MASK_OLD\n", "lib/Makefile": "b.o\n"})
+        self.put(self.tree, {"lib/Makefile": "b.o\n"})
         self.lay()
-        self.assertEqual(self.held()["arch/old.c"], "ours MASK_OLD\n")
         self.assertEqual(self.held()["lib/Makefile"], "b.o\ntests/ours.o\n")
 
     def test_our_next_version_takes_the_place_of_the_last(self) -> None:
         self.lay()
-        self.put(self.ours, {"lib/new.c": "newer\n"})
+        self.put(self.ours, {"lib/new.c": "newer\n", "arch/old.c": OURS.replace("return 1;", "return 2;")})
         moved = {"path": "lib/Kconfig", "before": "config A", "text": "\nconfig OURS\n\tbool \"Ours\"\n\n"}
         self.lay({**TABLE, "insert": [moved, TABLE["insert"][1]]})
         self.assertEqual(self.held()["lib/new.c"], "newer\n")
+        self.assertEqual(self.held()["arch/old.c"], RESULT.replace("return 1;", "return 2;"))
         self.assertEqual(self.held()["lib/Kconfig"], "config OURS\n\tbool \"Ours\"\n\nconfig A\n\nconfig B\n")
 
     def test_lays_over_again_after_checkout(self) -> None:
@@ -108,10 +307,6 @@ class OverlayTest(unittest.TestCase):
         self.assertEqual([p for p in sorted(self.held()) if p.startswith("tools/")], ["tools/a/b/y.c", "tools/a/x.sh"])
         self.assertEqual([(self.tree / "tools/a" / p).stat().st_mode & 0o777 for p in ("x.sh", "b/y.c")], [0o755, 0o644])
 
-    def test_unknown_version_is_refused(self) -> None:
-        self.put(self.tree, {"arch/old.c": "v3\n"})
-        self.refused("arch/old.c")
-
     def test_missing_original_is_refused(self) -> None:
         (self.tree / "arch/old.c").unlink()
         self.refused("arch/old.c")
@@ -125,7 +320,7 @@ class OverlayTest(unittest.TestCase):
         self.refused("lib/Kconfig")
 
     def test_all_problems_are_named(self) -> None:
-        self.put(self.tree, {"arch/old.c": "v3\n", "lib/Kconfig": "", "lib/new.c": "theirs\n"})
+        self.put(self.tree, {"arch/old.c": OLDER.replace("return 0;", ""), "lib/Kconfig": "", "lib/new.c": "theirs\n"})
         (self.tree / "lib/tests/Makefile").unlink()
         self.refused("arch/old.c", "lib/Kconfig", "lib/new.c", "lib/Makefile")
 
@@ -138,40 +333,46 @@ class OverlayTest(unittest.TestCase):
         self.put(self.tree, {"lib/new.c": "new, edited\n"})
         self.refused("lib/new.c")
 
+    def test_edited_pieces_are_refused(self) -> None:
+        self.lay()
+        self.put(self.tree, {"arch/old.c": RESULT.replace("return 1;", "return 2;")})
+        self.refused("arch/old.c")
+        self.assertIn("edited since", self.overlay().problems[0])
+
     def test_edited_lines_of_ours_are_refused(self) -> None:
         self.lay()
         self.put(self.tree, {"lib/Kconfig": self.held()["lib/Kconfig"].replace("\tbool", "\ttristate")})
         self.refused("lib/Kconfig")
 
-    def test_lines_take_the_place_of_others(self) -> None:
-        # One of them another, one longer, one shorter.
-        spots = [{"path": "arch/lines.c", "instead": old, "text": new}
-                 for old, new in (("\nb\n", "\nB\n"), ("\nc\n", "\nmore\nc\n"), ("\nd\ne\n", "\ne\n"))]
-        table = {**TABLE, "insert": spots}
-        before, after = "a\nb\nc\nd\ne\nf\n", "a\nB\nmore\nc\ne\nf\n"
-        self.put(self.tree, {"arch/lines.c": before})
+    def test_line_is_dropped(self) -> None:
+        table = {**TABLE, "insert": [{"path": "lib/Kconfig", "drop": "config A"}]}
         self.lay(table)
-        self.assertEqual(self.held()["arch/lines.c"], after)
+        self.assertEqual(self.held()["lib/Kconfig"], "\nconfig B\n")
         self.assertEqual(self.lay(table), [])
-        (self.tree / STAMP).unlink()
-        self.assertEqual(self.lay(table), [STAMP])
-        self.put(self.tree, {"arch/lines.c": before})
-        self.assertEqual(self.lay(table), ["arch/lines.c"])
-        self.assertEqual(self.held()["arch/lines.c"], after)
-        self.lay({**TABLE, "insert": [{"path": "arch/lines.c", "instead": "\nb\nc\n", "text": "\nbc\n"}]})
-        self.assertEqual(self.held()["arch/lines.c"], "a\nbc\nd\ne\nf\n")
+        self.lay({**TABLE, "insert": []})
+        self.assertEqual(self.held()["lib/Kconfig"], "config A\n\nconfig B\n")
+        self.put(self.tree, {"lib/Kconfig": "config A\nconfig A\n"})
+        self.refused("lib/Kconfig", table=table)
 
-    def test_missing_or_edited_lines_to_be_replaced_are_refused(self) -> None:
-        table = {**TABLE, "insert": [{"path": "lib/Kconfig", "instead": "\nconfig B\n", "text": "\nconfig C\n"}]}
+    def test_entries_are_sorted_into_their_section(self) -> None:
+        spots = [{"path": "MAINTAINERS", "section": name, "text": text}
+                 for name, text in (("ONE", "\nF:\tlib/b.c\nF:\tlib/d.c\n"), ("TWO", "\nF:\tlib/b.c\n"))]
+        table = {**TABLE, "insert": spots}
+        before = "ONE\nL:\tlist\nF:\tlib/a.c\nF:\tlib/c.c\nX:\tno\n\nTWO\nL:\tlist\n\n"
+        self.put(self.tree, {"MAINTAINERS": before})
         self.lay(table)
-        for content in ("config A\n", "config B\nconfig B\n"):
-            self.put(self.tree, {"lib/Kconfig": content})
-            self.refused("lib/Kconfig", table=table)
+        self.assertEqual(self.held()["MAINTAINERS"], "ONE\nL:\tlist\nF:\tlib/a.c\nF:\tlib/b.c\nF:\tlib/c.c\nF:\tlib/d.c\nX:\tno\n\n"
+                         "TWO\nL:\tlist\nF:\tlib/b.c\n\n")
+        self.assertEqual(self.lay(table), [])
+        self.lay({**TABLE, "insert": []})
+        self.assertEqual(self.held()["MAINTAINERS"], before)
+        self.put(self.tree, {"MAINTAINERS": "ONE\n\n"})
+        self.refused("MAINTAINERS", table=table)
 
     def test_patch_is_left_out_of_a_tree_that_is_too_old_for_it(self) -> None:
-        table = {"needs": {"p": "arch/there.h"}, "file": [{"path": "arch/p.c", "patch": "p", "replaces": {"1": sha256("")}}],
+        table = {"needs": {"p": "arch/there.h"}, "file": [], "pieces": [{"path": "arch/p.c", "patch": "p"}],
                  "insert": [{"path": "arch/Kconfig", "patch": "p", "before": "config P", "text": "\nconfig OURS\n"}]}
-        self.put(self.ours, {"arch/p.c": "ours\n"})
+        self.put(self.ours, {"arch/p.c": "int ours;\n"})
         self.assertEqual(self.lay(table), [STAMP])
         self.put(self.tree, {"arch/there.h": ""})
         self.refused("arch/p.c", "arch/Kconfig", table=table)
@@ -179,77 +380,35 @@ class OverlayTest(unittest.TestCase):
         self.assertEqual(sorted(self.lay(table)), [STAMP, "arch/Kconfig", "arch/p.c"])
 
     def test_file_goes_if_it_is_one_that_we_know(self) -> None:
-        table = {**TABLE, "remove": [{"path": "arch/only/gone.h", "replaces": {"1": sha256("g1\n"), "2": sha256("g2\n")}}]}
-        self.put(self.tree, {"arch/only/gone.h": "g3\n"})
-        self.refused("arch/only/gone.h", table=table)
-        self.assertEqual(self.held()["arch/only/gone.h"], "g3\n")
-        self.put(self.tree, {"arch/only/gone.h": "g2\n"})
-        self.assertIn("arch/only/gone.h", self.lay(table))
-        self.assertFalse((self.tree / "arch/only").exists())
-        self.assertEqual(self.lay(table), [])
-        (self.tree / STAMP).unlink()
-        self.assertEqual(self.lay(table), [STAMP])
-
-    def test_lines_go_into_a_file_of_ours(self) -> None:
-        lines = {"path": "lib/new.c", "instead": "\nnew\n", "text": "\nnew\nand more\n"}
-        table = {**TABLE, "insert": [*TABLE["insert"], lines]}
-        self.lay(table)
-        self.assertEqual(self.held()["lib/new.c"], "new\nand more\n")
-        self.assertEqual(self.lay(table), [])
-        (self.tree / STAMP).unlink()
-        self.assertEqual(self.lay(table), [STAMP])
-        self.lay()
-        self.assertEqual(self.held()["lib/new.c"], "new\n")
-        self.put(self.tree, {"lib/new.c": "new\nand other\n"})
-        self.refused("lib/new.c", table=table)
+        table = {**TABLE, "pieces": [], "remove": [{"path": "arch/old.c"}]}
+        self.put(self.tree, {"arch/old.c": KERNELS.replace("return -1;", "return -2;")})
+        self.refused("arch/old.c", table=table)
+        for content in (OLDER, KERNELS + "\n/* The end. */\n"):
+            self.put(self.tree, {"arch/old.c": content})
+            self.assertIn("arch/old.c", self.lay(table))
+            self.assertFalse((self.tree / "arch").exists())
+            self.assertEqual(self.lay(table), [])
+            self.lay({**table, "remove": []})
+            self.assertEqual(self.held()["arch/old.c"], content)
 
     def test_optional_patch_is_left_out_unless_it_is_asked_for(self) -> None:
         table = {**TABLE, "optional": {"p": "why"}, "file": [*TABLE["file"], {"path": "arch/p.c", "patch": "p"}],
-                 "remove": [{"path": "arch/only/gone.h", "patch": "p", "replaces": {"1": sha256("g\n")}}]}
+                 "pieces": [{"path": "arch/old.c", "patch": "p"}]}
         self.put(self.ours, {"arch/p.c": "p\n"})
-        self.put(self.tree, {"arch/only/gone.h": "g\n"})
-        self.lay(table)
-        self.assertNotIn("arch/p.c", self.held())
-        self.assertIn("arch/only/gone.h", self.held())
-        with patch.dict(os.environ, {"WITH": "p"}):
-            self.assertEqual(sorted(self.lay(table)), [STAMP, "arch/only/gone.h", "arch/p.c"])
-        with patch.dict(os.environ, {"WITH": "p q"}), self.assertRaises(ValueError):
-            self.lay(table)
-
-    def test_patch_that_is_not_asked_for_any_more_goes_once_the_kernels_files_are_back(self) -> None:
-        known = {"1": sha256("k1\n"), "2": sha256("k2\n")}
-        files = [{"path": "arch/p/k.c", "patch": "p", "replaces": known}, {"path": "arch/p/n.c", "patch": "p"}]
-        lines = {"path": "arch/Makefile", "patch": "p", "instead": "\ngone\nk\n", "text": "\nk\n"}
-        table = {**TABLE, "optional": {"p": "why"},
-                 "file": [*TABLE["file"], *files], "insert": [*TABLE["insert"], lines],
-                 "remove": [{"path": f"arch/p/{name}.h", "patch": "p", "replaces": known} for name in ("gone", "left")]}
-        kernels = {"arch/p/k.c": "k1\n", "arch/p/gone.h": "k1\n", "arch/p/left.h": "k1\n"}
-        self.put(self.ours, {"arch/p/k.c": "ours\n", "arch/p/n.c": "new\n"})
-        self.put(self.tree, {**kernels, "arch/Makefile": "gone\nk\n"})
+        pristine = self.held()
         self.lay(table)
         without = self.held()
-        for old_stamp in (False, True):
-            with patch.dict(os.environ, {"WITH": "p"}):
-                self.lay(table)
-            removed = ["arch/p/gone.h", "arch/p/left.h"]
-            if old_stamp:
-                stamp = json.loads(self.held()[STAMP])
-                del stamp["replaced"]
-                self.put(self.tree, {STAMP: json.dumps(stamp)})
-                removed = []
-            self.refused("arch/p/k.c", *removed, table=table)
-            self.put(self.tree, {"arch/p/k.c": "ours, edited\n"})
-            self.refused("arch/p/k.c", *removed, table=table)
-            (self.tree / "arch/p/k.c").unlink()
-            self.refused("arch/p/k.c", *removed, table=table)
-            if not old_stamp:
-                self.put(self.tree, {"arch/p/k.c": "k1\n"})
-                self.refused(*removed, table=table)
-                self.put(self.tree, {"arch/p/gone.h": "k2\n"})
-                self.refused("arch/p/left.h", table=table)
-            self.put(self.tree, kernels)
+        self.assertNotIn("arch/p.c", without)
+        self.assertEqual(without["arch/old.c"], KERNELS)
+        with patch.dict(os.environ, {"WITH": "p"}):
+            self.assertEqual(sorted(self.lay(table)), [STAMP, "arch/old.c", "arch/p.c"])
+            self.assertEqual(self.held()["arch/old.c"], RESULT)
+        self.lay(table)
+        self.assertEqual(self.held(), without)
+        self.lay({"file": [], "insert": []})
+        self.assertEqual({path: content for path, content in self.held().items() if path != STAMP}, pristine)
+        with patch.dict(os.environ, {"WITH": "p q"}), self.assertRaises(ValueError):
             self.lay(table)
-            self.assertEqual(self.held(), without)
 
     def test_file_that_is_not_ours_any_more_goes_unless_it_was_edited(self) -> None:
         self.lay()
@@ -262,23 +421,15 @@ class OverlayTest(unittest.TestCase):
         self.lay()
         self.assertEqual(self.held(), {**without, "tools/edited.c": "edited\n"})
         self.assertEqual(self.lay(), [])
-        # Where there was one of the kernel's, that has to come back.
-        fewer = {**TABLE, "file": TABLE["file"][:1]}
-        self.refused("arch/old.c", table=fewer)
-        self.put(self.tree, {"arch/old.c": "v2\n"})
-        self.assertEqual(self.lay(fewer), [STAMP])
 
     def test_failure_changes_nothing(self) -> None:
-        known = {"1": sha256("g\n")}
-        table = {**TABLE, "file": [*TABLE["file"], {"path": "tools/b/y.c"}],
-                 "remove": [{"path": path, "replaces": known} for path in ("arch/only/a.h", "arch/only/b.h")]}
+        table = {**TABLE, "file": [*TABLE["file"], {"path": "tools/b/y.c"}], "remove": [{"path": "arch/only/a.h"}]}
         self.put(self.ours, {"tools/b/y.c": "y\n"})
-        self.put(self.tree, {"arch/only/a.h": "g\n", "arch/only/b.h": "g\n"})
+        self.put(self.tree, {"arch/only/a.h": ""})
         before, paths = self.held(), sorted(self.tree.rglob("*"))
-        overlay = Overlay(self.ours, self.tree, table)
-        overlay.work_out()
+        overlay = self.overlay(table)
         changed = overlay.changes()
-        self.assertEqual(len(changed), 8)
+        self.assertEqual(len(changed), 7)
         for moves in range(len(changed)):
             left = [True] * moves + [False] + [True] * len(changed)
 
@@ -295,8 +446,7 @@ class OverlayTest(unittest.TestCase):
 
     def test_what_cannot_be_put_back_is_kept(self) -> None:
         before = self.held()
-        overlay = Overlay(self.ours, self.tree, TABLE)
-        overlay.work_out()
+        overlay = self.overlay()
         with patch("overlay.move", side_effect=OSError), self.assertRaises(OSError):
             overlay.write(overlay.changes())
         scratch, = self.tree.glob(".idgen-*")
@@ -305,8 +455,7 @@ class OverlayTest(unittest.TestCase):
 
     def test_run_that_was_ended_is_named(self) -> None:
         before = self.held()
-        overlay = Overlay(self.ours, self.tree, TABLE)
-        overlay.work_out()
+        overlay = self.overlay()
         # As by a signal that cannot be caught.
         with patch("overlay.move", lambda *_: os._exit(3)):
             if not (child := os.fork()):
@@ -319,8 +468,7 @@ class OverlayTest(unittest.TestCase):
 
     def test_full_disk_changes_nothing(self) -> None:
         before = self.held()
-        overlay = Overlay(self.ours, self.tree, TABLE)
-        overlay.work_out()
+        overlay = self.overlay()
         changed = overlay.changes()
         overlay.result[changed[-1]] = "\udc80"  # cannot be encoded, so that writing the last file fails
         with self.assertRaises(ValueError):

@@ -54,7 +54,7 @@ static void kpti_keeps_the_odd_asid_of_each_pair(struct kunit *test)
 	unsigned long asid;
 
 	KUNIT_ASSERT_NOT_NULL(test, map);
-	asid_mark_pairs(&asids, map);
+	set_kpti_asid_bits(map, nr);
 	for (asid = 0; asid < nr; asid++)
 		KUNIT_ASSERT_EQ(test, test_bit(asid, map), asid & 1);
 }

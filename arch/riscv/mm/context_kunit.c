@@ -77,12 +77,8 @@ static void switch_to_again(struct mm_struct *mm)
 	preempt_enable();
 }
 
-static void asids_are_used_if_each_cpu_can_have_more_than_two(struct kunit *test)
+static void asids_are_as_many_as_satp_has(struct kunit *test)
 {
-	unsigned int bits = ilog2(2 * num_possible_cpus());
-
-	KUNIT_EXPECT_FALSE(test, enough_asids(bits));
-	KUNIT_EXPECT_TRUE(test, enough_asids(bits + 1));
 	/* SATP_ASID_BITS is what there can be. */
 	KUNIT_EXPECT_LE(test, asids.bits, SATP_ASID_BITS);
 	KUNIT_EXPECT_EQ(test, asids.usable, idgen_alloc_nr(&asids) - 1);
@@ -204,7 +200,7 @@ static void icache_that_became_stale_meanwhile_is_flushed_once(struct kunit *tes
 }
 
 static struct kunit_case riscv_asid_cases[] = {
-	KUNIT_CASE(asids_are_used_if_each_cpu_can_have_more_than_two),
+	KUNIT_CASE(asids_are_as_many_as_satp_has),
 	KUNIT_CASE(asid_0_is_never_handed_out),
 	KUNIT_CASE(switch_puts_the_asid_into_satp),
 	KUNIT_CASE(asid_of_the_mm_that_runs_stays_over_rollovers),

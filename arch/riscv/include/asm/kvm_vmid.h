@@ -1,31 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * VMIDs; see arch/riscv/kvm/vmid.c.
- *
- * Takes the place, and has the interface, of a file that was
- * Copyright (c) 2025 Ventana Micro Systems Inc.
+ * What the conversion to idgen_alloc changes in the kernel's file of this name.
+ * See the head of harness/splice.py for how to read it.
  */
 
-#ifndef __RISCV_KVM_VMID_H_
-#define __RISCV_KVM_VMID_H_
-
 #include <linux/idgen_alloc.h>
-#include <linux/kvm_types.h>
 
 struct kvm_vmid {
-	/* The VM's value: a generation above a VMID. 0 if it never ran. */
+	/* Generation and VMID. 0 if the VM never ran. */
 	idgen_atomic_t id;
-	/*
-	 * The VMID in it. While a vCPU of this VM is loaded it stays as it is; each
-	 * load sees to it, so that it may be written by several CPUs at once.
-	 */
+	/* The VMID in it, written at each vCPU load. */
 	unsigned long vmid;
 };
 
-void __init kvm_riscv_gstage_vmid_detect(void);
+/* tree: kvm_riscv_gstage_vmid_detect */
 void kvm_riscv_gstage_vmid_exit(void);
-unsigned long kvm_riscv_gstage_vmid_bits(void);
-int kvm_riscv_gstage_vmid_init(struct kvm *kvm);
+/* gone: kvm_riscv_gstage_vmid_ver_changed */
 void kvm_riscv_gstage_vmid_update(struct kvm_vmid *vmid);
-
-#endif

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the conversion to idgen_alloc changes in the kernel's file of this name.
+ * See the head of harness/splice.py for how to read it.
+ */
+
+static void kvm_riscv_teardown(void)
+{
+	/* tree: kvm_riscv_aia_exit */
+	kvm_riscv_gstage_vmid_exit();
+	/* tree: ... */
+}
+
+static int __init riscv_kvm_init(void)
+{
+	/* tree: ... */
+
+	/* tree: kvm_riscv_aia_init */
+	/* tree head: rc && rc != -ENODEV */
+		kvm_riscv_gstage_vmid_exit();
+	/* tree: ... */
+}

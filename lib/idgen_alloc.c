@@ -327,6 +327,15 @@ void __idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
 	value = bring_up_to_date(a, ctx, old, pins);
 	set_slot(a, slot, old, value);
 	raw_spin_unlock_irqrestore(&a->lock, flags);
+
+	/*
+	 * Others see the ID before this CPU walks @ctx's tables with it. So if
+	 * one changes an entry, and finds the old ID when it flushes, then the
+	 * walk finds the new entry. Pairs with its barrier between the two.
+	 * smp_mb() does not order the write of a translation register, or the
+	 * walks after it, on arm64 nor on RISC-V.
+	 */
+	mb();
 }
 EXPORT_SYMBOL_IF_MODULAR(__idgen_alloc_switch);
 

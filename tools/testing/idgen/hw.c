@@ -46,15 +46,6 @@ void shim_bad(const char *what)
 	hw_violation("%.*s", (int)strcspn(what, "\n"), what);
 }
 
-/*
- * ThreadSanitizer ignores it, and need not know: what it orders are atomics, and
- * nothing else is published by it.
- */
-static void full_barrier(void)
-{
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
 static u32 serial(struct context *ctx)
 {
 	return __atomic_load_n(&ctx->serial, __ATOMIC_RELAXED);
@@ -323,11 +314,10 @@ void hw_enter(int cpu, struct context *ctx)
 	c->id = id;
 	c->running = true;
 	/*
-	 * The register's write comes before the walks for it, and the ID's update
-	 * before that: a TLBI by an older ID then has the page table changed first.
-	 * See hw_unmap(), and litmus/unmap-*.
+	 * An ID of this CPU's own making was stored before the walks, by the barrier
+	 * at the end of the slow path: a TLBI by an older ID then has the page table
+	 * changed first. See hw_unmap(), and litmus/unmap-*.
 	 */
-	full_barrier();
 	if (hw_walks_now())
 		fill(cpu);
 	unlock(cpu);
@@ -346,7 +336,7 @@ bool hw_unmap(struct context *ctx)
 	u64 id;
 
 	/* DSB ISHST, and only then the ID (Linux commit 5e10f9887ed8). */
-	full_barrier();
+	mb();
 	id = idgen_atomic(read)(&ctx->value) & IDGEN_ID_MASK;
 	if (!id)
 		return false;

@@ -77,6 +77,9 @@ void shim_bad(const char *what);
 /* Before an access that others can see. @what tells a trace what it is. */
 void shim_point(const char *what, const void *where);
 
+/* ThreadSanitizer ignores it, and need not know: it orders atomics only. */
+#define mb()	__atomic_thread_fence(__ATOMIC_SEQ_CST)
+
 /*
  * Atomics
  */

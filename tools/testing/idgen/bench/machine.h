@@ -88,6 +88,8 @@ void bench_free(void *ptr);
 
 /* Atomics */
 
+#define mb()			__atomic_thread_fence(__ATOMIC_SEQ_CST)
+
 typedef struct {
 	u64 counter;
 } atomic64_t;

@@ -5,4 +5,6 @@
 
 . "$(dirname "$0")/common.sh"
 lock
+HERD7=$("$harness/herd7.sh")
+export HERD7
 LINUX=$("$harness/tree.sh") "$repo/tools/testing/idgen/litmus/run.sh"

@@ -8,4 +8,6 @@
 "$harness/deps.sh" uml
 lock
 tree=$("$harness/tree.sh")
+CBMC=$("$harness/cbmc.sh") HERD7=$("$harness/herd7.sh")
+export CBMC HERD7
 "$repo/tools/testing/idgen/mutants.py" --kunit "$tree" "$@"

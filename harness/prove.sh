@@ -8,6 +8,8 @@
 "$harness/deps.sh" prove
 lock
 idgen=$repo/tools/testing/idgen
+CBMC=$("$harness/cbmc.sh")
+export CBMC
 failed=0
 "$idgen/cbmc/run.py" --jobs "$(nproc)" "$@" || failed=1
 make --no-print-directory -C "$idgen" explore || failed=1

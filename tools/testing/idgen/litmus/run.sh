@@ -4,7 +4,7 @@
 # run.sh: run the litmus tests beside this file, and see that each comes to the result that its head comment states.
 #
 #   LINUX=/path   kernel tree whose tools/memory-model judges the tests in C (default: the one that this is part of)
-#   HERD7=herd7   the simulator; ../herd7.sh finds or fetches one
+#   HERD7=herd7   the simulator (Debian: herdtools7 in sid; or opam)
 #
 # Those for AArch64 and RISC-V are judged by the architecture's model that comes with herd7.
 
@@ -13,7 +13,11 @@ shopt -s inherit_errexit
 
 here=$(cd "$(dirname "$0")" && pwd)
 linux=${LINUX:-$here/../../../..}
-herd7=${HERD7:-$("$here/../herd7.sh")}
+herd7=${HERD7:-herd7}
+command -v "$herd7" >/dev/null || {
+	echo "error: no $herd7: install it, or set HERD7=" >&2
+	exit 1
+}
 [[ -r $linux/tools/memory-model/linux-kernel.cfg ]] || {
 	echo "error: $linux has no tools/memory-model: give a kernel tree as LINUX=" >&2
 	exit 1

@@ -7,25 +7,19 @@
 # a directory of its own below build/, and started through them. Nothing is installed. It uses this machine's gcc, but
 # only to preprocess.
 
-set -euo pipefail
-shopt -s inherit_errexit
+. "$(dirname "$0")/common.sh"
 
 if [[ $(cbmc --version 2>/dev/null || true) == 6.* ]]; then
 	command -v cbmc
 	exit 0
 fi
 
-top=$(cd "$(dirname "$0")/../../../.." && pwd)
-root=$top/build/cbmc
+root=$build/cbmc
 if [[ ! -x $root/cbmc ]]; then
-	[[ -x $top/harness/deb.sh ]] || {
-		echo "error: install CBMC 6 (Debian 13: cbmc), and have it in PATH" >&2
-		exit 1
-	}
 	rm -rf "$root"
 	mkdir -p "$root"
 	for package in libc6 libgcc-s1 "libstdc[+][+]6" zlib1g minisat cbmc; do
-		dpkg-deb -x "$("$top/harness/deb.sh" trixie "$package")" "$root"
+		dpkg-deb -x "$("$harness/deb.sh" trixie "$package")" "$root"
 	done
 	ld=$(find "$root" -name 'ld-linux-*.so.*' | head -n 1)
 	libs=$(find "$root" -name 'lib*.so.*' -printf '%h\n' | sort -u | paste -sd:)

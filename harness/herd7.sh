@@ -6,24 +6,18 @@
 # Debian has it (package herdtools7) in forky and sid, for a newer C library than a stable machine's: it is unpacked
 # with that library into a directory of its own below build/, and started through it. Nothing is installed.
 
-set -euo pipefail
-shopt -s inherit_errexit
+. "$(dirname "$0")/common.sh"
 
 if command -v herd7; then
 	exit 0
 fi
 
-top=$(cd "$(dirname "$0")/../../.." && pwd)
-root=$top/build/herd7
+root=$build/herd7
 if [[ ! -x $root/herd7 ]]; then
-	[[ -x $top/harness/deb.sh ]] || {
-		echo "error: install herd7 (Debian: herdtools7 in sid; or opam), or set HERD7=" >&2
-		exit 1
-	}
 	rm -rf "$root"
 	mkdir -p "$root"
 	for package in libc6 libgmp10 herdtools7; do
-		dpkg-deb -x "$("$top/harness/deb.sh" sid "$package")" "$root"
+		dpkg-deb -x "$("$harness/deb.sh" sid "$package")" "$root"
 	done
 	# Whatever directories this release of the library uses.
 	ld=$(find "$root" -name 'ld-linux-*.so.*' | head -n 1)

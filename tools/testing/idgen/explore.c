@@ -11,7 +11,7 @@
  * Each run starts just before a rollover, where it matters: four IDs can be handed
  * out, four contexts have them, the CPUs run one each and have old entries of
  * all. A fifth is new each time that it is run, unless it runs elsewhere. With fewer
- * IDs none could be pinned.
+ * IDs none could be pinned. The generation is the last, after which comes the first.
  *
  * Not covered: accesses out of order (they are as in the program; for the rest see
  * litmus/), more CPUs, more preemptions. Walks come as soon as they can.
@@ -142,7 +142,7 @@ static void run(int cpu, struct context *ctx)
 
 		/* At once: the other CPU must not find half a context. */
 		self = -1;
-		hw_birth(ctx);
+		hw_birth(ctx, 0);
 		self = me;
 		steps[BIRTHS]++;
 	}
@@ -233,9 +233,9 @@ static void start(void)
 	memset(done, 0, sizeof(done));
 	hw.last_serial = 0;
 	for (i = 0; i < CONTEXTS; i++)
-		hw_birth(&contexts[i]);
+		hw_birth(&contexts[i], 0);
 	had = hw.violations;
-	hw_init(CPUS, IDGEN_MIN_BITS, hw.mode);
+	hw_init(CPUS, IDGEN_MIN_BITS, hw.mode, 0);
 	hw.violations = had;
 
 	/* All that have an ID have run on each CPU. */
@@ -249,10 +249,8 @@ static void start(void)
 static void run_once(void)
 {
 	unsigned int cpu;
-	u64 before;
 
 	start();
-	before = hw.a.generation;
 	step = 0;
 	next_preemption = 0;
 	for (cpu = 0; cpu < CPUS; cpu++) {
@@ -265,7 +263,7 @@ static void run_once(void)
 	switch_to(first);
 
 	runs++;
-	steps[ROLLOVERS] += (hw.a.generation - before) / IDGEN_GEN_STEP;
+	steps[ROLLOVERS] += hw_rollovers();
 	longest = step > longest ? step : longest;
 	for (cpu = 0; cpu < CPUS; cpu++) {
 		if (pinned[cpu])

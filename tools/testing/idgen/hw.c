@@ -122,6 +122,8 @@ static void flush(int cpu)
 
 static void flush_cpu(struct idgen_alloc *a)
 {
+	if (self >= 0)
+		hw.cpu[self].flushed = true;
 	flush(self);
 }
 
@@ -133,13 +135,18 @@ static void flush_all(struct idgen_alloc *a)
 		flush(cpu);
 }
 
+/* As one that writes longs: it clears what it does not set, ID 0 as well. */
 static void mark_never(struct idgen_alloc *a, unsigned long *map)
 {
 	unsigned long id;
 
+	if (hw.up)
+		lockdep_assert_held(&a->lock);
 	for (id = 0; id < idgen_alloc_nr(a); id++)
 		if (hw.never[id])
 			__set_bit(id, map);
+		else
+			__clear_bit(id, map);
 }
 
 static const struct idgen_ops ops_local = {
@@ -198,7 +205,8 @@ bool mode_walks_on(const struct mode *mode)
 	return mode->walk == WALK_ALWAYS && !mode->first;
 }
 
-void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode)
+void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode,
+	     unsigned int before)
 {
 	unsigned int cpu;
 	int ret;
@@ -207,13 +215,21 @@ void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode)
 	hw.nr_cpus = cpus;
 	hw.mode = mode;
 	hw.violations = 0;
-	ret = idgen_alloc_init(&hw.a, mode->ops, bits, hw.slot);
+	hw.up = false;
+	hw.ops = *mode->ops;
+	if (!memchr(hw.never, true, sizeof(hw.never)))
+		hw.ops.mark_never = NULL;
+	ret = idgen_alloc_init(&hw.a, &hw.ops, bits, hw.slot);
 	if (ret) {
 		fprintf(stderr, "error: init with %u bits and %u CPUs: %s\n", bits, cpus,
 			strerror(-ret));
 		exit(2);
 	}
+	hw.up = true;
+	hw.began = LAST_GEN - before * IDGEN_GEN_STEP;
+	hw.a.generation = hw.began;
 	for (cpu = 0; cpu < cpus; cpu++) {
+		idgen_atomic(set)(&hw.slot[cpu].active, hw.a.generation);
 		hw.cpu[cpu] = (struct hw_cpu){
 			.tlb = cpu < nr_tlbs() ?
 			       calloc(idgen_alloc_nr(&hw.a), sizeof(struct entry)) :
@@ -221,6 +237,13 @@ void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode)
 		};
 		pthread_mutex_init(&hw.cpu[cpu].lock, NULL);
 	}
+}
+
+unsigned long hw_rollovers(void)
+{
+	/* There is no generation 0. */
+	return ((hw.a.generation - hw.began) & LAST_GEN) / IDGEN_GEN_STEP -
+	       (hw.a.generation < hw.began);
 }
 
 void hw_destroy(void)
@@ -232,10 +255,13 @@ void hw_destroy(void)
 	idgen_alloc_destroy(&hw.a);
 }
 
-/* A context starts, in a struct that nobody uses. */
-void hw_birth(struct context *ctx)
+/*
+ * A context starts, in a struct that nobody uses. Its @value is 0, or what one has
+ * that slept for long.
+ */
+void hw_birth(struct context *ctx, idgen_value_t value)
 {
-	idgen_atomic(set)(&ctx->value, 0);
+	idgen_atomic(set)(&ctx->value, value);
 	__atomic_store_n(&ctx->serial,
 			 __atomic_add_fetch(&hw.last_serial, 1, __ATOMIC_RELAXED),
 			 __ATOMIC_RELAXED);
@@ -366,9 +392,32 @@ bool hw_unmap(struct context *ctx)
 	return true;
 }
 
+/* The lock is held; this CPU's slot has just got @value. */
+void shim_slow_path(u64 old, u64 value, bool flush)
+{
+	struct idgen_alloc *a = &hw.a;
+
+	/* Setting up. */
+	if (self < 0)
+		return;
+
+	if ((u64)hw.slot[self].active.counter != value)
+		hw_violation("trace: CPU%d has %#llx, not %#llx", self,
+			     (u64)hw.slot[self].active.counter, value);
+	if (value & IDGEN_ID_MASK && old != value && !((old ^ value) >> IDGEN_ID_BITS))
+		hw_violation("trace: CPU%d: old %#llx is of the generation of new %#llx", self,
+			     old, value);
+	if (flush != hw.cpu[self].flushed)
+		hw_violation("trace: CPU%d did%s flush", self, flush ? " not" : "");
+	hw.cpu[self].flushed = false;
+
+	if (find_first_zero_bit(a->map, idgen_alloc_nr(a)) < a->cursor)
+		hw_violation("cursor: an ID below %lu is free", a->cursor);
+}
+
 static const char * const step_names[NR_STEPS] = {
-	"switches", "rollovers", "reserved", "sched out", "pins", "births", "unmaps", "fills",
-	"flushes",
+	"switches", "rollovers", "reserved", "sched out", "pins", "births", "unmaps", "updates",
+	"fills", "flushes",
 };
 
 void hw_heading(void)
@@ -389,6 +438,8 @@ static bool can_happen(unsigned int step)
 		return hw.mode->out;
 	case PINS:
 		return hw.a.max_pinned;
+	case UPDATES:
+		return hw.ops.mark_never && hw.updates;
 	default:
 		return true;
 	}

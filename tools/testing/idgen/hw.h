@@ -10,6 +10,8 @@
 
 #define MAX_CPUS	16
 #define MAX_CONTEXTS	256
+/* After it comes the first again. It has all the bits that generations have. */
+#define LAST_GEN	(-IDGEN_GEN_STEP)
 
 /* Whether and when a CPU walks tables on its own for what its register holds. */
 enum walk {
@@ -50,6 +52,8 @@ struct hw_cpu {
 	u64 id;
 	/* From the register's write to the call that asks for another context. */
 	bool running;
+	/* It flushed for itself, and the trace has yet to say so. */
+	bool flushed;
 	/* One for all CPUs where they share it. */
 	struct entry *tlb;
 	unsigned long fills;
@@ -62,6 +66,12 @@ struct hw {
 	struct hw_cpu cpu[MAX_CPUS];
 	unsigned int nr_cpus;
 	const struct mode *mode;
+	/* The mode's, without mark_never() if it would rule out nothing. */
+	struct idgen_ops ops;
+	bool up;
+	idgen_value_t began;
+	/* Whether the program calls idgen_alloc_update_never(), if that would. */
+	bool updates;
 	/* IDs that mark_never() rules out. */
 	bool never[1 << IDGEN_ID_BITS];
 	unsigned long violations;
@@ -90,16 +100,19 @@ bool mode_is(const struct mode *mode, const char *name);
 bool mode_walks_on(const struct mode *mode);
 
 /* What a program counts. Each step that a mode can do must happen. */
-enum { SWITCHES, ROLLOVERS, RESERVED, OUTS, PINS, BIRTHS, UNMAPS, FILLS, FLUSHES, NR_STEPS };
+enum { SWITCHES, ROLLOVERS, RESERVED, OUTS, PINS, BIRTHS, UNMAPS, UPDATES, FILLS, FLUSHES,
+	NR_STEPS };
 
 extern struct hw hw;
 /* The CPU that the caller plays, which is also whom the local flush is for. */
 extern __thread int self;
 
-void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode);
+/* The allocator starts @before generations before the last. */
+void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode,
+	     unsigned int before);
 void hw_destroy(void);
 
-void hw_birth(struct context *ctx);
+void hw_birth(struct context *ctx, idgen_value_t value);
 void hw_leave(int cpu);
 void hw_enter(int cpu, struct context *ctx);
 void hw_clear(int cpu);
@@ -109,6 +122,8 @@ bool hw_unmap(struct context *ctx);
 
 void hw_violation(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Since hw_init(). */
+unsigned long hw_rollovers(void);
 /* A table of the modes: its heading, and a row; whether that is as expected. */
 void hw_heading(void);
 bool hw_row(const unsigned long *steps);

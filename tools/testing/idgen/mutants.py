@@ -36,6 +36,8 @@ FILES = ("lib/idgen_alloc.c", "include/linux/idgen_alloc.h")
 SPINS = 120
 WAIT = 1200
 Mutant = dict[str, Any]
+# What each command that failed had to say.
+said: list[str] = []
 
 
 def mutate(texts: list[str], edits: list[list[str]]) -> list[str]:
@@ -61,18 +63,22 @@ def fails(command: list[str], tries: int = 1, **options: Any) -> bool:
     """
     limit = ["prlimit", f"--cpu={SPINS}"]
     try:
-        return any(subprocess.run([*limit, *command], capture_output=True, timeout=WAIT, check=False, **options).returncode
-                   for _ in range(tries))
+        for _ in range(tries):
+            done = subprocess.run([*limit, *command], capture_output=True, text=True, timeout=WAIT, check=False, **options)
+            if done.returncode:
+                said.append(done.stdout + done.stderr)
+                return True
+        return False
     except subprocess.TimeoutExpired as late:
         raise SystemExit(f"error: {' '.join(command)}: no verdict in {WAIT} s; is the machine busy?") from late
 
 
-def host(program: str, arguments: list[str], tries: int) -> Callable[[Path, Mutant], bool]:
-    """A layer that is a program of the Makefile here."""
+def host(program: str, tries: int, *arguments: str) -> Callable[[Path, Mutant], bool]:
+    """A layer that is a program of the Makefile here, run with each of these arguments."""
     def layer(scratch: Path, _: Mutant) -> bool:
         run(["make", "-s", "-C", str(HERE), f"O={scratch}/out", f"SRC={scratch}/idgen_alloc.c",
              f"HEADER={scratch}/idgen_alloc.h", f"TOP={TOP}", "DEBUG=0", "CFLAGS=-O2 -w", f"{scratch}/out/{program}"])
-        return fails([f"{scratch}/out/{program}", *arguments], tries)
+        return any(fails([f"{scratch}/out/{program}", *line.split()], tries) for line in arguments)
     return layer
 
 
@@ -149,9 +155,9 @@ def main() -> int:
     args = parser.parse_args()
 
     layers: dict[str, Callable[[Path, Mutant], bool | None]] = {
-        "explore": host("explore", ["-l", "2", "-k", "1"], 1),
-        "torture": host("torture", ["-t", "1"], 2),
-        "torture-tsan": host("torture-tsan", ["-t", "1"], 1),
+        "explore": host("explore", 1, "-l 2 -k 1"),
+        "torture": host("torture", 2, "-t 1", "-t 1 -c 5 -k -m both"),
+        "torture-tsan": host("torture-tsan", 1, "-t 1", "-t 1 -c 5 -k -m both"),
         "cbmc": cbmc,
     }
     if args.kunit:
@@ -189,6 +195,8 @@ def main() -> int:
         if any(found.values()) == (name == "unchanged"):
             escaped.append(name)
         print(*told, flush=True)
+        if name == "unchanged":
+            print(*(text[-3000:] for text in said), sep="\n", end="", flush=True)
 
     args.csv.parent.mkdir(parents=True, exist_ok=True)
     with args.csv.open("w", newline="") as out:

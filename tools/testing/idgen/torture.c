@@ -3,7 +3,8 @@
  * Real threads on the allocator's own C file.
  *
  * Each thread plays a CPU: it runs contexts, is sched out, pins and unpins, and
- * replaces a context that nobody uses by a new one. One more walks page tables for
+ * replaces a context that nobody uses by a new one, or by one that slept for long.
+ * One more walks page tables for
  * all CPUs, of what it finds in their translation registers, and another unmaps. What
  * must hold is checked at each step, see hw.c.
  *
@@ -162,6 +163,9 @@ static void unpin(struct pinned *p)
 	p->ctx = NULL;
 }
 
+/* Of the context that this thread ran last. */
+static __thread idgen_value_t last_value;
+
 /* @had is what the register still holds. Returns what it holds then. */
 static struct context *run(int cpu, struct context *had, unsigned long *steps)
 {
@@ -172,7 +176,7 @@ static struct context *run(int cpu, struct context *had, unsigned long *steps)
 
 	hw_leave(cpu);
 	idgen_alloc_switch(&hw.a, &hw.slot[cpu], &ctx->value, &ctx->pins);
-	after = idgen_atomic(read)(&ctx->value);
+	after = last_value = idgen_atomic(read)(&ctx->value);
 	hw_enter(cpu, ctx);
 	put(had);
 
@@ -198,13 +202,29 @@ static void sched_out(int cpu, struct context *had, unsigned long *steps)
 	steps[OUTS]++;
 }
 
+/*
+ * A new context's value, or one from 2^k rollovers ago: it must not be taken for a
+ * current one by its lower bits. No CPU sleeps through so many, k is at least 16.
+ */
+static idgen_value_t slept(void)
+{
+	unsigned int id, bits = __builtin_popcountll(LAST_GEN);
+	idgen_value_t value = last_value;
+
+	if (!value || rnd(2))
+		return 0;
+	id = 1 + rnd((1 << hw.a.bits) - 1);
+	value = (value - (IDGEN_GEN_STEP << (16 + rnd(bits - 16)))) & LAST_GEN;
+	return value && !hw.never[id] ? value | id : 0;
+}
+
 static void maybe_birth(unsigned long *steps)
 {
 	struct context *ctx = &contexts[rnd(nr_contexts)];
 
 	if (!users_become(ctx, 0, -1))
 		return;
-	hw_birth(ctx);
+	hw_birth(ctx, slept());
 	users_become(ctx, -1, 0);
 	steps[BIRTHS]++;
 }
@@ -260,6 +280,16 @@ static void *speculate(void *arg)
 	return NULL;
 }
 
+/* What must never be handed out is asked for anew; it is refused while there are pins. */
+static void update(void)
+{
+	int ret = idgen_alloc_update_never(&hw.a);
+
+	if (ret && ret != -EBUSY)
+		hw_violation("update_never: %s", strerror(-ret));
+	steps[cpus][UPDATES] += !ret;
+}
+
 static void *unmap(void *arg)
 {
 	struct context *ctx;
@@ -269,6 +299,8 @@ static void *unmap(void *arg)
 		ctx = get_any();
 		steps[cpus][UNMAPS] += hw_unmap(ctx);
 		put(ctx);
+		if (hw.ops.mark_never && !rnd(2))
+			update();
 		sched_yield();
 	}
 	return NULL;
@@ -292,9 +324,9 @@ static bool torture(unsigned int seconds)
 	memset(steps, 0, sizeof(steps));
 	memset(contexts, 0, sizeof(contexts));
 	stop = 0;
-	hw_init(cpus, bits, mode);
+	hw_init(cpus, bits, mode, 100);
 	for (i = 0; i < nr_contexts; i++)
-		hw_birth(&contexts[i]);
+		hw_birth(&contexts[i], 0);
 
 	for (i = 0; i < cpus; i++)
 		start(&threads[i], play_cpu, i);
@@ -312,7 +344,7 @@ static bool torture(unsigned int seconds)
 		sum[FILLS] += hw.cpu[i].fills;
 		sum[FLUSHES] += hw.cpu[i].flushes;
 	}
-	sum[ROLLOVERS] = hw.a.generation / IDGEN_GEN_STEP - 1;
+	sum[ROLLOVERS] = hw_rollovers();
 	if (hw.a.nr_pinned)
 		hw_violation("PinStays: %lu pins are left over", hw.a.nr_pinned);
 	good = hw_row(sum);
@@ -339,6 +371,7 @@ int main(int argc, char **argv)
 	const char *which = "all";
 	int opt;
 
+	hw.updates = true;
 	seed = (u64)time(NULL) << 16 ^ (u64)getpid();
 	while ((opt = getopt(argc, argv, "t:s:c:b:n:km:")) != -1) {
 		switch (opt) {

@@ -14,33 +14,39 @@
  * the CPU runs:
  *
  *   switch	slot: value -> next value, both of one generation, by cmpxchg
- *   sched out	slot: value -> ID 0 of the same generation, by fetch_and
- *   rollover	slot: value -> 0, by xchg; the value is now reserved: it stays
- *		out of the new generation's map, and its context gets the same ID
- *		again when it asks
- *   slow path	slot: 0 -> value of the current generation, under the lock,
- *		after the flush of this CPU where the architecture wants one
+ *   sched out	slot: ID -> 0, by a store of the ID's bits alone
+ *   rollover	slot: adds the mark "taken", by fetch_or; the value is now
+ *		reserved: its ID is taken in the new generation's map, and its
+ *		context gets the same ID again when it asks
+ *   slow path	slot: value of the current generation, without the mark, under
+ *		the lock, after a flush of this CPU where the architecture wants one
  *
  * All else rests on two facts about slots:
  *
- *  - A slot that is not 0 has a value of the generation that its CPU has come to
- *    know, through the slow path. It may be followed on this CPU by any other
+ *  - A slot without the mark has a value of the generation that its CPU has come
+ *    to know, through the slow path. It may be followed on this CPU by any other
  *    value of this generation without looking at anything shared: the IDs in
  *    it are distinct, and the CPU's TLB was clean when the generation began.
  *
- *  - A rollover makes every slot 0, and only the slow path of the slot's own CPU
- *    makes it other than 0 again. So 0 means: this CPU has yet to learn about
- *    the new generation, and owes a flush. There is no other mark of either.
+ *  - A rollover marks every slot, and only the slow path of the slot's own CPU
+ *    clears the mark. So the mark means: this CPU has yet to learn about the new
+ *    generation, and a flush is pending there. Nothing else tells either.
  *
- * All three fast accesses are read-modify-writes of the slot, and those have one
- * order. A switch or sched out that comes before the rollover's xchg is seen by
- * it; one that comes after sees the 0, takes the lock, and with it sees all that
+ * Switch and rollover are read-modify-writes of the slot, and those have one
+ * order. A switch that comes before the rollover's fetch_or is seen by it; one
+ * that comes after sees the mark, takes the lock, and with it sees all that
  * the rollover did. That is all the ordering that the slots need.
  *
+ * Sched out cannot hide a mark, as it does not write those bits. A rollover that
+ * comes before it reserves the ID for a CPU that no longer runs it. That lasts
+ * until the next rollover, which finds ID 0 in the slot. Until then the context
+ * gets the ID again when it asks.
+ *
  * A CPU may run one context through several rollovers, never switching. Its slot
- * is then 0 each time but the first, and what it reserved is kept on. If the
- * context moves to a later generation, through another CPU that runs it, then so
- * do all its reserved values: the next rollover must find it under its new one.
+ * is then marked each time but the first, and what it reserved is kept, while the
+ * slot has an ID. If the context moves to a later generation, through another CPU
+ * that runs it, then so do all its reserved values: the next rollover must find it
+ * under its new one.
  *
  * A context that comes back with an ID of an earlier generation takes the same
  * ID if it is free in the map: then no CPU has reserved it, as all that is
@@ -53,15 +59,15 @@
  * A pinned context (hardware other than CPUs uses its ID) keeps its ID through
  * all rollovers, since every fresh map has it set.
  *
- * After 2^48 generations the count starts again at the first; it is never 0. A
+ * After 2^47 generations the count starts again at the first; it is never 0. A
  * context that does not run in all that time might find another's ID. At a
- * million rollovers a second that takes nine years without a single switch to
+ * million rollovers a second that takes four years without a single switch to
  * this context.
  *
- * Where values have 32 bits (IDGEN_ALLOC_32), generations start again after 2^23,
+ * Where values have 32 bits (IDGEN_ALLOC_32), generations start again after 2^22,
  * and a context is mistaken if it sleeps through exactly so many, or twice as many,
  * rollovers. With 9 bits of IDs, no more than half of them reserved, that takes some
- * 2^31 switches to contexts that have to be given an ID: hours on a machine that
+ * 2^30 switches to contexts that have to be given an ID: hours on a machine that
  * does nothing else, and then it must wake within the one generation.
  */
 #define pr_fmt(fmt) "idgen_alloc: " fmt
@@ -134,8 +140,9 @@ static void check_slots(struct idgen_alloc *a)
 		      test_bit(id_of(slot->reserved), a->map),
 		      "slot %u reserved %#llx\n", i, (u64)slot->reserved);
 		check(a, "UniqueActive",
-		      !active || (is_current(a, active) && id_of(active) < nr &&
-				  test_bit(id_of(active), a->map)),
+		      (active & IDGEN_TAKEN) ||
+		      (is_current(a, active) && id_of(active) < nr &&
+		       test_bit(id_of(active), a->map)),
 		      "slot %u has %#llx in generation %#llx\n", i,
 		      (u64)active, (u64)a->generation);
 	}
@@ -170,18 +177,17 @@ static void check_maps(struct idgen_alloc *a)
  */
 VISIBLE_IF_KUNIT unsigned long idgen_take_slot(struct idgen_slot *slot)
 {
-	idgen_value_t value = idgen_atomic(xchg_relaxed)(&slot->active, 0);
+	idgen_value_t had = idgen_atomic(fetch_or_relaxed)(IDGEN_TAKEN,
+							   &slot->active);
 
 	/*
-	 * 0 already: the CPU has not switched since an earlier rollover, and
-	 * runs what it reserved then. Keep that on.
+	 * Taken already, with an ID: the CPU has not switched since an earlier
+	 * rollover, and runs what it reserved then. Keep that.
 	 */
-	if (value)
-		slot->reserved = value;
-	else
-		value = slot->reserved;
+	if (!(had & IDGEN_TAKEN) || !id_of(had))
+		slot->reserved = had & ~IDGEN_TAKEN;
 
-	return id_of(value);
+	return id_of(slot->reserved);
 }
 EXPORT_SYMBOL_IF_KUNIT(idgen_take_slot);
 
@@ -203,7 +209,7 @@ static noinline void rollover(struct idgen_alloc *a)
 	unsigned long hint_mask = a->hint_size - 1;
 
 	a->generation += IDGEN_GEN_STEP;
-	if (unlikely(!a->generation))
+	if (unlikely(a->generation == IDGEN_TAKEN))
 		a->generation = IDGEN_FIRST_GEN;
 
 	if (a->base) {
@@ -303,7 +309,8 @@ static idgen_value_t bring_up_to_date(struct idgen_alloc *a, idgen_atomic_t *ctx
 static void set_slot(struct idgen_alloc *a, struct idgen_slot *slot,
 		     idgen_value_t old, idgen_value_t value)
 {
-	bool flush = !idgen_atomic(read)(&slot->active) && a->ops->flush_cpu;
+	bool flush = (idgen_atomic(read)(&slot->active) & IDGEN_TAKEN) &&
+		     a->ops->flush_cpu;
 
 	lockdep_assert_held(&a->lock);
 
@@ -338,21 +345,6 @@ void __idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
 	mb();
 }
 EXPORT_SYMBOL_IF_MODULAR(__idgen_alloc_switch);
-
-/*
- * Slow path of idgen_alloc_sched_out(): a rollover has taken the slot, and with
- * it reserved the ID that this CPU ran. Were the slot left at 0, each
- * rollover to come would reserve that ID again for a CPU that has no use for it.
- */
-void __idgen_alloc_sched_out(struct idgen_alloc *a, struct idgen_slot *slot)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&a->lock, flags);
-	set_slot(a, slot, slot->reserved, a->generation);
-	raw_spin_unlock_irqrestore(&a->lock, flags);
-}
-EXPORT_SYMBOL_IF_KUNIT(__idgen_alloc_sched_out);
 
 /**
  * idgen_alloc_pin() - have a context keep its ID until it is unpinned
@@ -553,7 +545,7 @@ fail:
 static void __idgen_init add_slot(struct idgen_alloc *a, unsigned int i,
 				  struct idgen_slot *slot)
 {
-	/* As if sched out: there is nothing to reserve, and no flush owed. */
+	/* As if scheduled out: nothing to reserve, and no flush pending. */
 	idgen_atomic(set)(&slot->active, IDGEN_FIRST_GEN);
 	slot->reserved = IDGEN_FIRST_GEN;
 	a->slots[i] = slot;

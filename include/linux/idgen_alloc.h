@@ -19,10 +19,11 @@
 /*
  * A value is a generation above an ID. The split is a constant, so that the
  * switch need not load it, and allocators with fewer bits leave the upper ID
- * bits zero.
+ * bits zero. The top bit of a value is always zero: in a slot it is the mark
+ * IDGEN_TAKEN.
  *
  * A value has 64 bits, or 32 where atomics of 64 bits would take a lock. With 32,
- * there are 2^23 - 1 generations before the first comes again: the head of
+ * there are 2^22 - 1 generations before the first comes again: the head of
  * lib/idgen_alloc.c tells what that means.
  */
 #if IS_ENABLED(CONFIG_IDGEN_ALLOC_32)
@@ -39,25 +40,49 @@ typedef atomic64_t idgen_atomic_t;
 #define IDGEN_GEN_STEP		((idgen_value_t)1 << IDGEN_ID_BITS)
 #define IDGEN_ID_MASK		(IDGEN_GEN_STEP - 1)
 #define IDGEN_FIRST_GEN		IDGEN_GEN_STEP
+/* In a slot: a rollover has taken it. Its CPU must use the slow path next. */
+#define IDGEN_TAKEN		((idgen_value_t)1 << (8 * sizeof(idgen_value_t) - 1))
 /* Minimum number of ID bits. */
 #define IDGEN_MIN_BITS		4
 
 struct idgen_alloc;
 
+/*
+ * An ID of 16 bits can be stored without the rest of the value, so that sched out
+ * needs no atomic operation. Not where 64-bit atomics may take a lock (32-bit
+ * machines, parisc): such a store would bypass it.
+ */
+#if defined(CONFIG_64BIT) && !defined(CONFIG_PARISC) && IDGEN_ID_BITS == 16
+#define IDGEN_STORE_ID		1
+#else
+#define IDGEN_STORE_ID		0
+#endif
+
 /**
  * struct idgen_slot - what one CPU tells rollovers about itself
- * @active: Value that the CPU runs; ID 0 once it is sched out; 0 once a rollover
- *	has taken it. While it is not 0 its generation is the current one, or
- *	the one before it if the rollover has yet to come to this slot.
- *	Only its own CPU makes it non-zero, only a rollover makes it 0.
- * @reserved: Value that the last rollover found in @active, and the one that it
- *	still had from before where @active was 0; brought up to date whenever its
- *	context moves on to a later generation. Protected by the allocator's lock.
+ * @active: Value that the CPU runs, with ID 0 once it is scheduled out. A
+ *	rollover adds %IDGEN_TAKEN. Without that mark the generation is the
+ *	current one, or the one before it if the rollover has yet to come to
+ *	this slot. With it the ID only tells whether the CPU still runs what is
+ *	in @reserved. Only the slow path of the slot's own CPU clears the mark.
+ * @id: The ID in @active, for sched out to clear.
+ * @reserved: Value that the last rollover found in @active, kept over further
+ *	rollovers for as long as the CPU runs it, and brought up to date
+ *	whenever its context moves on to a later generation. Protected by the
+ *	allocator's lock.
  *
- * Zero-filled memory will do: idgen_alloc_init() sets both.
+ * Zero-filled memory will do: idgen_alloc_init() sets it.
  */
 struct idgen_slot {
-	idgen_atomic_t active;
+	union {
+		idgen_atomic_t active;
+		struct {
+#if IDGEN_STORE_ID && defined(CONFIG_CPU_BIG_ENDIAN)
+			u16 __generation[3];
+#endif
+			u16 id;
+		};
+	};
 	idgen_value_t reserved;
 } __aligned(2 * sizeof(idgen_value_t));
 
@@ -74,8 +99,8 @@ struct idgen_slot {
  *	before any ID of the new generation is out. NULL if @flush_cpu does.
  * @flush_cpu: Drop the TLB entries of all IDs on the CPU that calls, and complete
  *	before returning. Called at most once on each CPU in each generation except
- *	the first: by its first switch or sched out, before its slot shows an ID of
- *	that generation. NULL if @flush_all does.
+ *	the first: by its first switch, before its slot shows an ID of that
+ *	generation. NULL if @flush_all does.
  * @new_id: A context, whose value is at @ctx, gets another ID than it had, or its
  *	first; no CPU runs it. Called before the value says so. May be NULL. Users
  *	that have it select %CONFIG_IDGEN_ALLOC_NEW_ID, so that others need not ask.
@@ -95,7 +120,7 @@ struct idgen_ops {
 
 /**
  * struct idgen_alloc - an allocator of generation-tagged IDs
- * @lock: Serialises all but the fast paths of switch and sched out. Taken with
+ * @lock: Serialises all but sched out and the fast path of switch. Taken with
  *	interrupts off.
  * @generation: Current generation, a multiple of %IDGEN_GEN_STEP, never 0.
  * @cursor: Every ID below it is set in @map; a search starts here.
@@ -155,7 +180,6 @@ void idgen_alloc_unpin(struct idgen_alloc *a, idgen_atomic_t *ctx, refcount_t *p
 
 void __idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
 			  idgen_atomic_t *ctx, refcount_t *pins);
-void __idgen_alloc_sched_out(struct idgen_alloc *a, struct idgen_slot *slot);
 
 /**
  * idgen_alloc_nr() - number of IDs that the bits in use can express
@@ -181,19 +205,19 @@ __idgen_alloc_replace(struct idgen_slot *slot, idgen_value_t old,
 		      idgen_value_t value)
 {
 	/*
-	 * A slot that is not 0 tells the generation of its CPU, so the current
-	 * one need not be looked up. A context that never had an ID (0) matches
-	 * only a slot that a rollover has taken (0), and then the exchange gives
-	 * back 0.
+	 * A slot that is not taken tells the generation of its CPU, so the
+	 * current one need not be looked up. Nothing matches a slot that is
+	 * taken, and a context that never had an ID (0) matches no slot.
 	 *
-	 * Pairs with the xchg_relaxed in idgen_take_slot(). Read-
-	 * modify-writes of one location have one order: either the rollover
-	 * comes first, then 0 is seen here, or it comes second, then it finds
-	 * @value and reserves it. A plain store could bury its 0 unseen.
+	 * Pairs with the fetch_or_relaxed in idgen_take_slot(). Read-modify-
+	 * writes of one location have one order: either the rollover comes
+	 * first, then its mark is seen here, or it comes second, then it finds
+	 * @value and reserves it. A plain store could hide its mark.
 	 * (Linux commit a8ffaaa060b8 tells of that bug.)
 	 */
 	return likely(!((old ^ value) >> IDGEN_ID_BITS)) &&
-	       idgen_atomic(cmpxchg_relaxed)(&slot->active, old, value);
+	       !(idgen_atomic(cmpxchg_relaxed)(&slot->active, old, value) &
+		 IDGEN_TAKEN);
 }
 
 /**
@@ -233,31 +257,36 @@ idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
 }
 
 /**
- * idgen_alloc_sched_out() - this CPU has ceased to run its context
- * @a: the allocator
+ * idgen_alloc_sched_out() - this CPU no longer runs its context
  * @slot: this CPU's slot
  *
  * From now on a rollover need not keep the context's ID for this CPU. Use it
  * only if the hardware makes no new TLB entries with that ID after the call:
  * otherwise leave the slot alone, which keeps the ID (lazy TLB). The slot is
- * left with ID 0 (KVM's INVALID_VMID), which no context ever has. The
- * next switch on this CPU takes the fast path.
+ * left with ID 0 (KVM's INVALID_VMID), which no context ever has. The next
+ * switch on this CPU takes the fast path, unless there was a rollover.
  *
- * Ordering: none in the fast path; see idgen_alloc_switch() for the other.
+ * If a rollover takes the slot before the store is visible to it, it keeps the
+ * context's ID for one more generation.
  *
- * Context: As idgen_alloc_switch(). Harmless on a CPU that never ran a context
- * or is sched out already.
+ * Ordering: none.
+ *
+ * Context: As idgen_alloc_switch(), but takes no lock. Harmless on a CPU that
+ * never ran a context or is scheduled out already.
  */
-static __always_inline void
-idgen_alloc_sched_out(struct idgen_alloc *a, struct idgen_slot *slot)
+static __always_inline void idgen_alloc_sched_out(struct idgen_slot *slot)
 {
 	/*
-	 * Keeps the generation, so that the slot still tells it, and keeps a 0,
-	 * so that the rollover which left it is not forgotten. See
-	 * __idgen_alloc_replace() for the race with that rollover.
+	 * Keeps the generation, which the next switch compares, and the mark of
+	 * a rollover. Both are in other bytes than the ID, so the store cannot
+	 * undo a rollover's fetch_or_relaxed. See "Memory ordering" in
+	 * Documentation/core-api/idgen_alloc.rst for why the two sizes do not
+	 * matter. Spinlocks clear their pending byte in the same way.
 	 */
-	if (unlikely(!idgen_atomic(fetch_and_relaxed)(~IDGEN_ID_MASK, &slot->active)))
-		__idgen_alloc_sched_out(a, slot);
+	if (IDGEN_STORE_ID)
+		WRITE_ONCE(slot->id, 0);
+	else
+		idgen_atomic(andnot)(IDGEN_ID_MASK, &slot->active);
 }
 
 #if IS_ENABLED(CONFIG_KUNIT)

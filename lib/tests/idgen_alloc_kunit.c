@@ -36,6 +36,7 @@ MODULE_PARM_DESC(steps, "Steps of each random case; of each racing CPU a tenth")
 
 #define NO_ID	(~0ULL)
 #define SECOND_GEN	(2 * IDGEN_GEN_STEP)
+#define LAST_GEN	(IDGEN_TAKEN - IDGEN_GEN_STEP)
 
 struct context {
 	idgen_atomic_t value;
@@ -63,6 +64,8 @@ struct sim_cpu {
 	struct context *ctx;
 	/* Switches from it: the kernel runs, userspace or guest do not. */
 	bool leaving;
+	/* Scheduled out: a rollover has nothing to reserve for it. */
+	bool out;
 	/* By ID. */
 	struct entry *tlb;
 	unsigned int flushes;
@@ -81,6 +84,7 @@ struct world {
 	unsigned long *never;
 	unsigned int broadcasts;
 	idgen_value_t generation_flushed;
+	idgen_value_t generation_checked;
 	/* Who is about to be given an ID, and the value from before. */
 	struct context *asking;
 	idgen_value_t asking_had;
@@ -138,6 +142,22 @@ static bool in_map(struct world *w, u64 nr)
 	return test_bit(nr, w->a.map);
 }
 
+static idgen_value_t active(struct world *w, unsigned int cpu)
+{
+	return idgen_atomic(read)(&w->slot[cpu].active);
+}
+
+/* By a rollover, and the CPU does not know it yet. */
+static bool taken(struct world *w, unsigned int cpu)
+{
+	return active(w, cpu) & IDGEN_TAKEN;
+}
+
+static u64 reserved(struct world *w, unsigned int cpu)
+{
+	return w->slot[cpu].reserved & IDGEN_ID_MASK;
+}
+
 /* The hardware walks the tables that it has been given. */
 static void fill(struct world *w, unsigned int cpu)
 {
@@ -166,8 +186,8 @@ static void flush_cpu(struct idgen_alloc *a)
 {
 	struct world *w = world_of(a);
 
-	KUNIT_EXPECT_EQ_MSG(w->test, idgen_atomic(read)(&w->slot[w->self].active), 0,
-			    "CPU%u has an ID already when it flushes", w->self);
+	KUNIT_EXPECT_TRUE_MSG(w->test, taken(w, w->self),
+			      "CPU%u has an ID already when it flushes", w->self);
 	w->cpu[w->self].flushes++;
 	flush_tlb(w, w->self);
 }
@@ -185,10 +205,9 @@ static void flush_all(struct idgen_alloc *a)
 				    w->asking_had, "new ID out before the flush");
 
 	for (cpu = 0; cpu < w->nr_cpus; cpu++) {
-		KUNIT_EXPECT_EQ_MSG(w->test, idgen_atomic(read)(&w->slot[cpu].active), 0,
-				    "CPU%u not taken before the flush", cpu);
-		KUNIT_EXPECT_TRUE_MSG(w->test, in_map(w, w->slot[cpu].reserved &
-							 IDGEN_ID_MASK),
+		KUNIT_EXPECT_TRUE_MSG(w->test, taken(w, cpu),
+				      "CPU%u not taken before the flush", cpu);
+		KUNIT_EXPECT_TRUE_MSG(w->test, in_map(w, reserved(w, cpu)),
 				      "CPU%u's ID not in the map before the flush",
 				      cpu);
 		flush_tlb(w, cpu);
@@ -338,6 +357,21 @@ static void about_to_ask(struct world *w, unsigned int cpu, struct context *ctx)
 	w->asking_had = idgen_atomic(read)(&ctx->value);
 }
 
+/* The allocator is done. If it rolled over, then no CPU has changed since. */
+static void answered(struct world *w)
+{
+	unsigned int cpu;
+
+	w->asking = NULL;
+	if (w->generation_checked == w->a.generation)
+		return;
+	w->generation_checked = w->a.generation;
+	for (cpu = 0; cpu < w->nr_cpus; cpu++)
+		if (w->cpu[cpu].out)
+			KUNIT_EXPECT_EQ_MSG(w->test, reserved(w, cpu), 0,
+					    "CPU%u is scheduled out", cpu);
+}
+
 /*
  * A switch begins. If others flush for this CPU, what its register has must not be
  * walked until the switch is done.
@@ -350,10 +384,9 @@ static void leave(struct world *w, unsigned int cpu)
 		w->cpu[cpu].ctx = NULL;
 }
 
-/* The allocator is done; the register is written. Ends the case if all is not well. */
+/* The register is written. Ends the case if all is not well. */
 static void install(struct world *w, unsigned int cpu, struct context *ctx)
 {
-	w->asking = NULL;
 	w->cpu[cpu].leaving = false;
 	w->cpu[cpu].ctx = ctx;
 	w->cpu[cpu].id = id(ctx);
@@ -367,29 +400,30 @@ static void run(struct world *w, unsigned int cpu, struct context *ctx)
 {
 	about_to_ask(w, cpu, ctx);
 	leave(w, cpu);
+	w->cpu[cpu].out = false;
 	idgen_alloc_switch(&w->a, &w->slot[cpu], &ctx->value, &ctx->pins);
+	answered(w);
 	install(w, cpu, ctx);
 }
 
 /* Whether the fast path is enough; the slow path is not taken if it is not. */
 static bool runs_fast(struct world *w, unsigned int cpu, struct context *ctx)
 {
-	struct idgen_slot *slot = &w->slot[cpu];
-	idgen_value_t active = idgen_atomic(read)(&slot->active);
 	idgen_value_t value = idgen_atomic(read)(&ctx->value);
 
-	if (!__idgen_alloc_replace(slot, active, value))
+	if (!__idgen_alloc_replace(&w->slot[cpu], active(w, cpu), value))
 		return false;
+	w->cpu[cpu].out = false;
 	install(w, cpu, ctx);
 	return true;
 }
 
 static void sched_out(struct world *w, unsigned int cpu)
 {
-	w->self = cpu;
 	w->cpu[cpu].ctx = NULL;
 	w->cpu[cpu].leaving = false;
-	idgen_alloc_sched_out(&w->a, &w->slot[cpu]);
+	w->cpu[cpu].out = true;
+	idgen_alloc_sched_out(&w->slot[cpu]);
 }
 
 static u64 pin(struct world *w, unsigned int cpu, struct context *ctx)
@@ -398,7 +432,7 @@ static u64 pin(struct world *w, unsigned int cpu, struct context *ctx)
 
 	about_to_ask(w, cpu, ctx);
 	got = idgen_alloc_pin(&w->a, &ctx->value, &ctx->pins);
-	w->asking = NULL;
+	answered(w);
 	if (got) {
 		KUNIT_EXPECT_EQ(w->test, got, id(ctx));
 		KUNIT_EXPECT_FALSE(w->test, test_bit(got, w->never));
@@ -540,15 +574,15 @@ static void generations_start_again_at_the_first_after_the_last(struct kunit *te
 	struct context ctx, fresh;
 	unsigned int i;
 
-	w->a.generation = -IDGEN_GEN_STEP;
+	w->a.generation = LAST_GEN;
 	idgen_atomic(set)(&w->slot[0].active, w->a.generation);
 	idgen_atomic(set)(&w->slot[1].active, w->a.generation);
 	births(w, &ctx, 1);
 	run(w, 1, &ctx);
-	KUNIT_EXPECT_EQ(test, gen(&ctx), -IDGEN_GEN_STEP);
+	KUNIT_EXPECT_EQ(test, gen(&ctx), LAST_GEN);
 
-	/* Not 0: that is a slot taken by a rollover, and a context without ID. */
-	for (i = 0; i < 16 && w->a.generation == -IDGEN_GEN_STEP; i++) {
+	/* Not 0, which is a context without ID, nor the mark of a taken slot. */
+	for (i = 0; i < 16 && w->a.generation == LAST_GEN; i++) {
 		birth(w, &fresh);
 		run(w, 0, &fresh);
 	}
@@ -600,7 +634,7 @@ static void cpu_that_never_switches_keeps_its_id_over_many_rollovers(struct kuni
 	had = id(&idle);
 	for (i = 0; i < 7; i++) {
 		roll_over(w, i % 2 * 2);
-		KUNIT_EXPECT_EQ(test, w->slot[1].reserved & IDGEN_ID_MASK, had);
+		KUNIT_EXPECT_EQ(test, reserved(w, 1), had);
 		run(w, 0, &other);
 		KUNIT_EXPECT_NE(test, id(&other), had);
 	}
@@ -657,7 +691,8 @@ static void two_vcpus_of_one_vm_agree_around_a_rollover(struct kunit *test)
 		roll_over(w, 0);
 		run(w, 1, &vm);
 		sched_out(w, 2);
-		KUNIT_EXPECT_TRUE(test, runs_fast(w, 2, &vm));
+		run(w, 2, &vm);
+		KUNIT_EXPECT_EQ(test, w->cpu[1].id, w->cpu[2].id);
 		sched_out(w, 1);
 		sched_out(w, 2);
 	}
@@ -789,7 +824,7 @@ static void reserved_id_is_not_given_to_another_context_that_once_had_it(struct 
 	run_until(w, 2, &after, wanted);
 	roll_over(w, 0);
 	/* CPU 2 runs @after; @before's value has the same ID. */
-	KUNIT_ASSERT_EQ(test, w->slot[2].reserved & IDGEN_ID_MASK, wanted);
+	KUNIT_ASSERT_EQ(test, reserved(w, 2), wanted);
 	run(w, 1, &before);
 	KUNIT_EXPECT_NE(test, id(&before), wanted);
 	run(w, 1, &after);
@@ -874,7 +909,7 @@ static void each_cpu_flushes_once_and_before_its_first_id(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, w->cpu[0].flushes, round);
 		for (i = 1; i < 4; i++) {
 			KUNIT_EXPECT_EQ(test, w->cpu[i].flushes, round - 1);
-			KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[i].active), 0);
+			KUNIT_EXPECT_TRUE(test, taken(w, i));
 			/* flush_cpu() sees to it that the slot is not set yet. */
 			run(w, i, &ctx[i]);
 			KUNIT_EXPECT_EQ(test, w->cpu[i].flushes, round);
@@ -1141,10 +1176,11 @@ static void sched_out_then_rollover_frees_the_id(struct kunit *test)
 	run(w, 1, &vm);
 	had = id(&vm);
 	sched_out(w, 1);
+	KUNIT_EXPECT_EQ(test, active(w, 1), w->a.generation);
 	KUNIT_EXPECT_TRUE(test, in_map(w, had));
 	roll_over(w, 0);
 	KUNIT_EXPECT_TRUE(test, !in_map(w, had) || w->cpu[0].id == had);
-	KUNIT_EXPECT_EQ(test, w->slot[1].reserved & IDGEN_ID_MASK, 0);
+	KUNIT_EXPECT_EQ(test, reserved(w, 1), 0);
 }
 
 /* The VMID series, v3: every switch after a sched out took the slow path. */
@@ -1180,43 +1216,20 @@ static void sched_out_after_a_rollover_frees_the_id_at_the_next(struct kunit *te
 	/* The rollover takes the slot while the vCPU runs, */
 	roll_over(w, 0);
 	KUNIT_EXPECT_TRUE(test, in_map(w, had));
-	/* and then it is sched out. */
+	/* and then it is scheduled out. */
 	sched_out(w, 1);
-	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), w->a.generation);
+	KUNIT_EXPECT_TRUE(test, taken(w, 1));
+	KUNIT_EXPECT_EQ(test, reserved(w, 1), had);
 	roll_over(w, 0);
-	KUNIT_EXPECT_EQ(test, w->slot[1].reserved & IDGEN_ID_MASK, 0);
+	KUNIT_EXPECT_EQ(test, reserved(w, 1), 0);
 	KUNIT_EXPECT_TRUE(test, !in_map(w, had) || w->cpu[0].id == had);
-}
-
-/*
- * The rollover comes between sched out's look at the slot and the lock. And
- * another one after that, just so.
- */
-static void sched_out_that_waits_for_a_rollover_does_not_hide_it(struct kunit *test)
-{
-	struct world *w = boot(test, mode_of(test), 2, 4);
-	struct context vm;
-
-	birth(w, &vm);
-	run(w, 1, &vm);
-	w->cpu[1].ctx = NULL;
-	roll_over(w, 0);
-	KUNIT_ASSERT_EQ(test, 0,
-			idgen_atomic(fetch_and_relaxed)(~IDGEN_ID_MASK,
-							&w->slot[1].active));
-	roll_over(w, 0);
-	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), 0);
-	w->self = 1;
-	__idgen_alloc_sched_out(&w->a, &w->slot[1]);
-	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), w->a.generation);
-	run(w, 1, &vm);
 }
 
 /*
  * Linux's VMID allocator: a plain store at sched out hides the rollover's 0, and
  * if the new generation is not visible yet, the old ID is used again.
  */
-static void switch_after_sched_out_during_a_rollover_notices_the_rollover(struct kunit *test)
+static void sched_out_does_not_hide_a_rollover(struct kunit *test)
 {
 	struct world *w = boot(test, mode_of(test), 2, 4);
 	struct context vm, fresh;
@@ -1236,6 +1249,30 @@ static void switch_after_sched_out_during_a_rollover_notices_the_rollover(struct
 	run(w, 1, &vm);
 }
 
+/*
+ * After a rollover all vCPUs are scheduled out and loaded again sooner or later. If
+ * each took another ID then, CPUs with one VM each could roll over for ever.
+ */
+static void sched_out_after_a_rollover_uses_up_no_ids(struct kunit *test)
+{
+	struct world *w = boot(test, mode_of(test), 13, 4);
+	struct context vm[13];
+	unsigned int i;
+	u64 had;
+
+	births(w, vm, 13);
+	for (i = 0; i < 13; i++)
+		run(w, i, &vm[i]);
+	had = id(&vm[12]);
+	roll_over(w, 0);
+	for (i = 0; i < 5 * 13; i++) {
+		sched_out(w, i % 13);
+		run(w, i % 13, &vm[i % 13]);
+	}
+	KUNIT_EXPECT_EQ(test, w->a.generation, SECOND_GEN);
+	KUNIT_EXPECT_EQ(test, id(&vm[12]), had);
+}
+
 /* What a rollover does to one slot. */
 static void take(struct world *w, unsigned int cpu)
 {
@@ -1245,40 +1282,55 @@ static void take(struct world *w, unsigned int cpu)
 	__set_bit(id & (w->a.hint_size - 1), w->a.hint);
 }
 
-static void sched_out_in_the_flush_of_a_rollover(struct kunit *test)
+static void sched_out_just_before_and_after_its_slot_is_taken(struct kunit *test)
 {
-	struct world *w = boot(test, mode_of(test), 3, 4);
-	struct context vm;
-	u64 had;
+	struct world *w = boot(test, mode_of(test), 4, 4);
+	struct context vm[4];
+	unsigned int i;
 
-	birth(w, &vm);
-	run(w, 1, &vm);
-	had = id(&vm);
-	/* As a rollover does, up to this slot. */
+	births(w, vm, 4);
+	for (i = 0; i < 4; i++)
+		run(w, i, &vm[i]);
+	/* As a rollover does, up to the slot of CPU 1. */
 	w->a.generation += IDGEN_GEN_STEP;
 	bitmap_copy(w->a.map, w->a.base, idgen_alloc_nr(&w->a));
 	w->a.cursor = 0;
 	take(w, 0);
 	take(w, 1);
-	/* CPU 1 and 2 are sched out: one too late, one in time. */
-	w->cpu[1].ctx = NULL;
-	KUNIT_EXPECT_EQ(test, 0,
-			idgen_atomic(fetch_and_relaxed)(~IDGEN_ID_MASK,
-							&w->slot[1].active));
-	KUNIT_EXPECT_NE(test, 0,
-			idgen_atomic(fetch_and_relaxed)(~IDGEN_ID_MASK,
-							&w->slot[2].active));
+	/* CPUs 1 and 2 are scheduled out: one too late, one in time. */
+	sched_out(w, 1);
+	sched_out(w, 2);
 	take(w, 2);
+	take(w, 3);
 	if (w->a.ops->flush_all)
 		w->a.ops->flush_all(&w->a);
 
-	KUNIT_EXPECT_TRUE(test, in_map(w, had));
-	KUNIT_EXPECT_EQ(test, w->slot[2].reserved & IDGEN_ID_MASK, 0);
-	w->self = 1;
-	__idgen_alloc_sched_out(&w->a, &w->slot[1]);
-	run(w, 1, &vm);
-	KUNIT_EXPECT_EQ(test, id(&vm), had);
-	KUNIT_EXPECT_EQ(test, gen(&vm), w->a.generation);
+	KUNIT_EXPECT_EQ(test, reserved(w, 1), id(&vm[1]));
+	KUNIT_EXPECT_TRUE(test, in_map(w, id(&vm[1])));
+	KUNIT_EXPECT_EQ(test, reserved(w, 2), 0);
+	KUNIT_EXPECT_FALSE(test, in_map(w, id(&vm[2])));
+	/* Both know. */
+	w->generation_checked = w->a.generation;
+	for (i = 1; i < 3; i++) {
+		KUNIT_EXPECT_EQ(test, active(w, i), IDGEN_TAKEN | IDGEN_FIRST_GEN);
+		KUNIT_EXPECT_FALSE(test, runs_fast(w, i, &vm[i]));
+	}
+	/* The one that was too late keeps it for one generation. */
+	roll_over(w, 0);
+	KUNIT_EXPECT_EQ(test, reserved(w, 1), 0);
+	KUNIT_EXPECT_EQ(test, reserved(w, 3), id(&vm[3]));
+}
+
+static void sched_out_clears_the_whole_id_and_nothing_else(struct kunit *test)
+{
+	struct idgen_slot slot = {};
+
+	idgen_atomic(set)(&slot.active, LAST_GEN | IDGEN_ID_MASK);
+	idgen_alloc_sched_out(&slot);
+	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&slot.active), LAST_GEN);
+	idgen_atomic(set)(&slot.active, IDGEN_TAKEN | LAST_GEN | IDGEN_ID_MASK);
+	idgen_alloc_sched_out(&slot);
+	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&slot.active), IDGEN_TAKEN | LAST_GEN);
 }
 
 static void sched_out_on_a_cpu_that_never_ran_is_harmless(struct kunit *test)
@@ -1287,11 +1339,11 @@ static void sched_out_on_a_cpu_that_never_ran_is_harmless(struct kunit *test)
 	struct context vm;
 
 	sched_out(w, 1);
-	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), IDGEN_FIRST_GEN);
+	KUNIT_EXPECT_EQ(test, active(w, 1), IDGEN_FIRST_GEN);
 	roll_over(w, 0);
 	sched_out(w, 1);
-	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), w->a.generation);
-	KUNIT_EXPECT_EQ(test, w->slot[1].reserved & IDGEN_ID_MASK, 0);
+	KUNIT_EXPECT_EQ(test, active(w, 1), IDGEN_TAKEN | IDGEN_FIRST_GEN);
+	KUNIT_EXPECT_EQ(test, reserved(w, 1), 0);
 	birth(w, &vm);
 	run(w, 1, &vm);
 }
@@ -1305,11 +1357,11 @@ static void sched_out_twice_is_harmless(struct kunit *test)
 	run(w, 1, &vm);
 	sched_out(w, 1);
 	sched_out(w, 1);
-	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), w->a.generation);
+	KUNIT_EXPECT_EQ(test, active(w, 1), w->a.generation);
 	KUNIT_EXPECT_TRUE(test, runs_fast(w, 1, &vm));
 }
 
-static void sched_out_pays_the_flush_that_the_cpu_owes(struct kunit *test)
+static void sched_out_leaves_a_pending_flush_to_the_next_switch(struct kunit *test)
 {
 	struct world *w = boot(test, LOCAL, 2, 4);
 	struct context vm, fresh;
@@ -1317,13 +1369,13 @@ static void sched_out_pays_the_flush_that_the_cpu_owes(struct kunit *test)
 	birth(w, &vm);
 	run(w, 1, &vm);
 	roll_over(w, 0);
-	KUNIT_EXPECT_EQ(test, w->cpu[1].flushes, 0);
 	sched_out(w, 1);
-	KUNIT_EXPECT_EQ(test, w->cpu[1].flushes, 1);
-	/* Else this would hit vm's entries once an ID goes round. */
+	KUNIT_EXPECT_EQ(test, w->cpu[1].flushes, 0);
+	/* Without the flush it would hit vm's entries if it got vm's ID. */
 	birth(w, &fresh);
 	run(w, 0, &fresh);
-	KUNIT_EXPECT_TRUE(test, runs_fast(w, 1, &fresh));
+	KUNIT_EXPECT_FALSE(test, runs_fast(w, 1, &fresh));
+	run(w, 1, &fresh);
 	KUNIT_EXPECT_EQ(test, w->cpu[1].flushes, 1);
 }
 
@@ -1338,10 +1390,8 @@ static void no_context_ever_has_the_value_of_a_cpu_that_is_sched_out(struct kuni
 		birth(w, &ctx);
 		run(w, 0, &ctx);
 		sched_out(w, 1);
-		KUNIT_ASSERT_EQ(test, 0, idgen_atomic(read)(&w->slot[1].active) &
-					 IDGEN_ID_MASK);
-		KUNIT_ASSERT_NE(test, idgen_atomic(read)(&ctx.value),
-				idgen_atomic(read)(&w->slot[1].active));
+		KUNIT_ASSERT_EQ(test, 0, active(w, 1) & IDGEN_ID_MASK);
+		KUNIT_ASSERT_NE(test, idgen_atomic(read)(&ctx.value), active(w, 1));
 		KUNIT_ASSERT_NE(test, idgen_atomic(read)(&ctx.value), IDGEN_FIRST_GEN);
 	}
 	KUNIT_EXPECT_GT(test, w->a.generation, 30 * IDGEN_GEN_STEP);
@@ -1356,20 +1406,20 @@ static void switch_that_a_rollover_overtakes_takes_the_slow_path(struct kunit *t
 {
 	struct world *w = boot(test, mode_of(test), 3, 4);
 	struct context from, to;
-	idgen_value_t active, value;
+	idgen_value_t old, value;
 
 	birth(w, &from);
 	birth(w, &to);
 	run(w, 1, &to);
 	run(w, 1, &from);
 	/* CPU 1 has read both values, */
-	active = idgen_atomic(read)(&w->slot[1].active);
+	old = active(w, 1);
 	value = idgen_atomic(read)(&to.value);
 	/* the rollover takes the slot, */
 	roll_over(w, 0);
 	/* and the slot must not get the old value. */
-	KUNIT_EXPECT_FALSE(test, __idgen_alloc_replace(&w->slot[1], active, value));
-	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), 0);
+	KUNIT_EXPECT_FALSE(test, __idgen_alloc_replace(&w->slot[1], old, value));
+	KUNIT_EXPECT_EQ(test, active(w, 1), IDGEN_TAKEN | old);
 	run(w, 1, &to);
 	KUNIT_EXPECT_EQ(test, gen(&to), w->a.generation);
 	/* What it ran meanwhile is kept. */
@@ -1418,31 +1468,31 @@ static void context_of_the_new_generation_is_not_run_fast_on_a_cpu_of_the_old(st
 {
 	struct world *w = boot(test, mode_of(test), 3, 4);
 	struct context old, new;
-	idgen_value_t active;
+	idgen_value_t had;
 
 	birth(w, &old);
 	birth(w, &new);
 	run(w, 1, &old);
-	active = idgen_atomic(read)(&w->slot[1].active);
+	had = active(w, 1);
 	roll_over(w, 0);
 	run(w, 0, &new);
 	/* CPU 1 read its slot before the rollover, and the context after it. */
-	KUNIT_EXPECT_FALSE(test, __idgen_alloc_replace(&w->slot[1], active,
+	KUNIT_EXPECT_FALSE(test, __idgen_alloc_replace(&w->slot[1], had,
 						       idgen_atomic(read)(&new.value)));
 	run(w, 1, &new);
 }
 
-static void context_without_id_is_not_run_fast_on_a_slot_that_was_taken(struct kunit *test)
+static void context_without_id_is_never_run_fast(struct kunit *test)
 {
 	struct world *w = boot(test, mode_of(test), 2, 4);
 	struct context ctx;
 
 	birth(w, &ctx);
-	roll_over(w, 0);
-	/* Both are 0. */
-	KUNIT_ASSERT_EQ(test, idgen_atomic(read)(&w->slot[1].active), 0);
 	KUNIT_EXPECT_FALSE(test, runs_fast(w, 1, &ctx));
-	KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&w->slot[1].active), 0);
+	roll_over(w, 0);
+	KUNIT_ASSERT_TRUE(test, taken(w, 1));
+	KUNIT_EXPECT_FALSE(test, runs_fast(w, 1, &ctx));
+	KUNIT_EXPECT_TRUE(test, taken(w, 1));
 	run(w, 1, &ctx);
 	KUNIT_EXPECT_NE(test, id(&ctx), 0);
 }
@@ -1871,9 +1921,9 @@ static void allocator_with_lowered_bits_rolls_over_sooner(struct kunit *test)
 
 /* What a CPU is in the middle of. */
 struct midway {
-	enum { NOTHING, SWITCH, REGISTER, SCHED_OUT } in;
+	enum { NOTHING, SWITCH, REGISTER } in;
 	struct context *ctx;
-	idgen_value_t active, value;
+	idgen_value_t old, value;
 };
 
 struct random_world {
@@ -1898,15 +1948,8 @@ static void begin_switch(struct random_world *r, unsigned int cpu)
 	leave(r->w, cpu);
 	m->in = SWITCH;
 	m->ctx = &r->ctx[below(r, RANDOM_CONTEXTS)];
-	m->active = idgen_atomic(read)(&r->w->slot[cpu].active);
+	m->old = active(r->w, cpu);
 	m->value = idgen_atomic(read)(&m->ctx->value);
-}
-
-static void begin_sched_out(struct random_world *r, unsigned int cpu)
-{
-	r->w->cpu[cpu].ctx = NULL;
-	if (!idgen_atomic(fetch_and_relaxed)(~IDGEN_ID_MASK, &r->w->slot[cpu].active))
-		r->mid[cpu].in = SCHED_OUT;
 }
 
 /* Do the next part of it. */
@@ -1918,19 +1961,15 @@ static void proceed(struct random_world *r, unsigned int cpu)
 	switch (m->in) {
 	case SWITCH:
 		about_to_ask(r->w, cpu, m->ctx);
-		if (!__idgen_alloc_replace(slot, m->active, m->value))
+		r->w->cpu[cpu].out = false;
+		if (!__idgen_alloc_replace(slot, m->old, m->value))
 			__idgen_alloc_switch(&r->w->a, slot, &m->ctx->value,
 					     &m->ctx->pins);
-		r->w->asking = NULL;
+		answered(r->w);
 		m->in = REGISTER;
 		break;
 	case REGISTER:
 		install(r->w, cpu, m->ctx);
-		m->in = NOTHING;
-		break;
-	case SCHED_OUT:
-		r->w->self = cpu;
-		__idgen_alloc_sched_out(&r->w->a, slot);
 		m->in = NOTHING;
 		break;
 	case NOTHING:
@@ -2001,7 +2040,7 @@ static void random_step(struct random_world *r)
 		if (refcount_read(&ctx->pins))
 			unpin(r->w, ctx);
 	} else if (dice < 45) {
-		begin_sched_out(r, cpu);
+		sched_out(r->w, cpu);
 	} else {
 		begin_switch(r, cpu);
 		if (dice < 85) {
@@ -2168,7 +2207,7 @@ static int one_cpu(void *arg)
 			if (was && was != c + 1)
 				atomic_inc(&t->conflicts);
 		} else {
-			idgen_alloc_sched_out(&t->a, slot);
+			idgen_alloc_sched_out(slot);
 		}
 		local_irq_restore(flags);
 		if (!(i % 1024))
@@ -2362,18 +2401,19 @@ static struct kunit_case idgen_alloc_cases[] = {
 	MODE_CASE(sched_out_then_rollover_frees_the_id),
 	MODE_CASE(next_switch_after_sched_out_is_fast),
 	MODE_CASE(sched_out_after_a_rollover_frees_the_id_at_the_next),
-	MODE_CASE(sched_out_that_waits_for_a_rollover_does_not_hide_it),
-	MODE_CASE(switch_after_sched_out_during_a_rollover_notices_the_rollover),
-	MODE_CASE(sched_out_in_the_flush_of_a_rollover),
+	MODE_CASE(sched_out_does_not_hide_a_rollover),
+	MODE_CASE(sched_out_after_a_rollover_uses_up_no_ids),
+	MODE_CASE(sched_out_just_before_and_after_its_slot_is_taken),
+	KUNIT_CASE(sched_out_clears_the_whole_id_and_nothing_else),
 	MODE_CASE(sched_out_on_a_cpu_that_never_ran_is_harmless),
 	MODE_CASE(sched_out_twice_is_harmless),
-	KUNIT_CASE(sched_out_pays_the_flush_that_the_cpu_owes),
+	KUNIT_CASE(sched_out_leaves_a_pending_flush_to_the_next_switch),
 	MODE_CASE(no_context_ever_has_the_value_of_a_cpu_that_is_sched_out),
 
 	MODE_CASE(switch_that_a_rollover_overtakes_takes_the_slow_path),
 	MODE_CASE(switch_just_before_the_slot_is_taken_is_reserved),
 	MODE_CASE(context_of_the_new_generation_is_not_run_fast_on_a_cpu_of_the_old),
-	MODE_CASE(context_without_id_is_not_run_fast_on_a_slot_that_was_taken),
+	MODE_CASE(context_without_id_is_never_run_fast),
 	MODE_CASE(context_has_an_id_when_the_switch_returns),
 
 	MODE_CASE(pinned_id_survives_rollovers),

@@ -23,7 +23,7 @@ void a15_erratum_get_cpumask(int this_cpu, struct mm_struct *mm,
 	/* tree comment: active_asids */
 	/* gone: active_asids */
 		asid = atomic64_read(&per_cpu(asid_slots.active, cpu));
-		if (asid == 0)
+		if (asid & IDGEN_TAKEN)
 			asid = per_cpu(asid_slots.reserved, cpu);
 	/* gone: reserved_asids */
 	/* tree: ... */

@@ -141,7 +141,7 @@ static void switch_sets_the_bit_that_another_cpu_has_cleared(struct kunit *test)
 		cpumask_set_cpu(smp_processor_id(), mm_cpumask(mm));
 		switch_elsewhere(mm);
 		active = atomic64_read(&this_cpu_ptr(&asid_slots)->active);
-	} while (!active);
+	} while (active & IDGEN_TAKEN);
 	KUNIT_EXPECT_TRUE(test, cpumask_empty(mm_cpumask(mm)));
 	KUNIT_EXPECT_EQ(test, active & ~IDGEN_ID_MASK,
 			atomic64_read(&mm->context.id) & ~IDGEN_ID_MASK);

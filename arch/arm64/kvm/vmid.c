@@ -27,7 +27,7 @@ static const struct idgen_ops vmid_ops = {
 
 void kvm_arm_vmid_clear_active(void)
 {
-	idgen_alloc_sched_out(&vmids, this_cpu_ptr(&vmid_slots));
+	idgen_alloc_sched_out(this_cpu_ptr(&vmid_slots));
 }
 
 void kvm_arm_vmid_update(struct kvm_vmid *kvm_vmid)

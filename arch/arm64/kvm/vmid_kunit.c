@@ -24,7 +24,7 @@ static void counting_flush_all(struct idgen_alloc *a)
 {
 	struct idgen_slot *slot = this_cpu_ptr(&vmid_slots);
 
-	vmid_flush_in_order &= !atomic64_read(&slot->active) &&
+	vmid_flush_in_order &= (atomic64_read(&slot->active) & IDGEN_TAKEN) &&
 			       test_bit(slot->reserved & IDGEN_ID_MASK, a->map) &&
 			       a->generation != vmid_flushed_generation &&
 			       !a->cursor;
@@ -136,8 +136,7 @@ static void __init sched_out_leaves_invalid_vmid(struct kunit *test)
 	load_vm(&vm);
 	value = atomic64_read(&vm.id);
 	put_vm();
-	KUNIT_EXPECT_EQ(test, this_slot() & IDGEN_ID_MASK, 0);
-	KUNIT_EXPECT_NE(test, this_slot(), 0);
+	KUNIT_EXPECT_EQ(test, this_slot(), value & ~IDGEN_ID_MASK);
 	/* The VM keeps its VMID, */
 	KUNIT_EXPECT_EQ(test, atomic64_read(&vm.id), value);
 	load_vm(&vm);
@@ -176,32 +175,55 @@ static void __init one_broadcast_flush_per_rollover_in_order(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, vmid_flush_in_order);
 }
 
-static void __init vcpu_that_is_loaded_keeps_its_vmid_over_a_rollover(struct kunit *test)
+/* Another CPU rolls over: this one does not call put_vm(). @vmid is not free. */
+static void __init vmid_roll_over_elsewhere(struct kunit *test, u64 vmid)
 {
 	unsigned long left = idgen_alloc_nr(&vmids);
+	u64 generation = vmids.generation;
+
+	while (vmids.generation == generation && left--) {
+		struct kvm_vmid vm = {};
+		struct idgen_slot elsewhere = {
+			.active = ATOMIC64_INIT(generation),
+		};
+
+		preempt_disable();
+		idgen_alloc_switch(&vmids, &elsewhere, &vm.id, NULL);
+		preempt_enable();
+		KUNIT_ASSERT_NE(test, vmid_of(&vm), vmid);
+	}
+	KUNIT_ASSERT_EQ(test, vmids.generation, generation + IDGEN_GEN_STEP);
+}
+
+static void __init vcpu_that_is_loaded_keeps_its_vmid_over_a_rollover(struct kunit *test)
+{
 	struct kvm_vmid vm = {};
 	u64 vmid;
 
 	load_vm(&vm);
 	vmid = vmid_of(&vm);
-	/* As when another CPU rolls over: this one does not call put_vm(). */
-	while (!vmid_flushes && left--) {
-		struct kvm_vmid other = {};
-		struct idgen_slot elsewhere = {
-			.active = ATOMIC64_INIT(vmids.generation),
-		};
-
-		preempt_disable();
-		idgen_alloc_switch(&vmids, &elsewhere, &other.id, NULL);
-		preempt_enable();
-		KUNIT_ASSERT_NE(test, vmid_of(&other), vmid);
-	}
-	KUNIT_EXPECT_EQ(test, this_slot(), 0);
+	vmid_roll_over_elsewhere(test, vmid);
+	KUNIT_EXPECT_EQ(test, this_slot(), IDGEN_TAKEN | IDGEN_FIRST_GEN | vmid);
 	load_vm(&vm);
 	KUNIT_EXPECT_EQ(test, vmid_of(&vm), vmid);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&vm.id) & ~IDGEN_ID_MASK,
 			vmids.generation);
 	put_vm();
+}
+
+static void __init put_after_a_rollover_frees_the_vmid_at_the_next(struct kunit *test)
+{
+	struct kvm_vmid vm = {};
+
+	load_vm(&vm);
+	vmid_roll_over_elsewhere(test, vmid_of(&vm));
+	/* The VMID is reserved, and the rollover not hidden. */
+	put_vm();
+	KUNIT_EXPECT_EQ(test, this_slot(), IDGEN_TAKEN | IDGEN_FIRST_GEN);
+	KUNIT_EXPECT_EQ(test, raw_cpu_ptr(&vmid_slots)->reserved,
+			atomic64_read(&vm.id));
+	vmid_roll_over_elsewhere(test, 0);
+	KUNIT_EXPECT_EQ(test, raw_cpu_ptr(&vmid_slots)->reserved & IDGEN_ID_MASK, 0);
 }
 
 static void __init put_without_load_is_harmless(struct kunit *test)
@@ -239,6 +261,7 @@ static struct kunit_case __refdata kvm_arm_vmid_cases[] = {
 	KUNIT_CASE(vmid_0_is_never_handed_out),
 	KUNIT_CASE(one_broadcast_flush_per_rollover_in_order),
 	KUNIT_CASE(vcpu_that_is_loaded_keeps_its_vmid_over_a_rollover),
+	KUNIT_CASE(put_after_a_rollover_frees_the_vmid_at_the_next),
 	KUNIT_CASE(put_without_load_is_harmless),
 	KUNIT_CASE(free_leaves_an_allocator_that_can_be_set_up_again),
 	{}

@@ -216,7 +216,7 @@ static void first_switch_after_a_rollover_flushes_this_cpu_once(struct kunit *te
 	asids.ops = &counting_asid_ops;
 	/* None if the rollover's thread was preempted in favour of a process. */
 	asid_flushes = 0;
-	atomic64_set(&this_cpu_ptr(&asid_slots)->active, 0);
+	atomic64_or(IDGEN_TAKEN, &this_cpu_ptr(&asid_slots)->active);
 	for (i = 0; i < 3; i++)
 		check_and_switch_context(mm);
 	asids.ops = &asid_ops;

@@ -26,7 +26,7 @@ static void counting_flush_cpu(struct idgen_alloc *a)
 {
 	struct idgen_slot *slot = this_cpu_ptr(&vmid_slots);
 
-	vmid_flush_in_order &= !idgen_atomic(read)(&slot->active) &&
+	vmid_flush_in_order &= (idgen_atomic(read)(&slot->active) & IDGEN_TAKEN) &&
 			       test_bit(slot->reserved & IDGEN_ID_MASK, a->map);
 	vmid_flushes++;
 }

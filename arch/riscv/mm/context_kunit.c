@@ -153,7 +153,7 @@ static void first_switch_after_a_rollover_flushes_this_cpu_once(struct kunit *te
 	asids.ops = &counting_asid_ops;
 	/* None if the rollover's thread was preempted in favour of a process. */
 	asid_flushes = 0;
-	idgen_atomic(set)(&this_cpu_ptr(&asid_slots)->active, 0);
+	idgen_atomic(or)(IDGEN_TAKEN, &this_cpu_ptr(&asid_slots)->active);
 	for (i = 0; i < 3; i++)
 		switch_to_again(mm);
 	asids.ops = &asid_ops;

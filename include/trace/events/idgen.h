@@ -38,8 +38,7 @@ TRACE_EVENT(idgen_rollover,
 
 /*
  * This CPU took the lock to switch to a context that had the value @old and has
- * @value now, or to be sched out, which leaves ID 0 where the last rollover found
- * @old. @flush says whether that took a flush of this CPU.
+ * @value now. @flush says whether that took a flush of this CPU.
  */
 TRACE_EVENT(idgen_slow_path,
 	TP_PROTO(const struct idgen_alloc *a, u64 old, u64 value, bool flush),
@@ -56,9 +55,8 @@ TRACE_EVENT(idgen_slow_path,
 		__entry->value = value;
 		__entry->flush = flush;
 	),
-	TP_printk("name=%s op=%s old=%llu:%llu new=%llu:%llu flush_cpu=%d",
+	TP_printk("name=%s old=%llu:%llu new=%llu:%llu flush_cpu=%d",
 		  __get_str(name),
-		  __entry->value & IDGEN_ID_MASK ? "switch" : "sched_out",
 		  __entry->old >> IDGEN_ID_BITS, __entry->old & IDGEN_ID_MASK,
 		  __entry->value >> IDGEN_ID_BITS, __entry->value & IDGEN_ID_MASK,
 		  __entry->flush)

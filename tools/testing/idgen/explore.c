@@ -119,7 +119,7 @@ bool shim_locked(const raw_spinlock_t *lock)
 static void sched_out(int cpu)
 {
 	hw_leave(cpu);
-	idgen_alloc_sched_out(&hw.a, &hw.slot[cpu]);
+	idgen_alloc_sched_out(&hw.slot[cpu]);
 	if (!mode_walks_on(hw.mode)) {
 		hw_clear(cpu);
 		holds[cpu] = NULL;

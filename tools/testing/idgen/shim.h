@@ -118,14 +118,26 @@ static inline word atomic##_cmpxchg_relaxed(atomic##_t *v, word old, word new) \
 	return old;							\
 }									\
 									\
-static inline word atomic##_fetch_and_relaxed(word i, atomic##_t *v)	\
+static inline word atomic##_fetch_or_relaxed(word i, atomic##_t *v)	\
 {									\
-	shim_point("fetch_and", v);					\
-	return __atomic_fetch_and(&v->counter, i, __ATOMIC_RELAXED);	\
+	shim_point("fetch_or", v);					\
+	return __atomic_fetch_or(&v->counter, i, __ATOMIC_RELAXED);	\
+}									\
+									\
+static inline void atomic##_andnot(word i, atomic##_t *v)		\
+{									\
+	shim_point("andnot", v);					\
+	__atomic_fetch_and(&v->counter, ~i, __ATOMIC_RELAXED);		\
 }
 
 SHIM_ATOMIC(atomic64, u64)
 SHIM_ATOMIC(atomic, u32)
+
+/* Of the size of @x, which may be part of an atomic. */
+#define WRITE_ONCE(x, i) do {						\
+	shim_point("store", &(x));					\
+	__atomic_store_n(&(x), (i), __ATOMIC_RELAXED);			\
+} while (0)
 
 typedef struct {
 	u32 refs;

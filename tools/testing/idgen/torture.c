@@ -193,7 +193,7 @@ static struct context *run(int cpu, struct context *had, unsigned long *steps)
 static void sched_out(int cpu, struct context *had, unsigned long *steps)
 {
 	hw_leave(cpu);
-	idgen_alloc_sched_out(&hw.a, &hw.slot[cpu]);
+	idgen_alloc_sched_out(&hw.slot[cpu]);
 	/* Where it walks on, the register still holds it. */
 	if (!mode_walks_on(mode)) {
 		hw_clear(cpu);

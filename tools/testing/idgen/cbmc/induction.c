@@ -44,6 +44,11 @@ static u64 any_value(void)
 	return gen ? OLDEST + (u64)gen * IDGEN_GEN_STEP + id : 0;
 }
 
+static u64 any_slot(void)
+{
+	return any_value() | (nondet_bool() ? IDGEN_TAKEN : 0);
+}
+
 static bool taken(u64 id)
 {
 	return test_bit(id, &the_map);
@@ -92,7 +97,7 @@ static bool will_be_invalidated(int where, u8 id)
 static bool fits(int p)
 {
 	const struct cpu *c = &cpus[p];
-	u64 slot = slots[p].active.counter;
+	u64 slot = shown(p), active = slots[p].active.counter;
 	u8 entries = tlb[WHERE(p)];
 	bool ok;
 
@@ -102,6 +107,7 @@ static bool fits(int p)
 	ok &= c->at != CALL || c->op == SWITCH || c->op == OUT;
 	ok &= !on_its_way(c) || c->op == SWITCH;
 	ok &= c->at != LEFT || c->op == OUT;
+	ok &= c->at != LOCK || c->op != OUT;
 	ok &= PINS || c->op < PIN;
 	ok &= SCHED_OUT || c->op != OUT;
 	ok &= c->done <= (c->at == CALL && c->op == SWITCH ? 2 : 0);
@@ -125,13 +131,19 @@ static bool fits(int p)
 		      values[c->want] == c->record[1];
 	if (c->at == WRITE)
 		ok &= c->record[0] == id_of(values[c->want]);
-	if (c->at == LEFT || (c->at == LOCK && c->op == OUT))
-		ok &= !id_of(slot);
+	/* A context's value has no mark. */
+	if (c->at == CALL && c->done >= 2)
+		ok &= !(c->record[1] & IDGEN_TAKEN);
+	if (c->at == LEFT)
+		ok &= !id_of(active);
+	ok &= gen_of(active) != 0;
 
 	/* What it runs, or is about to, is what its slot shows, unless that was taken. */
 	if (held(p) != NONE) {
 		ok &= id_of(held_value(p)) != 0;
 		ok &= !slot || slot == held_value(p);
+		/* So that rollovers keep what is reserved. */
+		ok &= id_of(active) != 0;
 		ok &= on_its_way(c) || c->id == id_of(held_value(p));
 	}
 
@@ -191,7 +203,7 @@ static bool all_fit(void)
 				ok &= i == c || gen_of(values[i]) != a.generation ||
 				      id_of(values[i]) != id;
 			for (p = 0; p < CPUS; p++) {
-				u64 slot = slots[p].active.counter, reserved = slots[p].reserved;
+				u64 slot = shown(p), reserved = slots[p].reserved;
 
 				ok &= id_of(slot) != id || slot == values[c];
 				ok &= id_of(reserved) != id || reserved == values[c];
@@ -205,7 +217,7 @@ static bool all_fit(void)
 		ok &= i >= a.cursor || taken(i);
 
 	for (p = 0; p < CPUS; p++) {
-		u64 slot = slots[p].active.counter, reserved = slots[p].reserved;
+		u64 slot = shown(p), reserved = slots[p].reserved;
 		u8 entries = tlb[WHERE(p)];
 
 		ok &= fits(p);
@@ -220,9 +232,9 @@ static bool all_fit(void)
 			      values[c] != (a.generation | id_of(reserved));
 		/* All that is shown or reserved with one ID is of one context. */
 		for (q = 0; q < CPUS; q++) {
-			u64 shown = slots[q].active.counter, kept = slots[q].reserved;
+			u64 other = shown(q), kept = slots[q].reserved;
 
-			ok &= !id_of(slot) || id_of(slot) != id_of(shown) || slot == shown;
+			ok &= !id_of(slot) || id_of(slot) != id_of(other) || slot == other;
 			ok &= !id_of(slot) || id_of(slot) != id_of(kept) || slot == kept;
 			ok &= !id_of(reserved) || id_of(reserved) != id_of(kept) || reserved == kept;
 		}
@@ -278,7 +290,7 @@ static void any_cpu(int p)
 	c->reg = nondet_u8() % 8;
 	c->id = nondet_u8() % 8;
 	for (i = 0; i < RECORDS; i++)
-		c->record[i] = c->at == WRITE ? nondet_u8() % NR : any_value();
+		c->record[i] = c->at == WRITE ? nondet_u8() % NR : any_slot();
 }
 
 static void any_unmap(void)
@@ -300,7 +312,7 @@ static void any_unmap(void)
  * between, can make of a state while another CPU has the lock.
  */
 struct view {
-	u64 slot;
+	u64 active, slot;
 	u8 held;
 	u8 entries;
 	u64 values[CTXS];
@@ -311,7 +323,7 @@ struct view {
 static struct view view_of(int p)
 {
 	struct view v = {
-		.slot = slots[p].active.counter, .held = held(p), .entries = tlb[WHERE(p)],
+		.active = slots[p].active.counter, .slot = shown(p), .held = held(p), .entries = tlb[WHERE(p)],
 		.unmap_at = unmap_at, .victim = victim, .unmap_id = unmap_id,
 	};
 	int i;
@@ -325,15 +337,16 @@ static struct view view_of(int p)
 
 static bool follows(int p, const struct view *was)
 {
-	u64 slot = slots[p].active.counter;
+	u64 slot = shown(p), active = slots[p].active.counter;
 	u8 may = was->entries;
 	bool ok;
 	int c;
 
 	if (!was->slot) {
-		ok = !slot && (held(p) == NONE || held(p) == was->held);
+		ok = active == was->active || (SCHED_OUT && active == (was->active & ~IDGEN_ID_MASK));
+		ok &= held(p) == NONE || held(p) == was->held;
 	} else {
-		ok = slot == was->slot || (SCHED_OUT && slot == gen_of(was->slot));
+		ok = active == was->slot || (SCHED_OUT && slot == gen_of(was->slot));
 		for (c = 0; c < CTXS; c++)
 			ok |= slot == was->values[c] && gen_of(slot) == gen_of(was->slot);
 	}
@@ -374,7 +387,7 @@ static void steps_in(int p)
 			orphan_entries(c);
 		}
 	}
-	slots[p].active.counter = any_value();
+	slots[p].active.counter = any_slot();
 	any_cpu(p);
 	tlb[WHERE(p)] = nondet_u8() % (2 << CTXS);
 	any_unmap();
@@ -403,7 +416,7 @@ static void any_state(void)
 	}
 	any_unmap();
 	for (p = 0; p < CPUS; p++) {
-		slots[p].active.counter = any_value();
+		slots[p].active.counter = any_slot();
 		slots[p].reserved = any_value();
 		any_cpu(p);
 	}

@@ -13,7 +13,9 @@
  *  - What hardware does is one step each: a write of the register, a flush of one TLB.
  *
  * All accesses come in program order; litmus/ shows for each relaxed one that no other
- * order matters.
+ * order matters. One thing goes beyond that order: sched out stores the ID of a slot and
+ * nothing else, so a read after it may have that ID, and the rest from before a rollover
+ * (arm64-sched-out-torn). Any read of a slot here may miss the rollover's mark so.
  *
  * Of a TLB there is only what it has under one ID, whichever: "watched". What it has under
  * others makes no difference to that, and no TLB makes one to the allocator; and what must
@@ -32,14 +34,15 @@
 #undef atomic64_set
 #undef atomic64_xchg_relaxed
 #undef atomic64_cmpxchg_relaxed
-#undef atomic64_fetch_and_relaxed
+#undef atomic64_fetch_or_relaxed
+#undef atomic64_andnot
 #undef __idgen_alloc_switch
-#undef __idgen_alloc_sched_out
 #define atomic64_read			slow_read
 #define atomic64_set			slow_set
 #define atomic64_xchg_relaxed		slow_xchg
 #define atomic64_cmpxchg_relaxed	slow_cmpxchg
-#define atomic64_fetch_and_relaxed	slow_fetch_and
+#define atomic64_fetch_or_relaxed	slow_fetch_or
+#define atomic64_andnot			slow_andnot
 
 #include SRC
 
@@ -176,7 +179,21 @@ static u64 value_of(int c)
 
 static u64 gen_of(u64 value)
 {
-	return value & ~IDGEN_ID_MASK;
+	return value & ~(IDGEN_TAKEN | IDGEN_ID_MASK);
+}
+
+/* What the slot shows; 0 if a rollover has taken it. */
+static u64 shown(int p)
+{
+	u64 active = slots[p].active.counter;
+
+	return active & IDGEN_TAKEN ? 0 : active;
+}
+
+/* For say(). */
+static u8 told_gen(u64 value)
+{
+	return value & IDGEN_TAKEN ? 0 : gen_of(value) / IDGEN_GEN_STEP;
 }
 
 static bool usable(u64 id)
@@ -316,7 +333,7 @@ static u64 slow_read(const atomic64_t *v)
 static void slow_set(atomic64_t *v, u64 i)
 {
 	others_step_in(v);
-	say(v == &wanted ? SAID_VALUE : SAID_SET, me, id_of(i), gen_of(i) / IDGEN_GEN_STEP);
+	say(v == &wanted ? SAID_VALUE : SAID_SET, me, id_of(i), told_gen(i));
 	poke(v, i);
 }
 
@@ -326,7 +343,7 @@ static u64 slow_xchg(atomic64_t *v, u64 i)
 
 	others_step_in(v);
 	was = peek(v);
-	say(SAID_TAKE, me, id_of(was), gen_of(was) / IDGEN_GEN_STEP);
+	say(SAID_TAKE, me, id_of(was), told_gen(was));
 	poke(v, i);
 	return was;
 }
@@ -342,14 +359,21 @@ static u64 slow_cmpxchg(atomic64_t *v, u64 old, u64 new)
 	return was;
 }
 
-static u64 slow_fetch_and(u64 i, atomic64_t *v)
+static u64 slow_fetch_or(u64 i, atomic64_t *v)
 {
 	u64 was;
 
 	others_step_in(v);
 	was = peek(v);
-	poke(v, was & i);
+	say(SAID_TAKE, me, id_of(was), told_gen(was));
+	poke(v, was | i);
 	return was;
+}
+
+static void slow_andnot(u64 i, atomic64_t *v)
+{
+	others_step_in(v);
+	poke(v, peek(v) & ~i);
 }
 
 /* Pin counts change with the lock held only. */
@@ -473,8 +497,13 @@ static void record(u64 gave)
 
 static u64 fast_read(const atomic64_t *v)
 {
-	if (comes_now())
-		record(peek(v));
+	u64 value = peek(v);
+
+	if (comes_now()) {
+		if (value & IDGEN_TAKEN && nondet_bool())
+			value &= ~IDGEN_TAKEN;
+		record(value);
+	}
 	return recorded();
 }
 
@@ -489,7 +518,7 @@ static void fast_set(atomic64_t *v, u64 i)
 	if (comes_now()) {
 		record(0);
 		poke(v, i);
-		say(SAID_FAST, me, id_of(i), gen_of(i) / IDGEN_GEN_STEP);
+		say(SAID_FAST, me, id_of(i), told_gen(i));
 		cleared_with_slot();
 	}
 }
@@ -499,7 +528,7 @@ static u64 fast_xchg(atomic64_t *v, u64 i)
 	if (comes_now()) {
 		record(peek(v));
 		poke(v, i);
-		say(SAID_FAST, me, id_of(i), gen_of(i) / IDGEN_GEN_STEP);
+		say(SAID_FAST, me, id_of(i), told_gen(i));
 		cleared_with_slot();
 	}
 	return recorded();
@@ -512,21 +541,40 @@ static u64 fast_cmpxchg(atomic64_t *v, u64 old, u64 new)
 		/* arch/arm's own copy stores whatever was there (see a8ffaaa060b8). */
 		if (XCHG || peek(v) == old) {
 			poke(v, new);
-			say(SAID_FAST, me, id_of(new), gen_of(new) / IDGEN_GEN_STEP);
+			say(SAID_FAST, me, id_of(new), told_gen(new));
 		}
 	}
 	return recorded();
 }
 
-static u64 fast_fetch_and(u64 i, atomic64_t *v)
+static u64 fast_fetch_or(u64 i, atomic64_t *v)
 {
 	if (comes_now()) {
 		record(peek(v));
-		poke(v, peek(v) & i);
-		say(SAID_MARK, me, id_of(peek(v)), gen_of(peek(v)) / IDGEN_GEN_STEP);
-		cleared_with_slot();
+		poke(v, peek(v) | i);
 	}
 	return recorded();
+}
+
+static void fast_andnot(u64 i, atomic64_t *v)
+{
+	if (comes_now()) {
+		record(0);
+		poke(v, peek(v) & ~i);
+		say(SAID_MARK, me, id_of(peek(v)), told_gen(peek(v)));
+		cleared_with_slot();
+	}
+}
+
+/* Of part of the slot. */
+static bool fast_stores(const void *where)
+{
+	if (!comes_now())
+		return false;
+	record(0);
+	say(SAID_MARK, me, 0, told_gen(slots[me].active.counter));
+	cleared_with_slot();
+	return true;
 }
 
 /*
@@ -585,7 +633,7 @@ static void run_fast_path(int p)
 	stopped = false;
 	waits = false;
 	if (c->op == OUT)
-		idgen_alloc_sched_out(&a, &slots[p]);
+		idgen_alloc_sched_out(&slots[p]);
 	else
 		idgen_alloc_switch(&a, &slots[p], &wanted, PINS ? &wanted_pins : NULL);
 	if (!stopped) {
@@ -605,9 +653,7 @@ static void run_slow_path(int p)
 	me = p;
 	if (PINS)
 		wanted_pins.refs = pins[w];
-	if (c->op == OUT) {
-		__idgen_alloc_sched_out(&a, &slots[p]);
-	} else if (c->op == SWITCH) {
+	if (c->op == SWITCH) {
 		__idgen_alloc_switch(&a, &slots[p], &wanted, PINS ? &wanted_pins : NULL);
 	} else if (PINS && c->op == PIN) {
 		/* Another CPU may have been quicker, here and below. */
@@ -622,8 +668,6 @@ static void run_slow_path(int p)
 		pins[w] = wanted_pins.refs;
 	if (c->op == SWITCH)
 		c->at = READ;
-	else if (c->op == OUT)
-		c->at = LEFT;
 	else
 		finish(c);
 	look_at_software();
@@ -690,10 +734,10 @@ static void narrow_all(void)
 	for (c = 0; c < CTXS; c++)
 		narrow(&values[c], mask);
 	for (p = 0; p < CPUS; p++) {
-		narrow(&slots[p].active.counter, mask);
+		narrow(&slots[p].active.counter, IDGEN_TAKEN | mask);
 		narrow(&slots[p].reserved, mask);
 		for (i = 0; i < RECORDS; i++)
-			narrow(&cpus[p].record[i], mask);
+			narrow(&cpus[p].record[i], IDGEN_TAKEN | mask);
 	}
 }
 

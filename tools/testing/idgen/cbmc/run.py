@@ -113,7 +113,7 @@ def context(number: int) -> str:
 
 def words(what: str, cpu: int, x: int, y: int) -> str:
     """What the harness said, for people. See say() in model.h."""
-    value = f"{y}:{x}" if x else f"{y}:- (sched out)" if y else "0"
+    value = "taken" if not y else f"{y}:{x}" if x else f"{y}:- (scheduled out)"
     return {
         "START": f"at first {context(x)} has {f'ID {y}' if y else 'no ID'}",
         "SWITCH": f"CPU{cpu} is to switch to {context(x)}",
@@ -125,7 +125,7 @@ def words(what: str, cpu: int, x: int, y: int) -> str:
         "WAITS": f"CPU{cpu} has to take the slow path",
         "LOCK": f"CPU{cpu} takes the lock",
         "UNLOCK": f"CPU{cpu} drops the lock",
-        "TAKE": f"CPU{cpu} rolls over: it takes a slot, which showed {value}",
+        "TAKE": f"CPU{cpu} rolls over: it takes a slot, which was {value}",
         "FLUSH": f"CPU{cpu} flushes TLB {x}",
         "VALUE": f"CPU{cpu} gives the context the value {value}",
         "SET": f"CPU{cpu} sets its slot to {value}",
@@ -172,7 +172,7 @@ def ask(config: Config, step: str, who: int, setup: Setup) -> Answer:
             settings["IDS"] = "15"
     slots = int(settings["CPUS"]) + 1
     command = [setup.cbmc, str(HERE / f"{config.harness}.c"), f"-I{HERE}", f"-I{setup.out}/include",
-               "-DCONFIG_KUNIT=0", "-DCONFIG_DEBUG_IDGEN_ALLOC=0", "-DCONFIG_IDGEN_ALLOC_32=0",
+               "-DCONFIG_64BIT", "-DCONFIG_KUNIT=0", "-DCONFIG_DEBUG_IDGEN_ALLOC=0", "-DCONFIG_IDGEN_ALLOC_32=0",
                "-DCONFIG_IDGEN_ALLOC_NEW_ID=0", f'-DSRC="{setup.source}"',
                *(f"-D{key}={value}" for key, value in settings.items()),
                "--no-standard-checks", "--unwinding-assertions", "--unwind", str(2 ** int(settings["BITS"]) + 1),

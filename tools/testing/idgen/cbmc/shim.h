@@ -71,10 +71,19 @@ static inline unsigned long next_zero_bit(unsigned long map, unsigned long nr,
 	void kind##_set(atomic64_t *v, u64 i);				\
 	u64 kind##_xchg(atomic64_t *v, u64 i);				\
 	u64 kind##_cmpxchg(atomic64_t *v, u64 old, u64 new);		\
-	u64 kind##_fetch_and(u64 i, atomic64_t *v);
+	u64 kind##_fetch_or(u64 i, atomic64_t *v);			\
+	void kind##_andnot(u64 i, atomic64_t *v);			\
+	bool kind##_stores(const void *where);
 
 DECLARE(fast)
 DECLARE(slow)
+
+/* Writes as many bytes as @x has, and no others, if the store is made now. */
+#undef WRITE_ONCE
+#define WRITE_ONCE(x, i) do {						\
+	if (fast_stores(&(x)))						\
+		(x) = (i);						\
+} while (0)
 
 /* The fast paths end where they would wait for the lock. */
 struct idgen_alloc;
@@ -85,10 +94,9 @@ void await_lock(struct idgen_alloc *a, struct idgen_slot *slot);
 #define atomic64_set			fast_set
 #define atomic64_xchg_relaxed		fast_xchg
 #define atomic64_cmpxchg_relaxed	fast_cmpxchg
-#define atomic64_fetch_and_relaxed	fast_fetch_and
+#define atomic64_fetch_or_relaxed	fast_fetch_or
+#define atomic64_andnot			fast_andnot
 #define __idgen_alloc_switch(a, slot, ctx, pins) \
-	await_lock(a, slot)
-#define __idgen_alloc_sched_out(a, slot) \
 	await_lock(a, slot)
 
 #endif /* _IDGEN_CBMC_SHIM_H */

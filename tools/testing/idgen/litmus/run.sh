@@ -30,6 +30,8 @@ for test in "$here"/*.litmus; do
 	want=$(sed -n 's/^ \* Result: \(Never\|Sometimes\)$/\1/p' "$test")
 	conf=(-conf linux-kernel.cfg)
 	[[ $(head -n 1 "$test") = C\ * ]] || conf=()
+	variant=$(sed -n 's/^ \* Variant: //p' "$test")
+	[[ -z $variant ]] || conf+=(-variant "$variant")
 	out=$(timeout 60 "$herd7" "${conf[@]}" "$test" 2>&1) || true
 	got=$(sed -n 's/^Observation [^ ]* \([A-Za-z]*\) .*/\1/p' <<<"$out")
 	states=$(sed -n 's/^States //p' <<<"$out")

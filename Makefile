@@ -2,7 +2,7 @@
 #
 # The entry points; each is one script in harness/. "make" alone lists them.
 
-export LINUX LINUX_VERSION ARCH WITH KUNIT_ARGS SAN DISASM
+export LINUX LINUX_VERSION ARCH WITH SET SIGNOFF EDIT KUNIT_ARGS SAN DISASM
 
 help:
 	@echo 'make kunit           build an arm64 kernel with our files and run its KUnit suites'

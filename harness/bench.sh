@@ -140,6 +140,12 @@ if [[ -n ${DISASM-} ]]; then
 	pahole -C idgen_slot,idgen_alloc "$work/host/asid-ours"
 	echo
 fi
-echo "Linux $(make -s -C "${trees[theirs]}" kernelversion), $("${cross}gcc" --version | head -n 1)," \
-	"$(gcc --version | head -n 1) on the host; harness/bench.kunitconfig"
+on="Linux $(make -s -C "${trees[theirs]}" kernelversion), $("${cross}gcc" --version | head -n 1)"
+on+=", $(gcc --version | head -n 1) on the host"
+echo "$on; harness/bench.kunitconfig"
 "$harness/bench.py" ${quick:+--quick} "$harness/bench.toml" "$build/bench" "$work"/*.csv
+# The messages of our patches have these; see series.py.
+if [[ $quick != quick ]]; then
+	library=$(cat "$repo/include/linux/idgen_alloc.h" "$repo/lib/idgen_alloc.c" | sha256sum | cut -c1-12)
+	{ echo "# $on, library $library"; cat "$build/bench.csv"; } >"$harness/series/figures.csv"
+fi

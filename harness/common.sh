@@ -105,7 +105,7 @@ kunit() {
 }
 
 # for_arch ARCH [clang]: what is different for each: how kunit.py, and how make, are told to build for it; its
-# .kunitconfig, the suites and the objects that our files make there.
+# .kunitconfig files, the suites and the objects that our files make there.
 for_arch() {
 	local cross=${crosses[$1]}
 	if [[ ${2-} = clang ]]; then
@@ -119,10 +119,10 @@ for_arch() {
 	make_for+=("ARCH=${1%32}")
 	objects=(lib/idgen_alloc.o lib/tests/idgen_alloc_kunit.o "arch/${1%32}/mm/context.o")
 	suites=(idgen_alloc)
-	kunitconfig=arch/${1%32}/mm/.kunitconfig
+	kunitconfigs=("arch/${1%32}/mm/.kunitconfig")
 	case $1 in
 	arm64)
-		kunitconfig=.kunitconfig
+		kunitconfigs=(.kunitconfig)
 		suites+=(arm64_asid kvm_arm_vmid)
 		objects+=(arch/arm64/kvm/vmid.o)
 		;;
@@ -131,10 +131,12 @@ for_arch() {
 		;;
 	riscv*)
 		suites+=(riscv_asid riscv_kvm_vmid)
+		kunitconfigs+=(arch/riscv/kvm/.kunitconfig)
 		# What calls the functions of its header.
 		objects+=(arch/riscv/kvm/{vmid,vcpu,main}.o)
 		;;
 	esac
+	kunit_all=("${kunitconfigs[@]/#/--kunitconfig=}" --kconfig_add=CONFIG_DEBUG_IDGEN_ALLOC=y)
 }
 # Where no other is named, it is arm64, by gcc.
 for_arch arm64

@@ -14,7 +14,7 @@ dir=.kunit-e2e fragments=("--kunitconfig=$out/kunitconfig" "--kunitconfig=$harne
 linux=${arch%32}
 boot=arch/$linux/boot/Image
 for_arch "$arch"
-cp "$repo/$kunitconfig" "$out/kunitconfig"
+(cd "$repo" && cat "${kunitconfigs[@]}" && echo CONFIG_DEBUG_IDGEN_ALLOC=y) >"$out/kunitconfig"
 [[ $arch = arm64 ]] || dir+=-$arch fragments+=("--kunitconfig=$harness/e2e-$linux.kunitconfig")
 [[ $arch != arm ]] || boot=arch/arm/boot/zImage
 [[ -f $tree/lib/idgen_alloc.c ]] || sed -Ei '/IDGEN|ASID|VMID/d' "$out/kunitconfig"

@@ -8,7 +8,7 @@
 . "$(dirname "$0")/common.sh"
 [[ -v crosses[$arch] ]] || die "ARCH=$arch: there are suites for ${!crosses[*]}"
 for_arch "$arch"
-dir=.kunit-$arch options=("--kunitconfig=$kunitconfig")
+dir=.kunit-$arch options=("${kunit_all[@]}")
 [[ $arch != arm64 ]] || dir=.kunit
 if [[ -n ${SAN-} ]]; then
 	[[ $arch = arm64 ]] || die "SAN=1 has only arm64, not ARCH=$arch"
@@ -22,7 +22,7 @@ lock
 
 [[ $arch != riscv32 ]] || options+=("--qemu_args=-bios $("$harness/sbi.sh")")
 tree=$("$harness/tree.sh")
-[[ -f $tree/$kunitconfig ]] || die "this Linux is too old for our files of ARCH=$arch, see README.md"
+[[ -f $tree/${kunitconfigs[0]} ]] || die "this Linux is too old for our files of ARCH=$arch, see README.md"
 # xargs takes the quotes as a shell would, without running anything.
 mapfile -t more < <(xargs -r printf '%s\n' <<<"${KUNIT_ARGS-}")
 rm -f "$build/kunit.json"

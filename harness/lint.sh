@@ -120,7 +120,7 @@ coccicheck() {
 warnings() {
 	local dir=.lint-$1-$2 extra=("${@:3}")
 	for_arch "$1" "$2"
-	kunit config "$tree" "$dir" "${kunit_for[@]}" --kunitconfig="$kunitconfig"
+	kunit config "$tree" "$dir" "${kunit_for[@]}" "${kunit_all[@]}"
 	(cd "$tree/$dir" && rm -f "${objects[@]}")
 	make -C "$tree" O="$dir" -j"$(nproc)" "${make_for[@]}" W=1 "${extra[@]}" "${objects[@]}" >"$work/warnings" 2>&1
 	cat "$work/warnings"
@@ -160,7 +160,7 @@ check coccicheck coccicheck
 for arch in arm64 arm riscv; do
 	for_arch "$arch"
 	# An older kernel has fewer ports.
-	[[ -f $tree/$kunitconfig ]] || { skipped=$((skipped + 2)) && continue; }
+	[[ -f $tree/${kunitconfigs[0]} ]] || { skipped=$((skipped + 2)) && continue; }
 	check "sparse-gcc-W1-$arch" sparse "$arch"
 	check "clang-W1-$arch" warnings "$arch" clang
 done

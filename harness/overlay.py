@@ -100,6 +100,11 @@ class Overlay:
         self.lost[path] = splice.lost
         self.keep(path, tree, result, splice.problems)
 
+    def there(self) -> bool:
+        """Whether the tree has all that our pieces bring in."""
+        return all(Splice(entry["path"], self.held(entry["path"]) or "", self.source(entry["path"]) or "", {}).there()
+                   for entry in self.table["pieces"])
+
     def removal(self, path: str) -> None:
         tree = self.current(path)
         if tree is None:
@@ -270,6 +275,13 @@ def load(name: str = "overlay.toml") -> dict[str, Any]:
     return tomllib.loads((HERE / name).read_text(encoding="utf-8"))
 
 
+def fixes() -> list[tuple[Path, dict[str, Any]]]:
+    """Directories with pieces of fixes, which stand beside the series that they are for, and the table of each."""
+    return [(ours, {"file": [], "insert": [], "optional": load()["optional"], "pieces": [{"path": str(path.relative_to(ours))}
+                                                         for path in sorted(ours.rglob("*")) if path.is_file()]})
+            for ours in sorted((HERE / "series").iterdir()) if ours.is_dir()]
+
+
 def learn(lost: dict[str, dict[str, str]], version: str) -> None:
     """Write to forms.toml that this version has these forms."""
     forms = load("forms.toml")
@@ -340,10 +352,12 @@ def main() -> int:
         parser.error("name the kernel tree")
     try:
         overlay = Overlay(HERE.parent, args.tree, table, load("forms.toml"))
-        overlay.work_out()
         if args.learn:
-            learn(overlay.lost, args.learn)
+            for each in [overlay, *(Overlay(ours, args.tree, table, {}) for ours, table in fixes())]:
+                each.work_out()
+                learn(each.lost, args.learn)
             return 0
+        overlay.work_out()
         changed = overlay.changes()
         if overlay.problems:
             print(f"{args.tree}: our files do not fit, and nothing was changed:", file=sys.stderr)

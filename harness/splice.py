@@ -204,6 +204,12 @@ class Splice:
                 self.problems.append(f"{self.path}: {refused}")
         return "".join(piece.text() for piece in pieces if piece.comment or piece.code)
 
+    def there(self) -> bool:
+        """Whether the kernel's functions have all statements of ours already."""
+        theirs = {piece.name: squeezed(piece.code) for piece in chunks(self.tree, False)}
+        return all(squeezed(statement.code) in theirs.get(ours.name, "") for ours in self.of_ours() if ours.code
+                   for statement in (Function.of(ours.code) or Function("", [ours], "")).body)
+
     def of_ours(self) -> list[Chunk]:
         """Our pieces and directives, without what stands at the head of the file."""
         found = chunks(re.sub(f"^(?=/){DIRECTIVE.pattern}", r"\g<0>\n", self.ours, flags=re.M), False)

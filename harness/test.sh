@@ -67,7 +67,7 @@ check kunit-nvhe-4-bits again --qemu_args='-cpu cortex-a57' --qemu_args='-machin
 	--kernel_args=idgen_alloc.bits=asid:4,vmid:4
 for port in arm riscv riscv32; do
 	for_arch "$port"
-	[[ -f $tree/$kunitconfig ]] || { skipped=$((skipped + 1)) && continue; }
+	[[ -f $tree/${kunitconfigs[0]} ]] || { skipped=$((skipped + 1)) && continue; }
 	check "kunit-$port" kunit_main "$port"
 done
 for_arch arm64

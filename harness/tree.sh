@@ -3,8 +3,7 @@
 #
 # tree.sh [pristine | series | aside]: print the path of a kernel tree below build/ with our files laid over it, made or
 # brought up to date; or, for comparisons (pristine) and for patches to be applied to (series), of one without them; or
-# of a directory (aside) that has no more than the files concerned, as they were in base/, as they are to be in laid/,
-# and the kernel's version in version.
+# of a directory (aside) that has no more than the files concerned, in base/, and the kernel's version in version.
 #
 #   LINUX=/path        take the source from that tree, which is only read
 #   LINUX_VERSION=6.12 take Debian's linux-source-6.12 (from trixie)
@@ -60,14 +59,19 @@ list() {
 		-x '/vmlinux*' -x /System.map -x /Module.symvers -x '/modules.*' -x '/tags'
 }
 
-# The few files that the overlay concerns are laid over aside, from what the source says today.
-lay_over() {
+# The few files that the overlay concerns, as the source has them today.
+concerned() {
 	local path
-	rm -rf "$work/base" "$work/laid"
+	rm -rf "$work/base"
 	mkdir "$work/base"
 	"$harness/overlay.py" --paths | while read -r path; do
 		[[ ! -e $from/$path ]] || (cd "$from" && cp -a --parents "$path" "$work/base")
 	done
+}
+
+lay_over() {
+	concerned
+	rm -rf "$work/laid"
 	cp -a "$work/base" "$work/laid"
 	"$harness/overlay.py" "$work/laid"
 	comm -23 <(cd "$work/base" && find . -type f | sort) <(cd "$work/laid" && find . -type f | sort) |
@@ -107,14 +111,15 @@ pristine | series)
 	tree=$build/$1-$name laid=$work/none removed=/dev/null
 	mkdir -p "$laid"
 	;;
+aside)
+	concerned
+	echo "$version" >"$work/version"
+	echo "$work"
+	exit
+	;;
 *)
 	step "laying our files over those of Linux $version in $from" lay_over
 	;;
 esac
-if [[ ${1-} = aside ]]; then
-	echo "$version" >"$work/version"
-	echo "$work"
-	exit
-fi
 step "copying the rest to $tree" copy
 echo "$tree"

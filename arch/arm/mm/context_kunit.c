@@ -266,4 +266,4 @@ static struct kunit_suite arm_asid_suite = {
 	.test_cases = arm_asid_cases,
 };
 
-kunit_test_suite(arm_asid_suite);
+kunit_test_init_section_suite(arm_asid_suite);

@@ -275,4 +275,4 @@ static struct kunit_suite kvm_arm_vmid_suite __refdata = {
 };
 
 /* KVM's own init functions are gone later. */
-kunit_test_init_section_suites(&kvm_arm_vmid_suite);
+kunit_test_init_section_suite(kvm_arm_vmid_suite);

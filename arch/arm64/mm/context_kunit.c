@@ -257,4 +257,4 @@ static struct kunit_suite arm64_asid_suite = {
 	.test_cases = arm64_asid_cases,
 };
 
-kunit_test_suite(arm64_asid_suite);
+kunit_test_init_section_suite(arm64_asid_suite);

@@ -226,4 +226,4 @@ static struct kunit_suite riscv_kvm_vmid_suite __refdata = {
 };
 
 /* They write what is read-only after boot. */
-kunit_test_init_section_suites(&riscv_kvm_vmid_suite);
+kunit_test_init_section_suite(riscv_kvm_vmid_suite);

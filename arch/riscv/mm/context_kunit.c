@@ -216,4 +216,4 @@ static struct kunit_suite riscv_asid_suite = {
 	.test_cases = riscv_asid_cases,
 };
 
-kunit_test_suite(riscv_asid_suite);
+kunit_test_init_section_suite(riscv_asid_suite);

@@ -404,7 +404,7 @@ void shim_slow_path(u64 old, u64 value, bool flush)
 	if ((u64)hw.slot[self].active.counter != value)
 		hw_violation("trace: CPU%d has %#llx, not %#llx", self,
 			     (u64)hw.slot[self].active.counter, value);
-	if (value & IDGEN_ID_MASK && old != value && !((old ^ value) >> IDGEN_ID_BITS))
+	if (old != value && !((old ^ value) >> IDGEN_ID_BITS))
 		hw_violation("trace: CPU%d: old %#llx is of the generation of new %#llx", self,
 			     old, value);
 	if (flush != hw.cpu[self].flushed)

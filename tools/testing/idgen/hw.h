@@ -11,7 +11,7 @@
 #define MAX_CPUS	16
 #define MAX_CONTEXTS	256
 /* After it comes the first again. It has all the bits that generations have. */
-#define LAST_GEN	(-IDGEN_GEN_STEP)
+#define LAST_GEN	(IDGEN_TAKEN - IDGEN_GEN_STEP)
 
 /* Whether and when a CPU walks tables on its own for what its register holds. */
 enum walk {

@@ -759,6 +759,9 @@ static void context_is_told_of_an_id_that_it_did_not_have(struct kunit *test)
 	struct context first, old, idle, stays, taker;
 	u64 had;
 
+	if (!IS_ENABLED(CONFIG_IDGEN_ALLOC_NEW_ID))
+		kunit_skip(test, "needs CONFIG_IDGEN_ALLOC_NEW_ID");
+
 	power_on(w, &ops, 6);
 	birth(w, &first);
 	birth(w, &old);

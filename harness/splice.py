@@ -20,6 +20,7 @@ and in the body of a function:
     /* tree without: TEXT */     the kernel's statement that has this text, without the text
     /* gone: WORD */             that statement is removed, and all between the one named before and it
     /* gone head: WORD */        the same, but of a block only the line that opens it
+    /* gone if there: WORD */    the same as gone, if there is such a statement: what a fix brought in
 
 A statement that opens a block stands for the whole block. A function of ours without a comment keeps the kernel's.
 
@@ -34,7 +35,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-DIRECTIVE = re.compile(r"[ \t]*/\* (tree|tree comment|tree code|tree head|tree without|gone|gone head): (.*?) \*/\n")
+DIRECTIVE = re.compile(r"[ \t]*/\* (tree|tree comment|tree code|tree head|tree without|gone|gone head|gone if there): (.*?) \*/\n")
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'", re.S)
 
 
@@ -195,7 +196,7 @@ class Splice:
                 elif ours.name.startswith("<"):
                     self.include(pieces, ours)
                 elif ours.name[0] not in "#\"" and self.theirs(pieces, ours):
-                    last = self.find(pieces, ours.name)
+                    last = self.find(pieces, ours.name, ours.code)
                     self.replace(pieces[last], ours)
                 else:
                     last += 1
@@ -224,8 +225,12 @@ class Splice:
         return ours.name in self.forms or any(piece.name == ours.name for piece in pieces) or \
             re.search(DIRECTIVE.pattern, ours.code) is not None
 
-    def find(self, pieces: list[Chunk], name: str) -> int:
+    def find(self, pieces: list[Chunk], name: str, ours: str = "") -> int:
         at = [i for i, piece in enumerate(pieces) if piece.name == name]
+        # Of two, under an #if and its #else, the one with all statements that ours names.
+        if len(at) > 1:
+            words = [match[2] for match in DIRECTIVE.finditer(ours) if match[2] != "..."]
+            at = [i for i in at if all(pieces[i].has(word) for word in words)]
         if len(at) != 1:
             raise Refused(f"has {name} {len(at)} times, not once")
         return at[0]
@@ -321,6 +326,8 @@ class Splice:
         def has(chunk: Chunk) -> bool:
             return gap(word).search(chunk.code) is not None if what == "tree without" else chunk.has(word)
         found = [i for i, chunk in enumerate(theirs) if has(chunk)]
+        if what == "gone if there" and not found:
+            return at, at
         # What comes next needs no word of its own.
         if at in found:
             found = [at]

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/* A fix for the kernel's file of this name. See the head of harness/splice.py for how to read it. */
+
 void check_and_switch_context(struct mm_struct *mm, struct task_struct *tsk)
 {
 	/* tree: ... */
@@ -11,8 +13,8 @@ void check_and_switch_context(struct mm_struct *mm, struct task_struct *tsk)
 	 * lock: the next rollover would reserve an ASID that this CPU does not
 	 * run, and that may be another mm's by then.
 	 */
-	/* gone: atomic64_xchg */
 	old_active_asid = atomic64_read(&per_cpu(active_asids, cpu));
+	/* gone: atomic64_xchg */
 	if (old_active_asid &&
 	    !((asid ^ atomic64_read(&asid_generation)) >> ASID_BITS) &&
 	    atomic64_cmpxchg(&per_cpu(active_asids, cpu),

@@ -346,7 +346,7 @@ def main() -> int:
     args = parser.parse_args()
     table = expand(load(), HERE.parent)
     if args.paths:
-        print("\n".join(touched(table)))
+        print("\n".join(sorted({*touched(table), *(entry["path"] for _, fix in fixes() for entry in fix["pieces"])})))
         return 0
     if args.tree is None:
         parser.error("name the kernel tree")

@@ -267,6 +267,24 @@ class OverlayTest(unittest.TestCase):
                 self.assertIn(said, problems[0])
                 self.assertEqual(self.held(), before)
 
+    def test_of_two_functions_the_one_with_what_is_named_is_meant(self) -> None:
+        tree = "#if A\nvoid f(void)\n{\n\ta();\n\tb();\n}\n#else\nvoid f(void)\n{\n}\n#endif\n"
+        for ours, named in (("a", 1), ("c", 0)):
+            splice = Splice("f.c", tree, f"void f(void)\n{{\n\t/* tree: {ours} */\n\tmore();\n\t/* tree: ... */\n}}\n", {})
+            self.assertEqual(splice.result(), tree.replace("\ta();\n", "\ta();\n\tmore();\n" if named else "\ta();\n"))
+            self.assertEqual(len(splice.problems), 1 - named, splice.problems)
+
+    def test_what_a_fix_brought_in_goes_if_it_is_there(self) -> None:
+        fixed = "void f(void)\n{\n\ta();\n\twhile (fix()) {\n\t\tb();\n\t}\n\tc();\n}\n"
+        ours = "void f(void)\n{\n\t/* tree: ... */\n\t/* gone if there: fix */\n\t/* tree: ... */\n}\n"
+        lost = Splice("f.c", fixed, ours, {})
+        lost.result()
+        forms = {"f": [{"kernels": ["1"], "form": lost.lost["f"]}]}
+        without = "void f(void)\n{\n\ta();\n\tc();\n}\n"
+        for tree in (fixed, without):
+            splice = Splice("f.c", tree, ours, forms)
+            self.assertEqual((splice.result(), splice.problems), (without, []))
+
     def test_lays_over(self) -> None:
         self.lay()
         held = self.held()

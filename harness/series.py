@@ -207,7 +207,11 @@ class Kernel:
     def commit_fixes(self) -> None:
         """The fixes, but for those that the tree has."""
         pieces = {ours.name: (ours, table) for ours, table in fixes()}
+        out = left_out(self.description.table, self.repo)
         for patch in self.description.fixes:
+            if patch["name"] in out:
+                print(f"    {patch['subject']}: this tree is too old for it", file=sys.stderr)
+                continue
             ours, table = pieces[patch["name"]]
             overlay = Overlay(ours, self.repo, table, load("forms.toml"))
             if overlay.there():

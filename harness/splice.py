@@ -314,7 +314,7 @@ class Splice:
                 text += theirs[first].comment
             elif what == "tree without":
                 text += theirs[first].comment + gap(line).sub("", theirs[first].code)
-            elif what != "gone" and what != "gone head":
+            elif not what.startswith("gone"):
                 text += theirs[first].comment if what != "tree code" else ""
                 text += theirs[first].code + "".join(chunk.text() for chunk in theirs[first + 1:end])
             if what == "..." or what.startswith("tree"):

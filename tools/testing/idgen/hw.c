@@ -57,14 +57,31 @@ static unsigned int nr_tlbs(void)
 	return hw.mode->cnp ? 1 : hw.nr_cpus;
 }
 
+static pthread_mutex_t *lock_of(int cpu)
+{
+	return &hw.cpu[hw.mode->cnp || hw.mode->ftlb ? 0 : cpu].lock;
+}
+
 static void lock(int cpu)
 {
-	pthread_mutex_lock(&hw.cpu[hw.mode->cnp ? 0 : cpu].lock);
+	pthread_mutex_lock(lock_of(cpu));
 }
 
 static void unlock(int cpu)
 {
-	pthread_mutex_unlock(&hw.cpu[hw.mode->cnp ? 0 : cpu].lock);
+	pthread_mutex_unlock(lock_of(cpu));
+}
+
+/* What a CPU hits: an entry of its own, else a sibling's; its own empty one if none. */
+static struct entry *lookup(int cpu, u64 id)
+{
+	struct entry *own = &hw.cpu[cpu].tlb[id];
+	int other;
+
+	for (other = 0; hw.mode->ftlb && !own->serial && other < hw.nr_cpus; other++)
+		if (hw.cpu[other].tlb[id].serial)
+			return &hw.cpu[other].tlb[id];
+	return own;
 }
 
 static bool walks(struct hw_cpu *c)
@@ -80,10 +97,11 @@ static void fill(int cpu)
 	if (!walks(c))
 		return;
 
-	e = &c->tlb[c->id];
+	e = lookup(cpu, c->id);
 	if (e->serial && e->serial != serial(c->ctx)) {
 		hw_violation("%s: CPU%d walks context %u for ID %llu, and has an entry of %u",
-			     hw.mode->cnp ? "UniqueAllCPUs" : "UniquePerCPU", cpu, serial(c->ctx), c->id, e->serial);
+			     hw.mode->cnp || hw.mode->ftlb ? "UniqueAllCPUs" : "UniquePerCPU",
+			     cpu, serial(c->ctx), c->id, e->serial);
 	} else if (!e->serial) {
 		e->serial = serial(c->ctx);
 		e->version = __atomic_load_n(&c->ctx->version, __ATOMIC_RELAXED);
@@ -191,6 +209,14 @@ const struct mode modes[NR_MODES] = {
 	{ "cnp-broadcast-first", &ops_broadcast, WALK_ALWAYS, true, .first = true, .cnp = true },
 	{ "cnp-local-walk", &ops_local, WALK_ALWAYS, false, true, .cnp = true },
 	{ "cnp-broadcast-walk", &ops_broadcast, WALK_ALWAYS, true, true, .cnp = true },
+	/*
+	 * MIPS: a CPU hits what its siblings have in their FTLB. So a switch drops what
+	 * they have for the new ID while one of them has a flush pending. Refills come
+	 * from software, and the hardware's walker is stopped. And what is not enough.
+	 */
+	{ "ftlb", &ops_local, WALK_ALWAYS, false, .first = true, .ftlb = true, .ginvt = true },
+	{ "ftlb-walk", &ops_local, WALK_ALWAYS, false, true, .ftlb = true, .ginvt = true },
+	{ "ftlb-no-ginvt", &ops_local, WALK_ALWAYS, false, true, .first = true, .ftlb = true },
 };
 
 bool mode_is(const struct mode *mode, const char *name)
@@ -315,6 +341,22 @@ static void check_others(int cpu, struct context *ctx, u64 id)
 	}
 }
 
+/* Drop the entries of an ID from all TLBs, if siblings may have them from before. */
+static void ginvt_if_pending(int cpu, u64 id)
+{
+	bool pending = false;
+	int other;
+
+	for (other = 0; other < hw.nr_cpus; other++)
+		pending |= !!(idgen_atomic(read)(&hw.slot[other].active) & IDGEN_TAKEN);
+	for (other = 0; pending && other < hw.nr_cpus; other++) {
+		shim_point("ginvt", &hw.cpu[other]);
+		lock(other);
+		hw.cpu[other].tlb[id] = (struct entry){};
+		unlock(other);
+	}
+}
+
 /* The allocator has been asked: @cpu runs @ctx with the ID that it has now. */
 void hw_enter(int cpu, struct context *ctx)
 {
@@ -330,9 +372,12 @@ void hw_enter(int cpu, struct context *ctx)
 	if (!id || hw.never[id])
 		hw_violation("NeverReservedID: CPU%d was given ID %llu", cpu, id);
 
+	if (hw.mode->ginvt)
+		ginvt_if_pending(cpu, id);
+
 	shim_point("enter", c);
 	lock(cpu);
-	e = &c->tlb[id];
+	e = lookup(cpu, id);
 	if (e->serial && e->serial != serial(ctx))
 		hw_violation("FlushBeforeReuse: CPU%d runs context %u with ID %llu, and has an entry of %u",
 			     cpu, serial(ctx), id, e->serial);
@@ -382,7 +427,7 @@ bool hw_unmap(struct context *ctx)
 
 		shim_point("check", c);
 		lock(cpu);
-		e = &c->tlb[c->id];
+		e = lookup(cpu, c->id);
 		if (c->running && c->ctx == ctx && e->serial == serial(ctx) &&
 		    (int)(e->version - version) < 0)
 			hw_violation("EmptyAfterUnmap: CPU%u runs context %u and has its entry from before",

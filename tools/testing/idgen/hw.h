@@ -90,9 +90,13 @@ struct mode {
 	bool first;
 	/* All CPUs are one TLB (CnP). */
 	bool cnp;
+	/* CPUs hit entries in the TLBs of all others. */
+	bool ftlb;
+	/* A switch drops them for its ID while another CPU has a flush pending. */
+	bool ginvt;
 };
 
-#define NR_MODES	14
+#define NR_MODES	17
 extern const struct mode modes[NR_MODES];
 /* What @name is: a mode, "all" that are expected to hold, or "bad" for the rest. */
 bool mode_is(const struct mode *mode, const char *name);

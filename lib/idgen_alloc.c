@@ -357,7 +357,8 @@ EXPORT_SYMBOL_IF_MODULAR(__idgen_alloc_switch);
  * their tables. Pins nest; the first one counts towards the limit, which is the usable
  * IDs less one for each possible CPU less one, so that allocation succeeds.
  *
- * Ordering: the lock's; the ID is set in @ctx before the return.
+ * Ordering: the lock's; the ID is set in @ctx before the return, with a full barrier
+ * in between, as in idgen_alloc_switch().
  *
  * Context: Any; takes the lock, with interrupts off. May roll over.
  * Return: The ID, 1 to 2^bits - 1, or 0 if as many contexts as can be are pinned,
@@ -384,6 +385,8 @@ unsigned long idgen_alloc_pin(struct idgen_alloc *a, idgen_atomic_t *ctx,
 		check_maps(a);
 	}
 	raw_spin_unlock_irqrestore(&a->lock, flags);
+	/* This CPU may switch to @ctx next, on the fast path. */
+	mb();
 
 	return id_of(value);
 }

@@ -240,7 +240,8 @@ __idgen_alloc_replace(struct idgen_slot *slot, idgen_value_t old,
  *
  * Ordering: none in the fast path. If a rollover was noticed, all that happened
  * before it on the CPU which ran it (lock, acquire) and the pending flush come
- * before the return.
+ * before the return. If the ID is new, its store and a full barrier (mb()) come
+ * before the return, and so before walks of the context's tables with it.
  *
  * Context: Preemption disabled; must not be interrupted by another call with the
  * same slot. May take the lock, with interrupts off. Does not fail.

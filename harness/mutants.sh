@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # mutants.sh [NAME...]: wrong versions of the allocator, and which layer notices each; see tools/testing/idgen/mutants.py.
-# Some 20 minutes on 2 cores. With TLA2TOOLS=/path/tla2tools.jar the model's layer too.
+# With TLA2TOOLS=/path/tla2tools.jar the model's layer too.
 
 . "$(dirname "$0")/common.sh"
 "$harness/deps.sh" uml
@@ -10,4 +10,4 @@ lock
 tree=$("$harness/tree.sh")
 CBMC=$("$harness/cbmc.sh") HERD7=$("$harness/herd7.sh")
 export CBMC HERD7
-"$repo/tools/testing/idgen/mutants.py" --kunit "$tree" "$@"
+"$repo/tools/testing/idgen/mutants.py" --linux "$tree" "$@"

@@ -29,22 +29,22 @@ excused=(
 	# Laid out as all trace events are.
 	'include/trace/events/idgen.h:OPEN_ENDED_LINE|PARENTHESIS_ALIGNMENT'
 	# In place of the kernel's headers, so they have what those have, by the compiler's own words.
-	"$idgen/(shim|bench/machine|cbmc/shim|cbmc/model).h:MACRO_ARG_(REUSE|UNUSED)|NEW_TYPEDEFS|COMPLEX_MACRO"
+	"$idgen/(shim|kunit|bench/machine|cbmc/shim|cbmc/model).h:MACRO_ARG_(REUSE|UNUSED|PRECEDENCE)|NEW_TYPEDEFS|COMPLEX_MACRO"
 	"$idgen/(shim|bench/machine|cbmc/shim|cbmc/model).h:PREFER_DEFINED_ATTRIBUTE_MACRO|EXPORT_SYMBOL|IS_ENABLED_CONFIG"
-	"$idgen/(bench/machine|cbmc/shim).h:MACRO_WITH_FLOW_CONTROL|TRAILING_SEMICOLON|CAMELCASE"
+	"$idgen/(kunit|bench/machine|cbmc/shim).h:MACRO_WITH_FLOW_CONTROL|TRAILING_SEMICOLON|CAMELCASE"
 	"$idgen/bench/machine.c:MACRO_ARG_(REUSE|UNUSED)"
 	# Programs for the host and for QEMU have none of the kernel's headers: no BIT(), ARRAY_SIZE() or __aligned(), and no
 	# READ_ONCE(). The usage of a program named as a function is not that function's name.
 	"$idgen/.*\\.[ch]:PREFER_DEFINED_ATTRIBUTE_MACRO|BIT_MACRO|ARRAY_SIZE|VOLATILE|EMBEDDED_FUNCTION_NAME"
 	# Symbols of assembly, of a linker and of a plugin's host, which no header has; and CBMC's names.
-	"$idgen/(e2e/guests|e2e/tlb|bench/bench).c:AVOID_EXTERNS"
+	"$idgen/(kunit|e2e/guests|e2e/tlb|bench/bench).c:AVOID_EXTERNS"
 	"$idgen/(cbmc/model.h|e2e/processes.c):CAMELCASE"
 	# A pointer to volatile, or to a type whose name is pasted together, is taken for a product.
-	"$idgen/(e2e/processes.c|shim.h):SPACING"
+	"$idgen/(e2e/processes.c|(shim|kunit).h):SPACING"
 	# The assembly of a guest begins on the next line.
 	"$idgen/e2e/guests_(arm64|riscv).h:OPEN_ENDED_LINE"
 	# One line that is read by e2e.py, and the texts of usage.
-	"$idgen/(e2e/processes|torture).c:SPLIT_STRING|LONG_LINE|LONG_LINE_STRING"
+	"$idgen/(e2e/processes|torture|hw).c:SPLIT_STRING|LONG_LINE|LONG_LINE_STRING"
 	# A bound comes before what it bounds, as it is written on paper.
 	"$idgen/cbmc/.*:CONSTANT_COMPARISON"
 	# Written by the translator from PlusCal.

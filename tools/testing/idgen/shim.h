@@ -42,7 +42,9 @@ typedef uint16_t u16;
 #define VISIBLE_IF_KUNIT
 #define EXPORT_SYMBOL_GPL(s)
 #define EXPORT_SYMBOL_IF_KUNIT(s)
+#ifndef KUNIT_STATIC_STUB_REDIRECT
 #define KUNIT_STATIC_STUB_REDIRECT(...)
+#endif
 #define MODULE_PARM_DESC(...)
 #define module_param_string(...)
 

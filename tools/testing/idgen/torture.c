@@ -176,7 +176,8 @@ static struct context *run(int cpu, struct context *had, unsigned long *steps)
 
 	hw_leave(cpu);
 	idgen_alloc_switch(&hw.a, &hw.slot[cpu], &ctx->value, &ctx->pins);
-	after = last_value = idgen_atomic(read)(&ctx->value);
+	after = idgen_atomic(read)(&ctx->value);
+	last_value = after;
 	hw_enter(cpu, ctx);
 	put(had);
 

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Runs the cases of kunit.h's user, each in a life of its own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kunit.h"
+
+void *kunit_stub_of, *kunit_stub;
+struct kunit_param *kunit_params;
+unsigned int nr_cpu_ids = 1;
+
+extern struct kunit_suite *kunit_the_suite;
+
+static jmp_buf aborted;
+static struct kunit *running;
+static bool locked;
+
+static struct action {
+	void (*action)(void *ctx);
+	void *ctx;
+} *actions;
+static unsigned int nr_actions;
+
+void kunit_failed(struct kunit *test, bool fatal, int line, const char *what,
+		  const char *fmt, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "  line %d: %s", line, what);
+	if (fmt) {
+		fprintf(stderr, ": ");
+		va_start(args, fmt);
+		vfprintf(stderr, fmt, args);
+		va_end(args);
+	}
+	fputc('\n', stderr);
+	test->status = KUNIT_FAILURE;
+	if (fatal)
+		longjmp(aborted, 1);
+}
+
+void kunit_skipped(struct kunit *test, const char *why)
+{
+	test->status = KUNIT_SKIPPED;
+	longjmp(aborted, 1);
+}
+
+void kunit_add_action(void (*action)(void *), void *ctx)
+{
+	actions = realloc(actions, (nr_actions + 1) * sizeof(*actions));
+	actions[nr_actions++] = (struct action){ action, ctx };
+}
+
+void *kunit_alloc(size_t size)
+{
+	void *p = calloc(1, size);
+
+	kunit_add_action(free, p);
+	return p;
+}
+
+u64 get_random_u64(void)
+{
+	return (u64)time(NULL) << 16 ^ (u64)getpid();
+}
+
+bool irqs_disabled(void)
+{
+	return locked;
+}
+
+void shim_bad(const char *what)
+{
+	if (running)
+		kunit_failed(running, false, 0, "warning", "%.*s", (int)strcspn(what, "\n"), what);
+}
+
+void shim_point(const char *what, const void *where)
+{
+}
+
+void shim_slow_path(u64 old, u64 value, bool flush)
+{
+}
+
+void shim_lock_init(raw_spinlock_t *lock)
+{
+}
+
+void shim_lock(raw_spinlock_t *lock)
+{
+	if (locked)
+		kunit_failed(running, true, 0, "lock", "taken twice");
+	locked = true;
+}
+
+void shim_unlock(raw_spinlock_t *lock)
+{
+	locked = false;
+}
+
+bool shim_locked(const raw_spinlock_t *lock)
+{
+	return locked;
+}
+
+/* Returns the status. */
+static int run(const struct kunit_case *c, const void *param, const char *desc)
+{
+	struct kunit test = { .param_value = param };
+
+	running = &test;
+	locked = false;
+	if (!setjmp(aborted))
+		c->run(&test);
+	while (nr_actions) {
+		nr_actions--;
+		actions[nr_actions].action(actions[nr_actions].ctx);
+	}
+	kunit_stub_of = NULL;
+	running = NULL;
+	if (test.status == KUNIT_FAILURE)
+		printf("not ok %s %s\n", c->name, desc);
+	return test.status;
+}
+
+static bool set_param(const char *arg)
+{
+	struct kunit_param *p;
+	size_t length;
+
+	for (p = kunit_params; p; p = p->next) {
+		length = strlen(p->name);
+		if (strncmp(arg, p->name, length) || arg[length] != '=')
+			continue;
+		if (p->size == sizeof(long))
+			*p->value = strtol(arg + length + 1, NULL, 0);
+		else
+			*(int *)p->value = strtol(arg + length + 1, NULL, 0);
+		return true;
+	}
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int count[3] = {};
+	struct kunit_case *c;
+	int i;
+
+	for (i = 1; i < argc; i++)
+		if (!set_param(argv[i])) {
+			fprintf(stderr, "error: %s is no parameter of the suite\n", argv[i]);
+			return 2;
+		}
+
+	for (c = kunit_the_suite->test_cases; c->run; c++) {
+		const char *desc = "";
+		const void *param = c->params ? c->params(NULL, &desc) : NULL;
+
+		do {
+			count[run(c, param, desc)]++;
+			param = c->params ? c->params(param, &desc) : NULL;
+		} while (param);
+	}
+	printf("%u passed, %u failed, %u skipped\n", count[KUNIT_SUCCESS], count[KUNIT_FAILURE],
+	       count[KUNIT_SKIPPED]);
+	return count[KUNIT_FAILURE] || !count[KUNIT_SUCCESS];
+}

@@ -4,7 +4,7 @@
 
 BASE has the files of concern of a kernel tree. Each file of pieces is tried on it with a change that must go through, and
 whose lines must all be there in the result, or with a changed statement in what ours replace, which must be refused by
-its name. OUT becomes a copy of BASE with all the former changes at once, for make series.
+its name; and the pieces of each fix. OUT becomes a copy of BASE with all the former changes at once, for make series.
 """
 
 import re
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from overlay import expand, fitting, load
+from overlay import expand, fitting, fixes, load
 from splice import Chunk, Function, Splice, chunks
 
 OURS = Path(__file__).resolve().parent.parent
@@ -68,34 +68,37 @@ def main() -> int:
     shutil.copytree(base, out)
     passed, failures = 0, []
     forms = load("forms.toml")
-    for entry in fitting(expand(load(), OURS), base)["pieces"]:
-        path = entry["path"]
-        tree, ours = (base / path).read_text(encoding="utf-8"), (OURS / path).read_text(encoding="utf-8")
-        plain = Splice(path, tree, ours, forms.get(path, {}))
-        result = plain.result()
-        untouched = {piece.code for piece in chunks(result, False)}
-        kept = [piece.name for piece in chunks(tree, False)
-                if piece.code in untouched and Function.of(piece.code) and tree.count(piece.code) == 1][:2]
-        everything = tree
-        for what, changed in harmless(tree, {*kept}):
-            splice = Splice(path, changed, ours, forms.get(path, {}))
-            lines = {*changed.splitlines()} - {*tree.splitlines()}
-            good = {*splice.result().splitlines()} >= lines and not splice.problems
-            passed += good
-            failures += [] if good else [f"{path}: {what}: {splice.problems}"]
-            print(f"{'ok' if good else 'not ok'} {path}: {what} goes through")
-        for what in [what for what, _ in harmless(tree, {*kept})]:
-            everything = next((changed for other, changed in harmless(everything, {*kept}) if other == what), everything)
-        (out / path).write_text(everything, encoding="utf-8")
-        for name, changed in harmful(tree, plain.lost):
-            splice = Splice(path, changed, ours, forms.get(path, {}))
-            # What ours say of a function may be about some of its statements only.
-            through = "somebody_needs_this" in splice.result()
-            good = through and not splice.problems or len(splice.problems) == 1 and \
-                splice.problems[0].startswith(f"{path}: {name} is not as") and "somebody_needs_this" in splice.problems[0]
-            passed += good
-            failures += [] if good else [f"{path}: {name}: {splice.problems}"]
-            print(f"{'ok' if good else 'not ok'} {path}: a statement more in {name}() {'goes through' if through else 'is refused'}")
+    for where, table in [(OURS, fitting(expand(load(), OURS), base)), *fixes()]:
+        for entry in table["pieces"]:
+            path = entry["path"]
+            tree, ours = (base / path).read_text(encoding="utf-8"), (where / path).read_text(encoding="utf-8")
+            plain = Splice(path, tree, ours, forms.get(path, {}))
+            result = plain.result()
+            untouched = {piece.code for piece in chunks(result, False)}
+            kept = [piece.name for piece in chunks(tree, False)
+                    if piece.code in untouched and Function.of(piece.code) and tree.count(piece.code) == 1][:2]
+            everything = tree
+            for what, changed in harmless(tree, {*kept}):
+                splice = Splice(path, changed, ours, forms.get(path, {}))
+                lines = {*changed.splitlines()} - {*tree.splitlines()}
+                good = {*splice.result().splitlines()} >= lines and not splice.problems
+                passed += good
+                failures += [] if good else [f"{path}: {what}: {splice.problems}"]
+                print(f"{'ok' if good else 'not ok'} {path}: {what} goes through")
+            for what in [what for what, _ in harmless(tree, {*kept})]:
+                everything = next((changed for other, changed in harmless(everything, {*kept}) if other == what), everything)
+            if where == OURS:
+                (out / path).write_text(everything, encoding="utf-8")
+            for name, changed in harmful(tree, plain.lost):
+                splice = Splice(path, changed, ours, forms.get(path, {}))
+                # What ours say of a function may be about some of its statements only.
+                through = "somebody_needs_this" in splice.result()
+                good = through and not splice.problems or len(splice.problems) == 1 and \
+                    splice.problems[0].startswith(f"{path}: {name} is not as") and \
+                    "somebody_needs_this" in splice.problems[0]
+                passed += good
+                failures += [] if good else [f"{path}: {name}: {splice.problems}"]
+                print(f"{'ok' if good else 'not ok'} {path}: a statement more in {name}() {'goes through' if through else 'is refused'}")
     for failure in failures:
         print(f"error: {failure}")
     print(f"{passed} passed, {len(failures)} failed, 0 skipped")

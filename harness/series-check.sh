@@ -149,6 +149,38 @@ perturbed() {
 	rm -rf "$odd"
 }
 
+# Each fix alone applies to the tree as it was, and what it changes compiles. All are the same in another order. A tree
+# that has them gets none of them, and the conversions fit it.
+fixes() {
+	local patches patch paths set
+	patches=("$out/fixes"/0*.patch)
+	patches=("${patches[@]:1}")
+	for patch in "${patches[@]}"; do
+		echo "== $(basename "$patch")"
+		git_in_tree checkout -q -f --detach base
+		git_in_tree am "$patch"
+		mapfile -t paths < <(git_in_tree diff --name-only base HEAD)
+		compile_here fix "$(cut -d/ -f2 <<<"${paths[0]}")" "${paths[@]/%.c/.o}"
+	done
+	git_in_tree checkout -q -f -B fixed base
+	mapfile -t patches < <(printf '%s\n' "${patches[@]}" | tac)
+	git_in_tree am "${patches[@]}"
+	git_in_tree diff --exit-code fixes fixed
+
+	if LINUX=$tree LINUX_VERSION='' SET=fixes "$harness/series.sh" "$out/fixed" 2>"$out/said"; then
+		die "there are fixes for a tree that has them"
+	fi
+	cat "$out/said"
+	(($(grep -c ': this tree has it$' "$out/said") == ${#patches[@]}))
+	for set in "${sets[@]}"; do
+		LINUX=$tree LINUX_VERSION='' SET=$set "$harness/series.sh" "$out/fixed"
+		git_in_tree checkout -q -f -B "fixed-$set" "$([[ $set = core ]] && echo fixed || echo fixed-core)"
+		git_in_tree am --empty=drop "$out/fixed/series.mbox"
+		git_in_tree checkout -q -f fixed
+	done
+	rm -rf "$out/fixed"
+}
+
 # elsewhere VERSION: git am on another kernel, of which there are no more than the files concerned.
 elsewhere() {
 	local set
@@ -160,7 +192,7 @@ elsewhere() {
 	cp -a "$work/base" "$tree"
 	echo "Linux $(<"$work/version")"
 	lay_base
-	for set in "${sets[@]}"; do
+	for set in "${sets[@]}" fixes; do
 		if make_set "$set"; then
 			am "$set"
 		else
@@ -173,12 +205,12 @@ elsewhere() {
 ask_checkpatch() {
 	local wide=()
 	[[ $1 != *tools-testing* ]] || wide=(--max-line-length=120)
-	scripts/checkpatch.pl --strict --terse --no-summary --show-types --showfile --ignore FILE_PATH_CHANGES "${wide[@]}" "$1" || true
+	scripts/checkpatch.pl --strict --terse --no-summary --show-types --showfile --ignore FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID "${wide[@]}" "$1" || true
 }
 
 checkpatch() {
 	local patch filter=() row patches=()
-	for row in "${sets[@]}"; do
+	for row in "${sets[@]}" fixes; do
 		patches+=("$out/$row"/0*.patch)
 	done
 	cd "$tree"
@@ -236,10 +268,11 @@ config_here() {
 	sort -u -o "$out/kunitconfig" "$out/kunitconfig"
 }
 
-# compile_here NAME ARCH: our objects, as far as they are there.
+# compile_here NAME ARCH [OBJECT...]: these objects, or ours, as far as they are there.
 compile_here() {
 	local object there=()
 	config_here "$2"
+	(($# == 2)) || objects=("${@:3}")
 	for object in "${objects[@]}"; do
 		[[ ! -f $tree/${object%.o}.c ]] || there+=("$object")
 	done
@@ -295,12 +328,12 @@ lists() {
 tree=$("$harness/tree.sh" series)
 work=$("$harness/tree.sh" aside)
 mkdir -p "$out"
-for set in "${sets[@]}"; do
+for set in "${sets[@]}" fixes; do
 	check "series-make-$set" make_set "$set"
 done
 check series-same-again make_again
 check series-base lay_base
-for set in "${sets[@]}"; do
+for set in "${sets[@]}" fixes; do
 	check "series-am-$set" am "$set"
 done
 # All else looks at its commits.
@@ -312,6 +345,7 @@ check series-lists lists
 check series-concerned list_concerned
 check series-build build_each
 check series-perturbed perturbed
+check series-fixes fixes
 if [[ ${1-} != quick ]]; then
 	while read -r set i commit arch <&3; do
 		[[ $set$i = core1 ]] || check "series-kunit-$set-$i-$arch" kunit_at "$commit" "$arch"

@@ -26,11 +26,13 @@ compile() {
 	make -C "$tree" O="$dir" -j"$(nproc)" "${make_for[@]}" "${targets[@]}"
 }
 
+# shellcheck disable=SC2016
+sum='NR > 1 { sum += $1 + $2 } END { print sum }'
 # bytes WHOSE DIR: text and data of the objects. resident: without what a kernel frees after boot, or a link drops.
 bytes() {
 	local targets
 	read -ra targets <<<"${made[$1]}"
-	(cd "${trees[$1]}/$2" && "${cross}size" "${targets[@]}") | awk 'NR > 1 { sum += $1 + $2 } END { print sum }'
+	(cd "${trees[$1]}/$2" && "${cross}size" "${targets[@]}") | awk "$sum"
 }
 resident() {
 	local targets
@@ -41,13 +43,14 @@ resident() {
 
 # Of the other architectures there are the fast paths: the library is the same. In a shell of its own, as all that comes
 # after is for arm64.
-ports=(arm arm-lpae riscv riscv32)
+ports=(arm arm-lpae riscv riscv32 mips64el)
 compile_port() (
-	port=$1 fragment=/dev/null
+	port=$1 fragment=/dev/null sizes=
 	for_arch "${port%-lpae}"
 	case $port in
 	arm-lpae) fragment=$harness/lpae.kunitconfig ;;
 	riscv*) fragment=$harness/bench.kunitconfig ;;
+	mips64el) fragment=$harness/mips64el.kunitconfig ;;
 	esac
 	# Its users.
 	targets=("${objects[@]:2:2}")
@@ -56,7 +59,10 @@ compile_port() (
 		kunit config "${trees[$whose]}" ".bench-$port" "${kunit_for[@]}" --kunitconfig="$fragment" \
 			--kconfig_add=CONFIG_SMP=y
 		make -C "${trees[$whose]}" O=".bench-$port" -j"$(nproc)" "${make_for[@]}" "${targets[@]}"
+		sizes=$(cd "${trees[$whose]}/.bench-$port" && "${crosses[${port%-lpae}]}size" "${targets[@]}" | awk "$sum")${sizes:+,$sizes}
 	done
+	# There, the library has one user.
+	[[ $port != mips64el ]] || echo "\"$port: text and data, in bytes\",,$sizes" >"$work/size-$port.csv"
 )
 
 host() { make -C "$repo/tools/testing/idgen/bench" OURS="${trees[ours]}" THEIRS="${trees[theirs]}" O="$work/host"; }
@@ -105,7 +111,7 @@ initramfs() {
 }
 
 if [[ $quick != quick ]]; then
-	"$harness/deps.sh" kunit-arm kunit-riscv e2e-riscv
+	"$harness/deps.sh" kunit-arm kunit-riscv kunit-mips64el e2e-riscv
 	for whose in ours theirs; do
 		step "compiling them with tracing" compile "$whose" .bench-tracing "${made[$whose]}" --kconfig_add=CONFIG_FTRACE=y \
 			--kconfig_add=CONFIG_ENABLE_DEFAULT_TRACERS=y

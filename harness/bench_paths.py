@@ -50,6 +50,7 @@ class Arch:
     barrier: str
     ways: tuple[Way, ...]
     alternatives: bool = False
+    delayed: str = "$^"  # branches whose next instruction is executed before they go anywhere
 
 
 # What our slow paths run through, apart from the lock.
@@ -73,6 +74,10 @@ ARCHS = {
     )),
 }
 ARCHS["riscv32"] = ARCHS["riscv"]
+# Of CPUs with MMIDs and without shared FTLB entries, to the handler's patching of the page directory.
+ARCHS["mips64el"] = Arch("mipsisa64r6el-linux-gnuabi64-", r"scd\b", r"b(eq|ne|lt|ge|gt|le|lez|gez|ltz|gtz)\w*\b", r"(b|bc)\s", r"(jal|jalr|jalrc|jialc|bal|balc|jr|jrc|jic)\b", r"sync\b", (
+    Way("process switch", "arch/mips/mm/context.o", "check_switch_mmu_context", r"(jal|jalrc?|balc?|bc|j)\b.* tlbmiss_handler_setup_pgd", slow=("check_switch_mmu_context", "get_new_mmid")),
+), delayed=r"(b(eq|ne)z?|b(l|g)[te]z(al)?|b|bal|j|jal|jalr|jr)\s")
 
 
 @dataclass
@@ -104,15 +109,26 @@ def disassemble(path: Path) -> tuple[dict[int, Insn], dict[str, int]]:
     """The instructions of .text by address, and where its functions begin."""
     code: dict[int, Insn] = {}
     functions: dict[str, int] = {}
+    labels: dict[str, int] = {}
     last = None
     for line in tool("objdump", "-dr", "--no-show-raw-insn", "-j", ".text", str(path)).splitlines():
         if match := re.match(r"([0-9a-f]+) <(.*)>:$", line):
-            functions[match[2]] = int(match[1], 16)
-        elif match := re.match(r"\s+[0-9a-f]+: R_(?:AARCH64|ARM|RISCV)_\S+\s+(\S+)$", line):
+            (labels if match[2].startswith(".L") else functions)[match[2]] = int(match[1], 16)
+        elif match := re.match(r"\s+[0-9a-f]+: R_(?:AARCH64|ARM|RISCV|MIPS)_\S+\s+(\S+)$", line):
+            if match[1].startswith("*ABS*"):
+                continue
             assert last
             last.relocs.append(match[1])
         elif match := re.match(r" *([0-9a-f]+):\t(\S+)(?:\t(.*))?$", line):
             last = code[int(match[1], 16)] = Insn(int(match[1], 16), match[2], match[3] or "")
+    # Branches that are left to the linker.
+    for insn in code.values():
+        for label in [reloc.removesuffix("-0x4") for reloc in insn.relocs if reloc.startswith(".L")]:
+            insn.args = re.sub(r"[0-9a-f]+ <.*>", f"{labels[label]:x} <{label}>", insn.args)
+    # Written the way they are executed.
+    for at in [at for at, insn in code.items() if insn.matches(arch.delayed) and at + 4 in code]:
+        code[at], code[at + 4] = code[at + 4], code[at]
+        code[at].address, code[at + 4].address = at, at + 4
     return code, functions
 
 

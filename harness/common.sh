@@ -12,7 +12,8 @@ harness=$repo/harness
 build=$repo/build
 cross=aarch64-linux-gnu-
 # The compilers of all that make kunit and make e2e know as ARCH.
-declare -A crosses=([arm64]=$cross [arm]=arm-linux-gnueabihf- [riscv]=riscv64-linux-gnu- [riscv32]=riscv64-linux-gnu-)
+declare -A crosses=([arm64]=$cross [arm]=arm-linux-gnueabihf- [riscv]=riscv64-linux-gnu- [riscv32]=riscv64-linux-gnu-
+	[mips64el]=mipsisa64r6el-linux-gnuabi64- [mips64]=mipsisa64r6-linux-gnuabi64-)
 
 # What ARCH= of make asks for; below, every make would take it for its own, where riscv32 is none.
 arch=${ARCH:-arm64}
@@ -107,7 +108,9 @@ kunit() {
 # for_arch ARCH [clang]: what is different for each: how kunit.py, and how make, are told to build for it; its
 # .kunitconfig files, the suites and the objects that our files make there.
 for_arch() {
-	local cross=${crosses[$1]}
+	local cross=${crosses[$1]} arch=${1%32}
+	# As the tree has it.
+	[[ $1 != mips64* ]] || arch=mips
 	if [[ ${2-} = clang ]]; then
 		make_for=(LLVM=-19 "CC=ccache clang-19")
 	else
@@ -116,10 +119,10 @@ for_arch() {
 	make_for+=("HOSTCC=ccache gcc")
 	mapfile -t kunit_for < <(printf -- '--make_options=%s\n' "${make_for[@]}")
 	kunit_for+=("--arch=$1")
-	make_for+=("ARCH=${1%32}")
-	objects=(lib/idgen_alloc.o lib/tests/idgen_alloc_kunit.o "arch/${1%32}/mm/context.o")
+	make_for+=("ARCH=$arch")
+	objects=(lib/idgen_alloc.o lib/tests/idgen_alloc_kunit.o "arch/$arch/mm/context.o")
 	suites=(idgen_alloc)
-	kunitconfigs=("arch/${1%32}/mm/.kunitconfig")
+	kunitconfigs=("arch/$arch/mm/.kunitconfig")
 	case $1 in
 	arm64)
 		kunitconfigs=(.kunitconfig)
@@ -134,6 +137,9 @@ for_arch() {
 		kunitconfigs+=(arch/riscv/kvm/.kunitconfig)
 		# What calls the functions of its header.
 		objects+=(arch/riscv/kvm/{vmid,vcpu,main}.o)
+		;;
+	mips64*)
+		suites+=(mips_mmid)
 		;;
 	esac
 	kunit_all=("${kunitconfigs[@]/#/--kunitconfig=}" --kconfig_add=CONFIG_DEBUG_IDGEN_ALLOC=y)

@@ -16,7 +16,7 @@ tree=$("$harness/tree.sh")
 # um, where 32 bits would need other headers; the kernel's Makefile.clang knows no target by that name.
 compile() {
 	local arch=$1 config=$3 dir=$tree/.configs-$1 cross=${crosses[$1]-} lacks='^$' want
-	local make=(make -C "$tree" O="$dir" ARCH="$arch" SUBARCH=x86_64 -j"$(nproc)" 'HOSTCC=ccache gcc')
+	local make=(make -C "$tree" O="$dir" ARCH="${arch/mips64el/mips}" SUBARCH=x86_64 -j"$(nproc)" 'HOSTCC=ccache gcc')
 	case $2 in
 	gcc) make+=(CROSS_COMPILE="$cross" "CC=ccache ${cross}gcc") ;;
 	clang) make+=(LLVM=-19 'CC=ccache clang-19' CLANG_TARGET_FLAGS_x86_64=x86_64-linux-gnu) ;;
@@ -26,10 +26,10 @@ compile() {
 	# in allmodconfig, where KUnit is a module.
 	[[ $config = allmodconfig ]] || printf 'CONFIG_%s=y\n' KUNIT RUNTIME_TESTING_MENU IDGEN_ALLOC_KUNIT_TEST \
 		ARM64_ASID_KUNIT_TEST KVM_ARM_VMID_KUNIT_TEST ARM_ASID_KUNIT_TEST ARM_ERRATA_798181 PID_IN_CONTEXTIDR \
-		RISCV_ASID_KUNIT_TEST RISCV_KVM_VMID_KUNIT_TEST >>"$dir/.config"
+		RISCV_ASID_KUNIT_TEST RISCV_KVM_VMID_KUNIT_TEST MIPS_MMID_KUNIT_TEST >>"$dir/.config"
 	echo CONFIG_WERROR=y >>"$dir/.config"
 	"${make[@]}" olddefconfig
-	grep -E '^CONFIG_(CC_VERSION_TEXT|WERROR|SMP|KUNIT|KVM|.*IDGEN_ALLOC.*|.*_(ASID|VMID)_KUNIT_TEST)=' "$dir/.config"
+	grep -E '^CONFIG_(CC_VERSION_TEXT|WERROR|SMP|KUNIT|KVM|.*IDGEN_ALLOC.*|.*_(ASID|VMID|MMID)_KUNIT_TEST)=' "$dir/.config"
 	grep -q '^CONFIG_WERROR=y' "$dir/.config"
 	grep -q '^CONFIG_IDGEN_ALLOC_KUNIT_TEST=' "$dir/.config"
 	[[ ! -v crosses[$arch] ]] || for_arch "$arch"
@@ -47,11 +47,13 @@ compile() {
 	! grep -i 'warning:' "$build/log/said"
 }
 
-((${#@})) || set -- arm64 x86_64 arm riscv um
+((${#@})) || set -- arm64 x86_64 arm riscv mips64el um
 for arch; do
 	configs=(allnoconfig defconfig allmodconfig)
 	# With tables of three levels, and where ARMv6 is not ruled out.
 	[[ $arch != arm ]] || configs+=(multi_v7_lpae_defconfig imx_v6_v7_defconfig)
+	# Its others have no MMIDs.
+	[[ $arch != mips64el ]] || configs=(64r6el_defconfig)
 	for compiler in gcc clang; do
 		for config in "${configs[@]}"; do
 			# There, a header of the kernel's own (asm-generic/io.h) is an error before anything of ours.

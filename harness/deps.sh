@@ -12,6 +12,7 @@ base='make gcc libc6-dev:/usr/include/stdlib.h flex bison bc libssl-dev:/usr/inc
 arm64='gcc-aarch64-linux-gnu:aarch64-linux-gnu-gcc'
 arm='gcc-arm-linux-gnueabihf:arm-linux-gnueabihf-gcc'
 riscv='gcc-riscv64-linux-gnu:riscv64-linux-gnu-gcc'
+mips='gcc-mipsisa64r6el-linux-gnuabi64:mipsisa64r6el-linux-gnuabi64-gcc'
 clang='clang-19 lld-19:ld.lld-19 llvm-19:llvm-nm-19'
 # What checkpatch looks at SPDX lines with; without it, it does not.
 ply='python3-ply:/usr/lib/python3/dist-packages/ply'
@@ -21,6 +22,8 @@ declare -A needs=(
 	[kunit-riscv]="$base $riscv qemu-system-misc:qemu-system-riscv64
 		qemu-system-data:/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin"
 	[kunit-riscv32]="$base $riscv qemu-system-misc:qemu-system-riscv32"
+	[kunit-mips64el]="$base $mips qemu-system-mips:qemu-system-mips64el"
+	[kunit-mips64]="$base gcc-mipsisa64r6-linux-gnuabi64:mipsisa64r6-linux-gnuabi64-gcc qemu-system-mips:qemu-system-mips64"
 	[uml]="$base"
 	[e2e-arm64]="libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
 	[e2e-arm]="libc6-dev-armhf-cross:/usr/arm-linux-gnueabihf/include/stdlib.h"
@@ -31,8 +34,8 @@ declare -A needs=(
 	[prove]="$base"
 	[series]="git python3 make perl xz-utils:xz $ply"
 	[csky]="$base $arm clang-19"
-	[lint]="$base $arm64 $arm $riscv $clang shellcheck mypy $ply coccinelle:spatch python3-sphinx:sphinx-build"
-	[configs]="$base $arm64 $clang $arm $riscv"
+	[lint]="$base $arm64 $arm $riscv $mips $clang shellcheck mypy $ply coccinelle:spatch python3-sphinx:sphinx-build"
+	[configs]="$base $arm64 $clang $arm $riscv $mips"
 )
 
 missing=()

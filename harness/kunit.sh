@@ -21,6 +21,8 @@ fi
 lock
 
 [[ $arch != riscv32 ]] || options+=("--qemu_args=-bios $("$harness/sbi.sh")")
+# A CPU of release 6, and a second one that stays offline: it has a slot.
+[[ $arch != mips64* ]] || options+=("--qemu_args=-cpu I6500 -smp 2" --kernel_args=maxcpus=1)
 tree=$("$harness/tree.sh")
 [[ -f $tree/${kunitconfigs[0]} ]] || die "this Linux is too old for our files of ARCH=$arch, see README.md"
 # xargs takes the quotes as a shell would, without running anything.

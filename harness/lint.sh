@@ -157,7 +157,7 @@ check checkpatch-lines checkpatch_lines
 check kernel-doc kernel_doc
 check htmldocs htmldocs
 check coccicheck coccicheck
-for arch in arm64 arm riscv; do
+for arch in arm64 arm riscv mips64el; do
 	for_arch "$arch"
 	# An older kernel has fewer ports.
 	[[ -f $tree/${kunitconfigs[0]} ]] || { skipped=$((skipped + 2)) && continue; }

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What MIPS adds to the MMID allocator: part of context.c, for its statics.
+ *
+ * A CPU without MMIDs runs these tests as well. It pretends to have them, with
+ * interrupts off, for one switch at a time, and sets up the allocator that is
+ * otherwise unused. The write to MemoryMapID is ignored there.
+ */
+#include <kunit/test.h>
+
+#include <linux/cpumask.h>
+
+#include <asm/cpu.h>
+
+static int mmid_suite_init(struct kunit_suite *suite)
+{
+	if (cpu_has_mmid)
+		return 0;
+	return idgen_alloc_init(&mmids, &mmid_ops, 8, &mmid_slots);
+}
+
+static void mmid_suite_exit(struct kunit_suite *suite)
+{
+	if (!cpu_has_mmid)
+		idgen_alloc_destroy(&mmids);
+}
+
+static int mmid_test_init(struct kunit *test)
+{
+	/* Other CPUs would see the pretended MMIDs. */
+	if (!cpu_has_mmid && num_online_cpus() > 1)
+		kunit_skip(test, "needs MMIDs, or a single CPU");
+	return 0;
+}
+
+/* An mm for switches only. */
+static struct mm_struct *new_mm(struct kunit *test)
+{
+	struct mm_struct *mm = kunit_kzalloc(test, sizeof(*mm), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	mm->pgd = init_mm.pgd;
+	return mm;
+}
+
+/* Run @mm for a moment. Returns this CPU's slot as it is then. */
+static u64 run(struct mm_struct *mm)
+{
+	unsigned long flags, options;
+	u64 active;
+
+	local_irq_save(flags);
+	htw_stop();
+	options = cpu_data[0].options;
+	cpu_data[0].options |= MIPS_CPU_MMID;
+	check_switch_mmu_context(mm);
+	active = atomic64_read(&this_cpu_ptr(&mmid_slots)->active);
+	cpu_data[0].options = options;
+	check_switch_mmu_context(current->active_mm);
+	htw_start();
+	local_irq_restore(flags);
+	return active;
+}
+
+static u64 mmid_of(struct mm_struct *mm)
+{
+	return atomic64_read(&mm->context.mmid) & IDGEN_ID_MASK;
+}
+
+/* Hand out the next MMID on a CPU that rollovers do not know. */
+static u64 take_mmid(struct kunit *test)
+{
+	struct mm_struct *mm = new_mm(test);
+	struct idgen_slot elsewhere = {};
+	unsigned long flags;
+
+	atomic64_set(&elsewhere.active, IDGEN_FIRST_GEN);
+	local_irq_save(flags);
+	idgen_alloc_switch(&mmids, &elsewhere, &mm->context.mmid, NULL);
+	local_irq_restore(flags);
+	return mmid_of(mm);
+}
+
+static void roll_over(struct kunit *test)
+{
+	u64 generation = READ_ONCE(mmids.generation);
+	unsigned long left = idgen_alloc_nr(&mmids);
+
+	do
+		KUNIT_ASSERT_NE(test, left--, 0);
+	while (take_mmid(test) && READ_ONCE(mmids.generation) == generation);
+}
+
+static void switch_shows_the_mmid_to_rollovers(struct kunit *test)
+{
+	struct mm_struct *mm = new_mm(test);
+	u64 active = run(mm);
+
+	KUNIT_EXPECT_EQ(test, active, atomic64_read(&mm->context.mmid));
+	KUNIT_EXPECT_NE(test, mmid_of(mm), MMID_KERNEL_WIRED);
+}
+
+static void mmid_of_wired_entries_is_never_handed_out(struct kunit *test)
+{
+	unsigned long i;
+
+	for (i = 0; i < 2 * idgen_alloc_nr(&mmids); i++) {
+		u64 mmid = take_mmid(test);
+
+		KUNIT_ASSERT_NE(test, mmid, MMID_KERNEL_WIRED);
+		KUNIT_ASSERT_LT(test, mmid, idgen_alloc_nr(&mmids));
+	}
+}
+
+static void mm_that_runs_keeps_its_mmid_over_rollovers(struct kunit *test)
+{
+	struct mm_struct *mm = new_mm(test);
+	u64 mmid;
+	int i;
+
+	run(mm);
+	mmid = mmid_of(mm);
+	for (i = 0; i < 3; i++) {
+		roll_over(test);
+		KUNIT_EXPECT_TRUE(test, test_bit(mmid, mmids.map));
+	}
+	run(mm);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&mm->context.mmid),
+			mmids.generation | mmid);
+}
+
+static unsigned int mmid_flushes;
+
+static void counting_flush_cpu(struct idgen_alloc *a)
+{
+	mmid_flushes++;
+	mmid_flush_cpu(a);
+}
+
+static const struct idgen_ops counting_mmid_ops = {
+	.flush_cpu	= counting_flush_cpu,
+};
+
+static void first_switch_after_a_rollover_flushes_once(struct kunit *test)
+{
+	struct mm_struct *mm = new_mm(test);
+	int i;
+
+	run(mm);
+	roll_over(test);
+	mmids.ops = &counting_mmid_ops;
+	mmid_flushes = 0;
+	for (i = 0; i < 3; i++)
+		run(mm);
+	mmids.ops = &mmid_ops;
+	KUNIT_EXPECT_EQ(test, mmid_flushes, 1);
+}
+
+/* Whether the TLB has an entry for the address and ASID in EntryHi. */
+static bool in_tlb(unsigned long entryhi)
+{
+	write_c0_entryhi(entryhi);
+	mtc0_tlbw_hazard();
+	tlb_probe();
+	tlb_probe_hazard();
+	return (int)read_c0_index() >= 0;
+}
+
+static void flush_drops_the_entries_of_this_cpu(struct kunit *test)
+{
+	unsigned long flags, old, entryhi;
+	bool before, after;
+
+	local_irq_save(flags);
+	htw_stop();
+	old = read_c0_entryhi();
+	entryhi = (old & cpu_asid_mask(&current_cpu_data)) | 0x1000000;
+	write_c0_entryhi(entryhi);
+	write_c0_entrylo0(0);
+	write_c0_entrylo1(0);
+	mtc0_tlbw_hazard();
+	tlb_write_random();
+	tlbw_use_hazard();
+
+	before = in_tlb(entryhi);
+	mmid_flush_cpu(&mmids);
+	after = in_tlb(entryhi);
+
+	write_c0_entryhi(old);
+	htw_start();
+	local_irq_restore(flags);
+	KUNIT_EXPECT_TRUE(test, before);
+	KUNIT_EXPECT_FALSE(test, after);
+}
+
+static unsigned int icache_flushes;
+
+static void counting_flush_icache_all(void)
+{
+	icache_flushes++;
+}
+
+static void flush_icache_too_if_it_is_virtually_tagged(struct kunit *test)
+{
+	void (*flush)(void) = flush_icache_all;
+	unsigned int flags = cpu_data[0].icache.flags;
+	unsigned int vtag, other;
+
+	preempt_disable();
+	flush_icache_all = counting_flush_icache_all;
+	icache_flushes = 0;
+	cpu_data[0].icache.flags = flags & ~MIPS_CACHE_VTAG;
+	mmid_flush_cpu(&mmids);
+	other = icache_flushes;
+	cpu_data[0].icache.flags = flags | MIPS_CACHE_VTAG;
+	mmid_flush_cpu(&mmids);
+	vtag = icache_flushes;
+	cpu_data[0].icache.flags = flags;
+	flush_icache_all = flush;
+	preempt_enable();
+
+	KUNIT_EXPECT_EQ(test, other, 0);
+	KUNIT_EXPECT_EQ(test, vtag, 1);
+}
+
+static void siblings_flush_is_pending_until_their_next_switch(struct kunit *test)
+{
+#ifdef CONFIG_SMP
+	int cpu, self = raw_smp_processor_id();
+
+	run(new_mm(test));
+	KUNIT_EXPECT_FALSE(test, sibling_flush_pending(cpumask_of(self)));
+	roll_over(test);
+	for_each_possible_cpu(cpu)
+		KUNIT_EXPECT_TRUE(test, sibling_flush_pending(cpumask_of(cpu)));
+	run(new_mm(test));
+	KUNIT_EXPECT_FALSE(test, sibling_flush_pending(cpumask_of(self)));
+	/* The others are offline. Any one of them does. */
+	KUNIT_EXPECT_EQ(test, sibling_flush_pending(cpu_possible_mask),
+			num_possible_cpus() > 1);
+#endif
+}
+
+static void cpus_without_mmids_have_asids(struct kunit *test)
+{
+	unsigned long flags, asid, version;
+	struct mm_struct *mm = new_mm(test);
+	u64 generation = mmids.generation;
+	unsigned int cpu;
+	bool same;
+
+	if (cpu_has_mmid)
+		kunit_skip(test, "this CPU has MMIDs");
+
+	local_irq_save(flags);
+	cpu = smp_processor_id();
+	htw_stop();
+	check_switch_mmu_context(mm);
+	asid = read_c0_entryhi() & cpu_asid_mask(&current_cpu_data);
+	same = asid == cpu_asid(cpu, mm);
+	version = cpu_context(cpu, mm) & asid_version_mask(cpu);
+	check_switch_mmu_context(current->active_mm);
+	htw_start();
+	local_irq_restore(flags);
+
+	KUNIT_EXPECT_TRUE(test, same);
+	KUNIT_EXPECT_NE(test, version, 0);
+	KUNIT_EXPECT_EQ(test, generation, mmids.generation);
+}
+
+static struct kunit_case mips_mmid_cases[] = {
+	KUNIT_CASE(switch_shows_the_mmid_to_rollovers),
+	KUNIT_CASE(mmid_of_wired_entries_is_never_handed_out),
+	KUNIT_CASE(mm_that_runs_keeps_its_mmid_over_rollovers),
+	KUNIT_CASE(first_switch_after_a_rollover_flushes_once),
+	KUNIT_CASE(flush_drops_the_entries_of_this_cpu),
+	KUNIT_CASE(flush_icache_too_if_it_is_virtually_tagged),
+	KUNIT_CASE(siblings_flush_is_pending_until_their_next_switch),
+	KUNIT_CASE(cpus_without_mmids_have_asids),
+	{}
+};
+
+static struct kunit_suite mips_mmid_suite = {
+	.name = "mips_mmid",
+	.suite_init = mmid_suite_init,
+	.suite_exit = mmid_suite_exit,
+	.init = mmid_test_init,
+	.test_cases = mips_mmid_cases,
+};
+
+kunit_test_suite(mips_mmid_suite);

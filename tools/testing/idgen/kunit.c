@@ -15,7 +15,11 @@ extern struct kunit_suite *kunit_the_suite;
 
 static jmp_buf aborted;
 static struct kunit *running;
-static bool locked;
+static bool locked, suppressing;
+int kunit_warnings;
+
+static char messages[65536];
+static size_t messages_end;
 
 static struct action {
 	void (*action)(void *ctx);
@@ -71,9 +75,64 @@ bool irqs_disabled(void)
 	return locked;
 }
 
+bool kunit_suppress(bool on)
+{
+	if (on)
+		kunit_warnings = 0;
+	suppressing = on;
+	return on;
+}
+
+void kunit_log(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	messages_end += vsnprintf(messages + messages_end, sizeof(messages) - messages_end, fmt,
+				  args);
+	va_end(args);
+	if (messages_end >= sizeof(messages)) {
+		fprintf(stderr, "error: no room for messages\n");
+		exit(2);
+	}
+}
+
+bool kmsg_dump_get_line(struct kmsg_dump_iter *log, bool syslog, char *line, size_t size,
+			size_t *len)
+{
+	const char *next = messages + log->at;
+
+	if (log->at == messages_end)
+		return false;
+	*len = strcspn(next, "\n");
+	log->at += *len + 1;
+	snprintf(line, size, "%.*s", (int)*len, next);
+	*len = strlen(line);
+	return true;
+}
+
+int param_set_charp(const char *val, const struct kernel_param *kp)
+{
+	if (strlen(val) > 1024) {
+		kunit_log("%s: string parameter too long\n", kp->name);
+		return -ENOSPC;
+	}
+	free(*(char **)kp->arg);
+	*(char **)kp->arg = strdup(val);
+	return 0;
+}
+
+void panic(const char *fmt, ...)
+{
+	kunit_failed(running, true, 0, "panic", "%s", fmt);
+	abort();
+}
+
 void shim_bad(const char *what)
 {
-	if (running)
+	if (suppressing)
+		kunit_warnings++;
+	else if (running)
 		kunit_failed(running, false, 0, "warning", "%.*s", (int)strcspn(what, "\n"), what);
 }
 
@@ -113,6 +172,8 @@ static int run(const struct kunit_case *c, const void *param, const char *desc)
 
 	running = &test;
 	locked = false;
+	suppressing = false;
+	messages_end = 0;
 	if (!setjmp(aborted))
 		c->run(&test);
 	while (nr_actions) {

@@ -7,11 +7,18 @@
 #ifndef _IDGEN_KUNIT_H
 #define _IDGEN_KUNIT_H
 
+#define __printf(a, b)		__attribute__((format(printf, a, b)))
+#define VISIBLE_IF_KUNIT
+#define EXPORT_SYMBOL_IF_KUNIT(s)
+
 /* Of which there is one. */
 #define KUNIT_STATIC_STUB_REDIRECT(func, args...) do {			\
 	if (kunit_stub_of == (void *)(func))				\
 		return ((typeof(&(func)))kunit_stub)(args);		\
 } while (0)
+
+#include <limits.h>
+#include <stdarg.h>
 
 #include "shim.h"
 
@@ -64,6 +71,14 @@ void kunit_skipped(struct kunit *test, const char *why);
 void kunit_add_action(void (*action)(void *), void *ctx);
 void *kunit_alloc(size_t size);
 
+/* Warnings are counted where they are expected, and fail the case where not. */
+extern int kunit_warnings;
+bool kunit_suppress(bool on);
+#define kunit_warning_suppress(test)					\
+	for (bool __on = kunit_suppress(true); __on; __on = kunit_suppress(false))
+#define KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, n)			\
+	KUNIT_EXPECT_EQ(test, kunit_warnings, n)
+
 #define kunit_skip(test, why)				kunit_skipped(test, why)
 #define kunit_info(test, fmt, ...)			((void)(test))
 #define kunit_kzalloc(test, size, flags)		kunit_alloc(size)
@@ -105,6 +120,7 @@ void *kunit_alloc(size_t size);
 #define KUNIT_EXPECT_LE(test, a, b)		KUNIT_COMPARE(test, false, a, <=, b, NULL)
 #define KUNIT_EXPECT_GT(test, a, b)		KUNIT_COMPARE(test, false, a, >, b, NULL)
 #define KUNIT_EXPECT_GT_MSG(test, a, b, fmt...)	KUNIT_COMPARE(test, false, a, >, b, fmt)
+#define KUNIT_EXPECT_STREQ(test, a, b)		KUNIT_IS(test, false, !strcmp(a, b), "%s", a)
 #define KUNIT_EXPECT_GE(test, a, b)		KUNIT_COMPARE(test, false, a, >=, b, NULL)
 
 /* Parameters of the module are given as NAME=VALUE. */
@@ -139,10 +155,14 @@ typedef unsigned long ulong;
 #define __force
 #define BIT(n)			(1UL << (n))
 #define BITS_TO_LONGS(nr)	SHIM_LONGS(nr)
+#define GENMASK(h, l)		((unsigned long)GENMASK_ULL(h, l))
+#define SZ_2K			2048
+#define REFCOUNT_MAX		INT_MAX
 #define READ_ONCE(x)		(*(volatile typeof(x) *)&(x))
 #define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 #define hweight64(x)		__builtin_popcountll(x)
 #define strscpy(to, from, size)	snprintf(to, size, "%s", from)
+#define vscnprintf		vsnprintf
 
 static inline void bitmap_or(unsigned long *to, const unsigned long *a,
 			     const unsigned long *b, unsigned long nr)
@@ -179,6 +199,34 @@ static inline u32 prandom_u32_state(struct rnd_state *rnd)
 }
 
 u64 get_random_u64(void);
+
+/* The kernel's log, of which readers have a position each. */
+struct kmsg_dump_iter {
+	size_t at;
+};
+
+#undef pr_info
+#undef pr_warn
+#undef pr_err
+#define pr_info(fmt, ...)	kunit_log(pr_fmt(fmt), ##__VA_ARGS__)
+#define pr_warn			pr_info
+#define pr_err			pr_info
+void __printf(1, 2) kunit_log(const char *fmt, ...);
+bool kmsg_dump_get_line(struct kmsg_dump_iter *log, bool syslog, char *line,
+			size_t size, size_t *len);
+#define kmsg_dump_rewind(log)	((log)->at = 0)
+
+#undef panic
+void __printf(1, 2) panic(const char *fmt, ...);
+
+struct kernel_param {
+	const char *name;
+	void *arg;
+};
+
+#undef param_set_charp
+int param_set_charp(const char *val, const struct kernel_param *kp);
+#define param_free_charp(arg)	free(*(arg))
 
 /* One CPU, of which a percpu pointer is one like any other. */
 #define num_online_cpus()		1U

@@ -118,8 +118,8 @@ bool shim_locked(const raw_spinlock_t *lock)
 
 static void sched_out(int cpu)
 {
-	hw_leave(cpu);
-	idgen_alloc_sched_out(&hw.slot[cpu]);
+	hw_sched_out(cpu);
+	hw.cpu[cpu].out_since = hw.a.generation;
 	if (!mode_walks_on(hw.mode)) {
 		hw_clear(cpu);
 		holds[cpu] = NULL;
@@ -148,6 +148,7 @@ static void run(int cpu, struct context *ctx)
 	}
 	hw_leave(cpu);
 	wants[cpu] = ctx;
+	hw.cpu[cpu].out_since = 0;
 	before = ctx->value.counter;
 	idgen_alloc_switch(&hw.a, &hw.slot[cpu], &ctx->value, &ctx->pins);
 	/* Its ID was kept for the other CPU, which runs it. */

@@ -305,6 +305,18 @@ void hw_leave(int cpu)
 	unlock(cpu);
 }
 
+/* @cpu no longer runs what it ran. */
+void hw_sched_out(int cpu)
+{
+	u64 active;
+
+	hw_leave(cpu);
+	idgen_alloc_sched_out(&hw.slot[cpu]);
+	active = idgen_atomic(read)(&hw.slot[cpu].active);
+	if (active & IDGEN_ID_MASK)
+		hw_violation("sched out: CPU%d's slot has %#llx", cpu, active);
+}
+
 /* The register is cleared: there is nothing more to walk. */
 void hw_clear(int cpu)
 {
@@ -435,6 +447,23 @@ bool hw_unmap(struct context *ctx)
 		unlock(cpu);
 	}
 	return true;
+}
+
+/* The lock is held; all slots have been taken. */
+void shim_rollover(unsigned int reserved)
+{
+	unsigned int cpu;
+	u64 id;
+
+	for (cpu = 0; cpu < hw.nr_cpus; cpu++) {
+		id = hw.slot[cpu].reserved & IDGEN_ID_MASK;
+		reserved -= !!id;
+		if (id && hw.cpu[cpu].out_since && hw.cpu[cpu].out_since != hw.a.generation)
+			hw_violation("rollover: CPU%u is scheduled out, and has ID %llu reserved",
+				     cpu, id);
+	}
+	if (reserved)
+		hw_violation("trace: %d more IDs are reserved than told", -(int)reserved);
 }
 
 /* The lock is held; this CPU's slot has just got @value. */

@@ -58,6 +58,8 @@ struct hw_cpu {
 	struct entry *tlb;
 	unsigned long fills;
 	unsigned long flushes;
+	/* Scheduled out in this generation; 0 if it is not, or if nobody tells. */
+	idgen_value_t out_since;
 } __aligned(128);
 
 struct hw {
@@ -118,6 +120,7 @@ void hw_destroy(void);
 
 void hw_birth(struct context *ctx, idgen_value_t value);
 void hw_leave(int cpu);
+void hw_sched_out(int cpu);
 void hw_enter(int cpu, struct context *ctx);
 void hw_clear(int cpu);
 void hw_fill(int cpu);

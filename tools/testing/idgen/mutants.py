@@ -19,6 +19,7 @@ are one), or, where mutants.toml says why it is "alone", by none. With --layer o
 import argparse
 import csv
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -101,7 +102,11 @@ def litmus(tree: Path) -> Callable[[Path, Mutant], bool | None]:
         if "litmus" not in mutant:
             return None
         test = HERE / f"litmus/{mutant['litmus']}.litmus"
-        done = subprocess.run([herd7, "-conf", "linux-kernel.cfg", str(test)], cwd=tree / "tools/memory-model",
+        text = test.read_text()
+        options = ["-conf", "linux-kernel.cfg"] if text.startswith("C ") else []
+        if variant := re.search(r"^ \* Variant: (.*)$", text, re.MULTILINE):
+            options += ["-variant", variant[1]]
+        done = subprocess.run([herd7, *options, str(test)], cwd=tree / "tools/memory-model",
                               capture_output=True, text=True, check=True)
         return " Sometimes " in done.stdout
     return layer
@@ -124,7 +129,7 @@ def main() -> int:
     layers: dict[str, Callable[[Path, Mutant], bool | None]] = {
         "kunit": host("kunit", 1, ""),
         "explore": host("explore", 1, "-l 2 -k 1"),
-        "torture": host("torture", 2, "-t 1", "-t 1 -c 5 -k -m both"),
+        "torture": host("torture", 2, "-t 1", "-t 1 -c 5 -k -m both", "-t 1 -b 9 -m broadcast"),
         "torture-tsan": host("torture-tsan", 1, "-t 1", "-t 1 -c 5 -k -m both"),
         "cbmc": cbmc,
     }

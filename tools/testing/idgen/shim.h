@@ -52,10 +52,11 @@ typedef uint16_t u16;
 #define GENMASK_ULL(h, l)	((~0ULL >> (63 - (h))) & (~0ULL << (l)))
 #define min(a, b)		((a) < (b) ? (a) : (b))
 
-/* One event is a program's, to check. It comes with the lock held. */
-#define trace_idgen_rollover_enabled()		false
-#define trace_idgen_rollover(a, reserved)	((void)(reserved))
+/* Events are a program's, to check. They come with the lock held. */
+#define trace_idgen_rollover_enabled()		true
+#define trace_idgen_rollover(a, reserved)	shim_rollover(reserved)
 #define trace_idgen_slow_path(a, old, value, flush) shim_slow_path(old, value, flush)
+void shim_rollover(unsigned int reserved);
 void shim_slow_path(u64 old, u64 value, bool flush);
 
 #define pr_info(fmt, ...)		printf(pr_fmt(fmt), ##__VA_ARGS__)

@@ -163,6 +163,14 @@ static void unpin(struct pinned *p)
 	p->ctx = NULL;
 }
 
+/* For the check at the next rollover: while nobody has the lock there is none. */
+static void tell_out(int cpu, bool out)
+{
+	shim_lock(&hw.a.lock);
+	hw.cpu[cpu].out_since = out ? hw.a.generation : 0;
+	shim_unlock(&hw.a.lock);
+}
+
 /* Of the context that this thread ran last. */
 static __thread idgen_value_t last_value;
 
@@ -175,6 +183,8 @@ static struct context *run(int cpu, struct context *had, unsigned long *steps)
 	unsigned int i;
 
 	hw_leave(cpu);
+	if (hw.cpu[cpu].out_since)
+		tell_out(cpu, false);
 	idgen_alloc_switch(&hw.a, &hw.slot[cpu], &ctx->value, &ctx->pins);
 	after = idgen_atomic(read)(&ctx->value);
 	last_value = after;
@@ -193,8 +203,9 @@ static struct context *run(int cpu, struct context *had, unsigned long *steps)
 
 static void sched_out(int cpu, struct context *had, unsigned long *steps)
 {
-	hw_leave(cpu);
-	idgen_alloc_sched_out(&hw.slot[cpu]);
+	hw_sched_out(cpu);
+	if (!rnd(4))
+		tell_out(cpu, true);
 	/* Where it walks on, the register still holds it. */
 	if (!mode_walks_on(mode)) {
 		hw_clear(cpu);

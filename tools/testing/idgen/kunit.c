@@ -140,6 +140,10 @@ void shim_point(const char *what, const void *where)
 {
 }
 
+void shim_rollover(unsigned int reserved)
+{
+}
+
 void shim_slow_path(u64 old, u64 value, bool flush)
 {
 }

@@ -348,7 +348,9 @@ def fill(text: str, repo: Path, below: str = "base") -> str:
 
 def last_that_fits(description: Description, scratch: Path) -> tuple[str, Path]:
     """The last commit at which all patches could be taken back from our files, and the stages that gave."""
-    for commit in git("log", "--format=%H", "-n", "200", cwd=OURS).split():
+    patches = [str(path.relative_to(OURS)) for path in description.dir.glob("*.patch")]
+    since = git("log", "-1", "--format=%H", "--", *patches, cwd=OURS).strip()
+    for commit in [*git("log", "--format=%H", f"{since}..", cwd=OURS).split(), since]:
         old, stages = scratch / "ours", scratch / "stages"
         shutil.rmtree(old, ignore_errors=True)
         with tarfile.open(fileobj=io.BytesIO(git("archive", commit, cwd=OURS, binary=True))) as archive:
@@ -358,7 +360,7 @@ def last_that_fits(description: Description, scratch: Path) -> tuple[str, Path]:
         except (Failure, FileNotFoundError):
             continue
         return git("log", "-1", "--format=%h %s", commit, cwd=OURS).strip(), stages
-    raise Failure("there is no recent commit that the patches can be taken back from; write them anew")
+    raise Failure(f"no commit since {since[:12]}, which changed the patches last, has files that they can be taken back from")
 
 
 def hold(repo: Path, files: Path) -> None:

@@ -71,8 +71,11 @@ void check_and_switch_context(struct mm_struct *mm, struct task_struct *tsk)
 	 * since. It cannot get another while the slot shows it.
 	 */
 	smp_rmb();
-	if (unlikely(!cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm))))
+	if (unlikely(!cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm)))) {
 		cpumask_set_cpu(smp_processor_id(), mm_cpumask(mm));
+		/* Before the first walk. On ARMv6, cpu_switch_mm() has one too. */
+		dsb(ishst);
+	}
 
 	/* tree: cpu_switch_mm */
 }

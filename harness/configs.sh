@@ -12,15 +12,22 @@
 lock
 tree=$("$harness/tree.sh")
 
-# compile ARCH COMPILER CONFIG: our objects and their suites, as far as the configuration can have them. SUBARCH is for
-# um, where 32 bits would need other headers; the kernel's Makefile.clang knows no target by that name.
-compile() {
-	local arch=$1 config=$3 dir=$tree/.configs-$1 cross=${crosses[$1]-} lacks='^$' want
-	local make=(make -C "$tree" O="$dir" ARCH="${arch/mips64el/mips}" SUBARCH=x86_64 -j"$(nproc)" 'HOSTCC=ccache gcc')
+# for_make ARCH COMPILER: how make is called. SUBARCH is for um, where 32 bits would need other headers; the kernel's
+# Makefile.clang knows no target by that name.
+for_make() {
+	local cross=${crosses[$1]-}
+	dir=$tree/.configs-$1
+	make=(make -C "$tree" O="$dir" ARCH="${1/mips64el/mips}" SUBARCH=x86_64 -j"$(nproc)" 'HOSTCC=ccache gcc')
 	case $2 in
 	gcc) make+=(CROSS_COMPILE="$cross" "CC=ccache ${cross}gcc") ;;
 	clang) make+=(LLVM=-19 'CC=ccache clang-19' CLANG_TARGET_FLAGS_x86_64=x86_64-linux-gnu) ;;
 	esac
+}
+
+# compile ARCH COMPILER CONFIG: our objects and their suites, as far as the configuration can have them.
+compile() {
+	local arch=$1 config=$3 lacks='^$' want dir make
+	for_make "$1" "$2"
 	"${make[@]}" "$config"
 	# Where nothing selects the library its suite does. The suites of its users are part of their objects; not so
 	# in allmodconfig, where KUnit is a module.
@@ -47,6 +54,30 @@ compile() {
 	! grep -i 'warning:' "$build/log/said"
 }
 
+# kunit_module ARCH: with KUnit as a module, as distributions have it, and our suites off, our objects have the sections
+# and symbols that they have without KUnit.
+kunit_module() {
+	local kunit object dir make
+	for_make "$1" gcc
+	for_arch "$1"
+	for kunit in n m; do
+		"${make[@]}" defconfig
+		printf 'CONFIG_KUNIT=%s\n' "$kunit" >>"$dir/.config"
+		"${make[@]}" olddefconfig
+		[[ $(sed -nE 's/^CONFIG_KUNIT=//p' "$dir/.config") = "${kunit#n}" ]]
+		[[ -z $(grep -E '^CONFIG_(DEBUG_IDGEN_ALLOC|.*(IDGEN_ALLOC|_ASID|_VMID)_KUNIT_TEST)=' "$dir/.config") ]]
+		mapfile -t objects < <(printf '%s\n' "${objects[@]}" | grep -v _kunit)
+		(cd "$dir" && rm -f "${objects[@]}")
+		"${make[@]}" "${objects[@]}"
+		for object in "${objects[@]}"; do
+			"${crosses[$1]}size" -A "$dir/$object"
+			"${crosses[$1]}nm" "$dir/$object" | sed -E 's/^[0-9a-f]* *//'
+		done >"$build/log/sections-$kunit"
+	done
+	grep -q '__idgen_alloc_switch$' "$build/log/sections-n"
+	diff "$build/log/sections-n" "$build/log/sections-m"
+}
+
 ((${#@})) || set -- arm64 x86_64 arm riscv mips64el um
 for arch; do
 	configs=(allnoconfig defconfig allmodconfig)
@@ -61,5 +92,6 @@ for arch; do
 			check "configs-$arch-$compiler-$config" compile "$arch" "$compiler" "$config"
 		done
 	done
+	[[ ! -v crosses[$arch] ]] || check "configs-$arch-kunit-module" kunit_module "$arch"
 done
 report "$build/configs.csv"

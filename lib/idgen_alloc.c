@@ -56,24 +56,29 @@
  * visits: their cost grows with the machine, and in steady state the ID of
  * nearly every context that comes back has been taken by another.
  *
- * A pinned context (hardware other than CPUs uses its ID) keeps its ID through
- * all rollovers, since every fresh map has it set.
+ * A pinned context keeps its ID through all rollovers, since every fresh map has
+ * it set.
  *
  * After 2^47 generations the count starts again at the first; it is never 0. A
- * context that does not run in all that time might find another's ID. At a
- * million rollovers a second that takes four years without a single switch to
- * this context.
+ * context that sleeps for so long can be mistaken about its value, in two ways:
  *
- * Where values have 32 bits (IDGEN_ALLOC_32), generations start again after 2^22,
- * and a context is mistaken if it sleeps through exactly so many, or twice as many,
- * rollovers. With 9 bits of IDs, no more than half of them reserved, that takes some
- * 2^30 switches to contexts that have to be given an ID: hours on a machine that
- * does nothing else, and then it must wake within the one generation.
+ *  - It wakes in the very generation that its value names, by the new count. It
+ *    then runs with an ID that may be another's.
+ *
+ *  - Some CPU has kept running one context since that generation, and has its ID
+ *    reserved under a value of that generation. If the sleeper has the same
+ *    value, it takes the reserved ID for its own, at any time until that CPU
+ *    switches.
+ *
+ * At a million rollovers a second, 2^47 take four years. Where values have 32 bits
+ * (IDGEN_ALLOC_32) there are 2^22 generations. With 9 bits of IDs, no more than
+ * half of them reserved, these take some 2^30 switches to contexts that need an
+ * ID: hours on a machine that does nothing else. For a context that has slept
+ * longer, the first is one chance in 2^22 at each wakeup. The second is one in
+ * 2^31, times the CPUs that have not switched since a rollover: no more than half
+ * as likely, as so many CPUs have no more than half of the IDs.
  */
 #define pr_fmt(fmt) "idgen_alloc: " fmt
-
-#include <kunit/static_stub.h>
-#include <kunit/visibility.h>
 
 #include <linux/bitmap.h>
 #include <linux/bug.h>
@@ -82,6 +87,7 @@
 #include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/moduleparam.h>
+#include <linux/panic.h>
 #include <linux/percpu.h>
 #include <linux/printk.h>
 #include <linux/slab.h>
@@ -91,6 +97,8 @@
 #define CREATE_TRACE_POINTS
 #include <trace/events/idgen.h>
 
+#include "idgen_alloc_internal.h"
+
 /*
  * Bits of the hint for each CPU. With 128, no more than one in 128 of the visits that
  * it is to spare is made on average, for 16 bytes a CPU; it need not have more bits
@@ -98,8 +106,10 @@
  */
 #define HINT_BITS_PER_CPU	128
 
+/* The one user that can be a module, and the suite, are named. */
 #if IS_ENABLED(CONFIG_IDGEN_ALLOC_MODULAR)
-#define EXPORT_SYMBOL_IF_MODULAR(s)	EXPORT_SYMBOL_GPL(s)
+#define EXPORT_SYMBOL_IF_MODULAR(s) \
+	EXPORT_SYMBOL_FOR_MODULES(s, "kvm,idgen_alloc_kunit")
 #else
 #define EXPORT_SYMBOL_IF_MODULAR(s)	EXPORT_SYMBOL_IF_KUNIT(s)
 #endif
@@ -114,10 +124,11 @@ static bool is_current(const struct idgen_alloc *a, idgen_value_t value)
 	return (value & ~IDGEN_ID_MASK) == a->generation;
 }
 
+/* Warns once for each invariant: one that is broken may stay so. */
 #define check(a, invariant, cond, fmt, ...)				\
-	WARN(IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC) && !(cond),		\
-	     "idgen_alloc: %s: " invariant " is broken: " fmt,		\
-	     (a)->ops->name, ##__VA_ARGS__)
+	WARN_ONCE(IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC) && !(cond),	\
+		  "idgen_alloc: %s: " invariant " is broken: " fmt,	\
+		  (a)->ops->name, ##__VA_ARGS__)
 
 /* Look at all slots; with the lock held, at the end of each slow path. */
 static void check_slots(struct idgen_alloc *a)
@@ -139,7 +150,7 @@ static void check_slots(struct idgen_alloc *a)
 		      id_of(slot->reserved) < nr &&
 		      test_bit(id_of(slot->reserved), a->map),
 		      "slot %u reserved %#llx\n", i, (u64)slot->reserved);
-		check(a, "UniqueActive",
+		check(a, "ActiveInMap",
 		      (active & IDGEN_TAKEN) ||
 		      (is_current(a, active) && id_of(active) < nr &&
 		       test_bit(id_of(active), a->map)),
@@ -156,19 +167,16 @@ static void check_maps(struct idgen_alloc *a)
 	if (!IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC))
 		return;
 
-	check(a, "NeverReservedID",
+	check(a, "NeverInMap",
 	      a->generation && !id_of(a->generation) && test_bit(0, a->map) &&
 	      (!a->base || bitmap_subset(a->base, a->map, nr)),
 	      "ID 0, or one never handed out or pinned, is free in %#llx\n",
 	      (u64)a->generation);
-	check(a, "PinStays",
+	check(a, "PinsCounted",
 	      a->nr_pinned <= a->max_pinned &&
 	      (!a->base || bitmap_weight(a->base, nr) ==
 			   nr - a->usable + a->nr_pinned),
 	      "%lu pinned, at most %lu\n", a->nr_pinned, a->max_pinned);
-	check(a, "AlwaysSucceeds",
-	      a->cursor || find_first_zero_bit(a->map, nr) < nr,
-	      "%lu usable IDs\n", a->usable);
 }
 
 /*
@@ -265,6 +273,13 @@ static noinline bool renew_reserved(struct idgen_alloc *a, idgen_value_t old,
 	return found;
 }
 
+/* Two contexts must not share an ID. Returns only in tests. */
+static noinline void no_free_id(const struct idgen_alloc *a)
+{
+	idgen_panic("idgen_alloc: %s: no free ID: %u CPUs and %lu pins hold all %lu\n",
+		    a->ops->name, nr_reserved(a), a->nr_pinned, a->usable);
+}
+
 /* A value of the current generation for @ctx, which has @old, or 0. */
 static idgen_value_t new_value(struct idgen_alloc *a, idgen_atomic_t *ctx,
 			       idgen_value_t old, refcount_t *pins)
@@ -281,8 +296,11 @@ static idgen_value_t new_value(struct idgen_alloc *a, idgen_atomic_t *ctx,
 	id = find_next_zero_bit(a->map, nr, a->cursor);
 	if (id >= nr) {
 		rollover(a);
-		/* Not all are set: init saw to it, and idgen_alloc_pin() does. */
 		id = find_next_zero_bit(a->map, nr, a->cursor);
+		if (unlikely(id >= nr)) {
+			no_free_id(a);
+			return a->generation;
+		}
 	}
 	__set_bit(id, a->map);
 	a->cursor = id + 1;
@@ -353,29 +371,26 @@ EXPORT_SYMBOL_IF_MODULAR(__idgen_alloc_switch);
  * @pins: the context's pin count, 0 to begin with; also given to each switch to
  *	this context
  *
- * For contexts whose ID is used by hardware other than CPUs: an SMMU that walks
- * their tables. Pins nest; the first one counts towards the limit, which is the usable
- * IDs less one for each possible CPU less one, so that allocation succeeds.
+ * For contexts whose ID is given to hardware other than CPUs. Pins nest. The first
+ * one counts towards the limit: the usable IDs less one for each possible CPU,
+ * less one, so that allocation succeeds.
  *
  * Ordering: the lock's; the ID is set in @ctx before the return, with a full barrier
  * in between, as in idgen_alloc_switch().
  *
  * Context: Any; takes the lock, with interrupts off. May roll over.
- * Return: The ID, 1 to 2^bits - 1, or 0 if as many contexts as can be are pinned,
- * or &idgen_ops.pins is not set.
+ * Return: The ID, 1 to 2^bits - 1, or 0 if the limit is reached, &idgen_ops.pins
+ * is not set, or &idgen_ops.provisional is and idgen_alloc_update_never() has not
+ * been called.
  */
 unsigned long idgen_alloc_pin(struct idgen_alloc *a, idgen_atomic_t *ctx,
 			      refcount_t *pins)
 {
 	unsigned long flags;
-	unsigned int nr;
 	idgen_value_t value = 0;
 
 	raw_spin_lock_irqsave(&a->lock, flags);
-	/* The lock orders all that is done to the count: it need not be atomic. */
-	nr = refcount_read(pins);
-	if (nr) {
-		refcount_set(pins, nr + 1);
+	if (refcount_inc_not_zero(pins)) {
 		value = idgen_atomic(read)(ctx);
 	} else if (a->nr_pinned < a->max_pinned) {
 		value = bring_up_to_date(a, ctx, idgen_atomic(read)(ctx), pins);
@@ -398,8 +413,11 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_pin);
  * @ctx: the context's value
  * @pins: the context's pin count
  *
- * After the last one the ID is kept as any other context's: at least until the next
- * rollover. Unpinning a context that is not pinned is warned about and does nothing.
+ * After the last one the context is as any other. If there was no rollover since
+ * it was last pinned or switched to, it keeps its ID at least until the next one.
+ * Otherwise its value is of an earlier generation, and it may get another ID when
+ * it is switched to. Unpinning a context that is not pinned is warned about and
+ * does nothing.
  *
  * Ordering: the lock's.
  *
@@ -408,25 +426,29 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_pin);
 void idgen_alloc_unpin(struct idgen_alloc *a, idgen_atomic_t *ctx, refcount_t *pins)
 {
 	unsigned long flags;
-	unsigned int nr;
 
 	raw_spin_lock_irqsave(&a->lock, flags);
-	nr = refcount_read(pins);
-	/* Of a count of 0 one less is all ones: the context would seem pinned for ever. */
-	if (!WARN_ON_ONCE(!nr)) {
-		refcount_set(pins, nr - 1);
-		if (nr == 1) {
-			__clear_bit(id_of(idgen_atomic(read)(ctx)), a->base);
-			a->nr_pinned--;
-			check_maps(a);
-		}
+	/* A count of 0 would saturate: the context would seem pinned for ever. */
+	if (!WARN_ON_ONCE(!refcount_read(pins)) && refcount_dec_and_test(pins)) {
+		__clear_bit(id_of(idgen_atomic(read)(ctx)), a->base);
+		a->nr_pinned--;
+		check_maps(a);
 	}
 	raw_spin_unlock_irqrestore(&a->lock, flags);
 }
 EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_unpin);
 
-/* Fill @map with what is never handed out, and see whether enough is left. */
-static int __idgen_init mark_never(struct idgen_alloc *a, unsigned long *map)
+/*
+ * After a rollover each CPU may have reserved an ID, and one must be free. Not
+ * all possible CPUs exist: some firmware counts more than there ever will be.
+ */
+static bool __idgen_init enough_ids(const struct idgen_alloc *a)
+{
+	return a->usable > a->nr_slots;
+}
+
+/* Fill @map with what is never handed out. */
+static void __idgen_init mark_never(struct idgen_alloc *a, unsigned long *map)
 {
 	unsigned long nr = idgen_alloc_nr(a);
 
@@ -434,17 +456,23 @@ static int __idgen_init mark_never(struct idgen_alloc *a, unsigned long *map)
 	if (a->ops->mark_never)
 		a->ops->mark_never(a, map);
 	__set_bit(0, map);
-
-	/*
-	 * After a rollover each CPU may have reserved an ID, each pinned context
-	 * has one, and one must be free.
-	 */
 	a->usable = nr - bitmap_weight(map, nr);
-	if (a->usable <= a->nr_slots)
-		return -ENOSPC;
+}
+
+/* @usable is final. Pinned contexts have IDs beside those of the CPUs. */
+static void __idgen_init limit_pins(struct idgen_alloc *a)
+{
+	unsigned long others = a->nr_slots + 1;
+
 	if (a->ops->pins)
-		a->max_pinned = a->usable - a->nr_slots - 1;
-	return 0;
+		a->max_pinned = max(a->usable, others) - others;
+}
+
+static void __idgen_init warn_if_few(const struct idgen_alloc *a)
+{
+	WARN(!enough_ids(a),
+	     "idgen_alloc: %s: %lu usable IDs for %u possible CPUs: a rollover may find no free ID\n",
+	     a->ops->name, a->usable, a->nr_slots);
 }
 
 VISIBLE_IF_KUNIT unsigned long * __idgen_init idgen_bitmap_zalloc(unsigned long nbits)
@@ -458,11 +486,25 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_bitmap_zalloc);
  * The boot parameter, for kernels that are to be tested: fewer bits, and with them
  * a rollover every few contexts.
  */
-#if IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC) || IS_ENABLED(CONFIG_KUNIT)
+#if IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC) || \
+	IS_ENABLED(CONFIG_IDGEN_ALLOC_KUNIT_TEST)
 
-VISIBLE_IF_KUNIT char idgen_bits_param[64];
+VISIBLE_IF_KUNIT char *idgen_bits_param;
 EXPORT_SYMBOL_IF_KUNIT(idgen_bits_param);
-module_param_string(bits, idgen_bits_param, sizeof(idgen_bits_param), 0444);
+
+VISIBLE_IF_KUNIT int idgen_set_bits(const char *val, const struct kernel_param *kp)
+{
+	if (idgen_bits_param)
+		pr_warn("bits=%s replaces bits=%s\n", val, idgen_bits_param);
+	return param_set_charp(val, kp);
+}
+EXPORT_SYMBOL_IF_KUNIT(idgen_set_bits);
+
+static const struct kernel_param_ops bits_ops = {
+	.set = idgen_set_bits,
+	.get = param_get_charp,
+};
+module_param_cb(bits, &bits_ops, &idgen_bits_param, 0444);
 MODULE_PARM_DESC(bits, "Use fewer ID bits than there are: <allocator>:<bits>[,...]");
 
 /* How many bits it asks for; all that there are if it does not. */
@@ -475,11 +517,15 @@ static unsigned int __idgen_init wanted_bits(const struct idgen_alloc *a)
 
 	for (; s; s = strchr(s, ',')) {
 		s += *s == ',';
+		if (strncmp(s, a->ops->name, len) || s[len] != ':')
+			continue;
+		/* Two digits: a longer number cannot wrap around. */
 		end = ',';
-		if (!strncmp(s, a->ops->name, len) &&
-		    sscanf(s + len, ":%u%c", &bits, &end) >= 1 && end == ',' &&
+		if (sscanf(s + len, ":%2u%c", &bits, &end) >= 1 && end == ',' &&
 		    bits >= IDGEN_MIN_BITS && bits <= a->bits)
 			return bits;
+		pr_warn("bits=%s ignored: %s has %u to %u\n", s, a->ops->name,
+			IDGEN_MIN_BITS, a->bits);
 	}
 	return a->bits;
 }
@@ -489,10 +535,12 @@ static void __idgen_init lower_bits(struct idgen_alloc *a)
 {
 	unsigned int bits = a->bits;
 
-	a->bits = wanted_bits(a);
-	while (a->bits < bits && mark_never(a, a->map))
-		a->bits++;
-	if (idgen_bits_param[0])
+	for (a->bits = wanted_bits(a); a->bits < bits; a->bits++) {
+		mark_never(a, a->map);
+		if (enough_ids(a))
+			break;
+	}
+	if (idgen_bits_param)
 		pr_info("%s: using %u bits of %u\n", a->ops->name, a->bits, bits);
 }
 
@@ -509,7 +557,6 @@ static int __idgen_init set_up(struct idgen_alloc *a, const struct idgen_ops *op
 			       unsigned int bits, unsigned int nr_slots)
 {
 	bool base = ops->pins || ops->mark_never;
-	int ret = -ENOMEM;
 
 	memset(a, 0, sizeof(*a));
 	if (bits < IDGEN_MIN_BITS || bits > IDGEN_ID_BITS ||
@@ -529,20 +576,20 @@ static int __idgen_init set_up(struct idgen_alloc *a, const struct idgen_ops *op
 	a->hint = idgen_bitmap_zalloc(a->hint_size);
 	if (base)
 		a->base = idgen_bitmap_zalloc(idgen_alloc_nr(a));
-	if (!a->slots || !a->map || !a->hint || (base && !a->base))
-		goto fail;
+	if (!a->slots || !a->map || !a->hint || (base && !a->base)) {
+		idgen_alloc_destroy(a);
+		return -ENOMEM;
+	}
 
 	lower_bits(a);
-	ret = mark_never(a, a->map);
-	if (ret)
-		goto fail;
+	mark_never(a, a->map);
 	if (base)
 		bitmap_copy(a->base, a->map, idgen_alloc_nr(a));
+	if (!ops->provisional) {
+		limit_pins(a);
+		warn_if_few(a);
+	}
 	return 0;
-
-fail:
-	idgen_alloc_destroy(a);
-	return ret;
 }
 
 static void __idgen_init add_slot(struct idgen_alloc *a, unsigned int i,
@@ -564,12 +611,16 @@ static void __idgen_init add_slot(struct idgen_alloc *a, unsigned int i,
  * The boot parameter idgen_alloc.bits= of kernels to be tested can have it use fewer
  * bits, but not so few that there are no more usable IDs than possible CPUs.
  *
+ * If the hardware has no more usable IDs than there are possible CPUs, it warns.
+ * Nothing can be pinned then. IDs are handed out all the same, as some of those
+ * CPUs may never come up. A rollover that finds no free ID, since CPUs hold them
+ * all, ends in panic().
+ *
  * Ordering: none; publish @a to those who use it.
  *
  * Context: At boot (__init); may sleep. The possible CPUs are known. Nobody uses
  * @a or the slots.
- * Return: 0; -EINVAL if @bits is out of range or @ops has no flush; -ENOSPC if there
- * are no more usable IDs than possible CPUs, so that allocation could fail; -ENOMEM.
+ * Return: 0; -EINVAL if @bits is out of range or @ops has no flush; -ENOMEM.
  * If not 0, @a needs no idgen_alloc_destroy().
  */
 int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_ops *ops,
@@ -588,7 +639,11 @@ int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_ops *ops,
 }
 EXPORT_SYMBOL_IF_MODULAR(idgen_alloc_init);
 
-#if IS_ENABLED(CONFIG_KUNIT)
+#if IS_ENABLED(CONFIG_IDGEN_ALLOC_KUNIT_TEST)
+
+typeof(idgen_panic) idgen_panic = panic;
+EXPORT_SYMBOL_IF_KUNIT(idgen_panic);
+
 /* The same for simulated CPUs 0 to @nr - 1, with their slots in an array. */
 int idgen_alloc_init_array(struct idgen_alloc *a, const struct idgen_ops *ops,
 			   unsigned int bits, struct idgen_slot *array,
@@ -610,16 +665,17 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_init_array);
  * @a: the allocator
  *
  * Asks &idgen_ops.mark_never again, for an architecture that had to assume the
- * worst at first. The IDs that are no longer ruled out are handed out from the
- * next rollover on. An ID must not be ruled out that was not before: a context may
- * have it.
+ * worst at first (&idgen_ops.provisional). The IDs that are no longer ruled out are
+ * handed out from the next rollover on. An ID must not be ruled out that was not
+ * before: a context may have it. Warns if there are too few, as idgen_alloc_init()
+ * does, and allows pins.
  *
  * Ordering: the lock's.
  *
  * Context: At boot (__init). Takes the lock, with interrupts off. Switches may go
- * on, but no pins may be held.
- * Return: 0; -EBUSY if a context is pinned, and then nothing has changed; -ENOSPC if
- * there are no more usable IDs than possible CPUs, and then @a must not be used on.
+ * on.
+ * Return: 0; -EBUSY if a context is pinned, and then nothing has changed. None is
+ * if @provisional is set and this is the first call.
  */
 int idgen_alloc_update_never(struct idgen_alloc *a)
 {
@@ -630,10 +686,14 @@ int idgen_alloc_update_never(struct idgen_alloc *a)
 		return 0;
 
 	raw_spin_lock_irqsave(&a->lock, flags);
-	if (!a->nr_pinned)
-		ret = mark_never(a, a->base);
+	if (!a->nr_pinned) {
+		mark_never(a, a->base);
+		limit_pins(a);
+		ret = 0;
+	}
 	raw_spin_unlock_irqrestore(&a->lock, flags);
 
+	warn_if_few(a);
 	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_never);

@@ -89,11 +89,14 @@ struct idgen_slot {
 /**
  * struct idgen_ops - what an architecture does its own way
  * @name: Short name, for messages and the boot parameter idgen_alloc.bits=.
- * @pins: Whether idgen_alloc_pin() will be used; costs a second map.
+ * @pins: Whether idgen_alloc_pin() may be used. It costs a second map, which each
+ *	rollover copies, also if nobody pins.
  * @mark_never: Set in @map, which is clear, the bit of every ID, from 1 to
  *	2^bits - 1, that must never be handed out. ID 0 never is. May be NULL. Called by
  *	idgen_alloc_init(), possibly more than once, each time for one bit more;
  *	and by idgen_alloc_update_never(), under the lock with interrupts off.
+ * @provisional: Whether @mark_never may rule out too much to begin with, until
+ *	idgen_alloc_update_never() is called. Until then no context can be pinned.
  * @flush_all: Drop the TLB entries of all IDs on all CPUs, and complete before
  *	returning. Called once in each rollover: after every slot was taken,
  *	before any ID of the new generation is out. NULL if @flush_cpu does.
@@ -112,6 +115,7 @@ struct idgen_slot {
 struct idgen_ops {
 	const char *name;
 	bool pins;
+	bool provisional;
 	void (*mark_never)(struct idgen_alloc *a, unsigned long *map);
 	void (*flush_all)(struct idgen_alloc *a);
 	void (*flush_cpu)(struct idgen_alloc *a);
@@ -125,7 +129,8 @@ struct idgen_ops {
  * @generation: Current generation, a multiple of %IDGEN_GEN_STEP, never 0.
  * @cursor: Every ID below it is set in @map; a search starts here.
  * @nr_pinned: Number of pinned contexts.
- * @max_pinned: Most contexts that can be pinned such that allocation succeeds.
+ * @max_pinned: Most contexts that can be pinned such that allocation succeeds; 0
+ *	while it is not known.
  * @usable: Number of IDs that can be handed out in a generation.
  * @bits: ID bits in use: the hardware's, or fewer by idgen_alloc.bits=.
  * @nr_slots: Number of slots, one for each possible CPU.
@@ -164,7 +169,8 @@ struct idgen_alloc {
  * Allocators are set up at boot and stay; only tests, and modules, come later.
  * Not at definitions, where kernel-doc only knows __init.
  */
-#if IS_ENABLED(CONFIG_KUNIT) || IS_ENABLED(CONFIG_IDGEN_ALLOC_MODULAR)
+#if IS_ENABLED(CONFIG_IDGEN_ALLOC_KUNIT_TEST) || \
+	IS_ENABLED(CONFIG_IDGEN_ALLOC_MODULAR)
 #define __idgen_init
 #else
 #define __idgen_init __init
@@ -289,14 +295,5 @@ static __always_inline void idgen_alloc_sched_out(struct idgen_slot *slot)
 	else
 		idgen_atomic(andnot)(IDGEN_ID_MASK, &slot->active);
 }
-
-#if IS_ENABLED(CONFIG_KUNIT)
-int idgen_alloc_init_array(struct idgen_alloc *a, const struct idgen_ops *ops,
-			   unsigned int bits, struct idgen_slot *array,
-			   unsigned int nr);
-extern char idgen_bits_param[64];
-unsigned long *idgen_bitmap_zalloc(unsigned long nbits);
-unsigned long idgen_take_slot(struct idgen_slot *slot);
-#endif
 
 #endif /* _LINUX_IDGEN_ALLOC_H */

@@ -19,12 +19,23 @@
 #include <linux/cpumask.h>
 #include <linux/idgen_alloc.h>
 #include <linux/irqflags.h>
+#include <linux/kmsg_dump.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/prandom.h>
 #include <linux/random.h>
+#include <linux/sizes.h>
 #include <linux/string.h>
+
+#include "../idgen_alloc_internal.h"
+
+/* Older kernels have no way to expect a warning. */
+#ifndef kunit_warning_suppress
+#define kunit_warning_suppress(test) \
+	for (({ kunit_skip(test, "this kernel cannot suppress warnings"); });;)
+#define KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, expected)
+#endif
 
 static ulong seed;
 module_param(seed, ulong, 0444);
@@ -480,6 +491,27 @@ static void roll_over(struct world *w, unsigned int cpu)
 	sched_out(w, cpu);
 }
 
+/* Whether the kernel log has @what, from where @log was last read to. */
+static bool said(struct kmsg_dump_iter *log, const char *what)
+{
+	static char line[256];
+	bool found = false;
+	size_t len;
+
+	while (kmsg_dump_get_line(log, false, line, sizeof(line) - 1, &len)) {
+		line[len] = '\0';
+		if (strstr(line, what))
+			found = true;
+	}
+	return found;
+}
+
+static void listen(struct kmsg_dump_iter *log)
+{
+	kmsg_dump_rewind(log);
+	said(log, "");
+}
+
 /*
  * IDs and generations
  */
@@ -834,6 +866,29 @@ static void reserved_id_is_not_given_to_another_context_that_once_had_it(struct 
 	KUNIT_EXPECT_EQ(test, id(&after), wanted);
 }
 
+/*
+ * Not wanted, but so it is: generations are counted modulo their number, and CPU 1
+ * has not switched since one that the sleeper knows by the same number.
+ */
+static void sleeper_of_before_the_wraparound_can_take_a_reserved_id(struct kunit *test)
+{
+	struct world *w = boot(test, LOCAL, 3, 4);
+	struct context ctx, sleeper;
+	unsigned int i;
+
+	births(w, &ctx, 1);
+	births(w, &sleeper, 1);
+	run(w, 1, &ctx);
+	for (i = 0; i < 5; i++)
+		roll_over(w, 0);
+	sleeper.value = ctx.value;
+	about_to_ask(w, 2, &sleeper);
+	idgen_alloc_switch(&w->a, &w->slot[2], &sleeper.value, NULL);
+	w->asking = NULL;
+	KUNIT_EXPECT_EQ(test, gen(&sleeper), w->a.generation);
+	KUNIT_EXPECT_EQ(test, id(&sleeper), w->cpu[1].id);
+}
+
 /* IDs that share a bit of the hint are kept apart by the visit to the slots. */
 static void hint_that_speaks_of_another_id_misleads_nobody(struct kunit *test)
 {
@@ -1127,13 +1182,48 @@ static void ids_ruled_out_no_longer_are_used_from_the_next_rollover_on(struct ku
 	KUNIT_EXPECT_TRUE(test, odd_seen);
 }
 
-static void update_that_leaves_too_few_ids_is_an_error(struct kunit *test)
+static const struct idgen_ops provisional_ops = {
+	.name = "test",
+	.pins = true,
+	.provisional = true,
+	.mark_never = mark_from_world,
+	.flush_cpu = flush_cpu,
+};
+
+static void pins_are_refused_while_the_ids_ruled_out_are_provisional(struct kunit *test)
 {
-	struct world *w = boot(test, mode_of(test), 7, 4);
+	struct world *w = new_world(test, 2);
+	struct context ctx;
+
+	mark_pairs(w);
+	power_on(w, &provisional_ops, 6);
+	births(w, &ctx, 1);
+	KUNIT_EXPECT_EQ(test, pin(w, 0, &ctx), 0);
+	KUNIT_EXPECT_EQ(test, refcount_read(&ctx.pins), 0);
+
+	bitmap_zero(w->never, idgen_alloc_nr(&w->a));
+	KUNIT_EXPECT_EQ(test, idgen_alloc_update_never(&w->a), 0);
+	KUNIT_EXPECT_EQ(test, w->a.max_pinned, 63 - 2 - 1);
+	KUNIT_EXPECT_NE(test, pin(w, 0, &ctx), 0);
+}
+
+static void too_few_ids_are_warned_about_once_they_are_final(struct kunit *test)
+{
+	struct world *w = new_world(test, 7);
 
 	/* 7 usable, 7 CPUs. */
 	mark_pairs(w);
-	KUNIT_EXPECT_EQ(test, idgen_alloc_update_never(&w->a), -ENOSPC);
+	kunit_warning_suppress(test) {
+		power_on(w, &provisional_ops, 4);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 0);
+		KUNIT_EXPECT_EQ(test, idgen_alloc_update_never(&w->a), 0);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+		KUNIT_EXPECT_EQ(test, w->a.max_pinned, 0);
+		__clear_bit(15, w->never);
+		KUNIT_EXPECT_EQ(test, idgen_alloc_update_never(&w->a), 0);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+	KUNIT_EXPECT_EQ(test, w->a.usable, 8);
 }
 
 static void update_is_refused_while_contexts_are_pinned(struct kunit *test)
@@ -1626,6 +1716,66 @@ static void unpin_frees_the_id_at_the_next_rollover_only(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, !in_map(w, had) || w->cpu[0].id == had);
 }
 
+static void unpin_after_a_rollover_does_not_keep_the_id(struct kunit *test)
+{
+	struct world *w = boot(test, mode_of(test), 2, 4);
+	struct context ctx;
+	u64 had;
+
+	birth(w, &ctx);
+	had = pin(w, 0, &ctx);
+	roll_over(w, 0);
+	/* It has not been switched to since: its value is an old one, */
+	unpin(w, &ctx);
+	run(w, 1, &ctx);
+	/* and all that is known is that somebody has its ID. */
+	KUNIT_EXPECT_NE(test, id(&ctx), had);
+	KUNIT_EXPECT_EQ(test, w->a.generation, SECOND_GEN);
+}
+
+static void unpin_of_what_is_not_pinned_changes_nothing(struct kunit *test)
+{
+	struct world *w = boot(test, mode_of(test), 2, 4);
+	struct context pinned, ctx;
+
+	birth(w, &pinned);
+	birth(w, &ctx);
+	pin(w, 0, &pinned);
+	run(w, 0, &ctx);
+	kunit_warning_suppress(test) {
+		unpin(w, &ctx);
+	}
+	KUNIT_EXPECT_EQ(test, refcount_read(&ctx.pins), 0);
+	KUNIT_EXPECT_EQ(test, w->a.nr_pinned, 1);
+	KUNIT_EXPECT_NE(test, pin(w, 0, &ctx), 0);
+}
+
+static void pin_count_that_overflows_stays_pinned(struct kunit *test)
+{
+	struct world *w = boot(test, LOCAL, 2, 4);
+	struct context ctx;
+	unsigned int i;
+	u64 had;
+
+	birth(w, &ctx);
+	had = pin(w, 0, &ctx);
+	refcount_set(&ctx.pins, REFCOUNT_MAX);
+	kunit_warning_suppress(test) {
+		for (i = 0; i < 3; i++) {
+			KUNIT_EXPECT_EQ(test, pin(w, 0, &ctx), had);
+			KUNIT_EXPECT_EQ(test, (int)refcount_read(&ctx.pins),
+					REFCOUNT_SATURATED);
+			unpin(w, &ctx);
+			unpin(w, &ctx);
+			KUNIT_EXPECT_EQ(test, (int)refcount_read(&ctx.pins),
+					REFCOUNT_SATURATED);
+			roll_over(w, 0);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, w->a.nr_pinned, 1);
+	KUNIT_EXPECT_TRUE(test, test_bit(had, w->a.base));
+}
+
 static void pins_are_limited_so_that_allocation_succeeds(struct kunit *test)
 {
 	struct world *w = boot(test, mode_of(test), 4, 4);
@@ -1745,10 +1895,6 @@ static const struct bad_init bad_inits[] = {
 	  .cpus = 1, .error = -EINVAL },
 	{ .desc = "no flush callback", .bits = 8, .cpus = 1, .no_flush = true,
 	  .error = -EINVAL },
-	{ .desc = "as many CPUs as usable IDs", .bits = 4, .cpus = 15,
-	  .error = -ENOSPC },
-	{ .desc = "more CPUs than usable IDs", .bits = 8, .cpus = 300,
-	  .error = -ENOSPC },
 };
 
 KUNIT_ARRAY_PARAM_DESC(bad_inits, bad_inits, desc);
@@ -1778,13 +1924,80 @@ static void init_counts_only_usable_ids(struct kunit *test)
 	struct world *w = new_world(test, 7);
 
 	mark_pairs(w);
-	/* 7 usable, 7 CPUs. */
-	KUNIT_EXPECT_EQ(test, init(w, &ops_by_mode[LOCAL], 4), -ENOSPC);
-	__clear_bit(15, w->never);
-	KUNIT_EXPECT_EQ(test, init(w, &ops_by_mode[LOCAL], 4), 0);
+	kunit_warning_suppress(test) {
+		/* 7 usable, 7 CPUs. */
+		KUNIT_EXPECT_EQ(test, init(w, &ops_by_mode[LOCAL], 4), 0);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+		KUNIT_EXPECT_EQ(test, w->a.usable, 7);
+		KUNIT_EXPECT_EQ(test, w->a.max_pinned, 0);
+		idgen_alloc_destroy(&w->a);
+
+		__clear_bit(15, w->never);
+		KUNIT_EXPECT_EQ(test, init(w, &ops_by_mode[LOCAL], 4), 0);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
 	KUNIT_EXPECT_EQ(test, w->a.usable, 8);
 	KUNIT_EXPECT_EQ(test, w->a.max_pinned, 0);
 	idgen_alloc_destroy(&w->a);
+}
+
+/* Firmware may count CPUs that never come up. */
+static void more_possible_cpus_than_ids_do_no_harm_until_they_run(struct kunit *test)
+{
+	struct world *w = new_world(test, 300);
+	struct context ctx[4];
+	unsigned int i;
+
+	kunit_warning_suppress(test) {
+		power_on(w, &ops_by_mode[mode_of(test)], 4);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+	births(w, ctx, 4);
+	KUNIT_EXPECT_EQ(test, pin(w, 0, &ctx[0]), 0);
+	for (i = 0; i < 40; i++) {
+		run(w, i % 4, &ctx[i % 4]);
+		roll_over(w, (i + 1) % 4);
+	}
+}
+
+static char last_words[128];
+
+static __printf(1, 2) void note_panic(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vscnprintf(last_words, sizeof(last_words), fmt, args);
+	va_end(args);
+}
+
+static void rollover_that_leaves_no_free_id_is_a_panic(struct kunit *test)
+{
+	struct world *w = new_world(test, 4);
+	struct context ctx[4];
+	unsigned int i;
+
+	/* 3 usable. */
+	bitmap_set(w->never, 4, 12);
+	kunit_warning_suppress(test) {
+		power_on(w, &ops_by_mode[mode_of(test)], 4);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+	births(w, ctx, 4);
+	for (i = 0; i < 3; i++)
+		run(w, i, &ctx[i]);
+
+	last_words[0] = '\0';
+	idgen_panic = note_panic;
+	leave(w, 3);
+	about_to_ask(w, 3, &ctx[3]);
+	idgen_alloc_switch(&w->a, &w->slot[3], &ctx[3].value, NULL);
+	idgen_panic = panic;
+	KUNIT_EXPECT_STREQ(test, last_words,
+			   "idgen_alloc: test: no free ID: 3 CPUs and 0 pins hold all 3\n");
+	/* Nobody else's ID, and nothing beyond the map. */
+	KUNIT_EXPECT_EQ(test, id(&ctx[3]), 0);
+	KUNIT_EXPECT_EQ(test, w->a.map[0], GENMASK(15, 0));
 }
 
 static unsigned int allocations_until_failure;
@@ -1853,9 +2066,10 @@ static void allocator_can_be_set_up_again_after_destroy(struct kunit *test)
 
 struct boot_param {
 	const char *desc;
-	const char *bits;
+	char *bits;
 	unsigned int cpus;
 	unsigned int expected;
+	bool ignored;
 };
 
 static const struct boot_param boot_params[] = {
@@ -1864,16 +2078,20 @@ static const struct boot_param boot_params[] = {
 	{ "the same is fine", "test:8", 2, 8 },
 	{ "among others", "asid:5,test:6,vmid:7", 2, 6 },
 	{ "last of several", "vmid:5,test:7", 2, 7 },
-	{ "never raises", "test:9", 2, 8 },
-	{ "not below 4", "test:3", 2, 8 },
-	{ "not a number", "test:few", 2, 8 },
-	{ "not only a number", "test:5x", 2, 8 },
-	{ "no number", "test:", 2, 8 },
+	{ "never raises", "test:9", 2, 8, true },
+	{ "not below 4", "test:3", 2, 8, true },
+	{ "no wraparound at 2^32", "test:4294967300", 2, 8, true },
+	{ "no wraparound at 2^64", "test:18446744073709551620", 2, 8, true },
+	{ "not a number", "test:few", 2, 8, true },
+	{ "not only a number", "test:5x", 2, 8, true },
+	{ "no number", "test:", 2, 8, true },
+	{ "long", "asid:16,vmid:16,asid:16,vmid:16,asid:16,vmid:16,asid:16,vmid:16,test:5", 2, 5 },
+	{ "none", NULL, 2, 8 },
 	{ "for another", "vmid:5", 2, 8 },
 	{ "for one whose name starts alike", "tes:5,testing:6", 2, 8 },
 	{ "empty", "", 2, 8 },
 	{ "only commas", ",,", 2, 8 },
-	{ "good after bad", "test:99,test:6", 2, 6 },
+	{ "good after bad", "test:99,test:6", 2, 6, true },
 	{ "raised to what the CPUs need", "test:4", 15, 5 },
 	{ "raised further", "test:4", 63, 7 },
 	{ "raised to all there is", "test:4", 200, 8 },
@@ -1885,29 +2103,57 @@ static void boot_parameter_lowers_the_bits(struct kunit *test)
 {
 	const struct boot_param *p = test->param_value;
 	struct world *w = new_world(test, p->cpus);
-	char saved[sizeof(idgen_bits_param)];
+	char *saved = idgen_bits_param;
+	struct kmsg_dump_iter log;
 
-	memcpy(saved, idgen_bits_param, sizeof(saved));
-	strscpy(idgen_bits_param, p->bits, sizeof(idgen_bits_param));
+	listen(&log);
+	idgen_bits_param = p->bits;
 	KUNIT_EXPECT_EQ(test, init(w, &ops_by_mode[LOCAL], 8), 0);
-	memcpy(idgen_bits_param, saved, sizeof(saved));
+	idgen_bits_param = saved;
+	KUNIT_EXPECT_EQ(test, said(&log, "ignored: test has 4 to 8"), p->ignored);
 
 	KUNIT_EXPECT_EQ(test, w->a.bits, p->expected);
 	KUNIT_EXPECT_EQ(test, w->a.usable, BIT(p->expected) - 1);
 	idgen_alloc_destroy(&w->a);
 }
 
+static void boot_parameter_is_set_with_a_word_if_not_as_asked(struct kunit *test)
+{
+	struct kernel_param kp = { .name = "bits", .arg = &idgen_bits_param };
+	char *saved = idgen_bits_param, *overlong;
+	struct kmsg_dump_iter log;
+
+	overlong = kunit_kzalloc(test, SZ_2K, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, overlong);
+	memset(overlong, '5', SZ_2K - 1);
+
+	listen(&log);
+	idgen_bits_param = NULL;
+	KUNIT_EXPECT_EQ(test, idgen_set_bits("asid:5", &kp), 0);
+	KUNIT_EXPECT_STREQ(test, idgen_bits_param, "asid:5");
+	KUNIT_EXPECT_FALSE(test, said(&log, "bits="));
+	KUNIT_EXPECT_EQ(test, idgen_set_bits("vmid:5", &kp), 0);
+	KUNIT_EXPECT_STREQ(test, idgen_bits_param, "vmid:5");
+	KUNIT_EXPECT_TRUE(test, said(&log, "bits=vmid:5 replaces bits=asid:5"));
+	param_free_charp(&idgen_bits_param);
+
+	idgen_bits_param = NULL;
+	KUNIT_EXPECT_EQ(test, idgen_set_bits(overlong, &kp), -ENOSPC);
+	KUNIT_EXPECT_NULL(test, idgen_bits_param);
+	KUNIT_EXPECT_TRUE(test, said(&log, "too long"));
+	idgen_bits_param = saved;
+}
+
 static void allocator_with_lowered_bits_rolls_over_sooner(struct kunit *test)
 {
 	struct world *w = new_world(test, 2);
-	char saved[sizeof(idgen_bits_param)];
+	char *saved = idgen_bits_param;
 	struct context ctx;
 	unsigned int i;
 
-	memcpy(saved, idgen_bits_param, sizeof(saved));
-	strscpy(idgen_bits_param, "test:4", sizeof(idgen_bits_param));
+	idgen_bits_param = "test:4";
 	power_on(w, &ops_by_mode[mode_of(test)], IDGEN_ID_BITS);
-	memcpy(idgen_bits_param, saved, sizeof(saved));
+	idgen_bits_param = saved;
 
 	for (i = 0; i < 16; i++) {
 		birth(w, &ctx);
@@ -2382,6 +2628,7 @@ static struct kunit_case idgen_alloc_cases[] = {
 	KUNIT_CASE(context_is_told_of_an_id_that_it_did_not_have),
 	MODE_CASE(context_that_lost_its_id_long_ago_gets_another),
 	MODE_CASE(reserved_id_is_not_given_to_another_context_that_once_had_it),
+	KUNIT_CASE(sleeper_of_before_the_wraparound_can_take_a_reserved_id),
 	MODE_CASE(hint_that_speaks_of_another_id_misleads_nobody),
 	MODE_CASE(hint_has_every_reserved_id),
 
@@ -2397,7 +2644,8 @@ static struct kunit_case idgen_alloc_cases[] = {
 	MODE_CASE(nearly_all_ids_can_be_ruled_out),
 	MODE_CASE(id_0_is_never_handed_out),
 	MODE_CASE(ids_ruled_out_no_longer_are_used_from_the_next_rollover_on),
-	MODE_CASE(update_that_leaves_too_few_ids_is_an_error),
+	KUNIT_CASE(pins_are_refused_while_the_ids_ruled_out_are_provisional),
+	KUNIT_CASE(too_few_ids_are_warned_about_once_they_are_final),
 	MODE_CASE(update_is_refused_while_contexts_are_pinned),
 	KUNIT_CASE(update_without_anything_ruled_out_is_fine),
 
@@ -2425,6 +2673,9 @@ static struct kunit_case idgen_alloc_cases[] = {
 	MODE_CASE(pin_of_a_context_that_runs_keeps_what_it_runs_with),
 	MODE_CASE(pins_nest),
 	MODE_CASE(unpin_frees_the_id_at_the_next_rollover_only),
+	MODE_CASE(unpin_after_a_rollover_does_not_keep_the_id),
+	MODE_CASE(unpin_of_what_is_not_pinned_changes_nothing),
+	KUNIT_CASE(pin_count_that_overflows_stays_pinned),
 	MODE_CASE(pins_are_limited_so_that_allocation_succeeds),
 	MODE_CASE(pin_that_finds_no_free_id_rolls_over),
 	MODE_CASE(pinned_id_is_not_taken_by_another_context_that_once_had_it),
@@ -2433,9 +2684,12 @@ static struct kunit_case idgen_alloc_cases[] = {
 
 	KUNIT_CASE_PARAM(init_refuses_what_cannot_work, bad_inits_gen_params),
 	KUNIT_CASE(init_counts_only_usable_ids),
+	MODE_CASE(more_possible_cpus_than_ids_do_no_harm_until_they_run),
+	MODE_CASE(rollover_that_leaves_no_free_id_is_a_panic),
 	KUNIT_CASE(init_without_memory_leaves_nothing_behind),
 	MODE_CASE(allocator_can_be_set_up_again_after_destroy),
 	KUNIT_CASE_PARAM(boot_parameter_lowers_the_bits, boot_params_gen_params),
+	KUNIT_CASE(boot_parameter_is_set_with_a_word_if_not_as_asked),
 	MODE_CASE(allocator_with_lowered_bits_rolls_over_sooner),
 
 	MODE_CASE(random_steps_hold_all_invariants),

@@ -20,20 +20,14 @@ static void set_kpti_asid_bits(unsigned long *map, unsigned long nr)
 	/* tree: memset */
 }
 
-static bool asids_in_pairs(struct idgen_alloc *a)
-{
-	if (system_capabilities_finalized())
-		return arm64_kernel_unmapped_at_el0();
-
-	/* Too early to know. Assume KPTI unless that leaves too few ASIDs. */
-	return IS_ENABLED(CONFIG_UNMAP_KERNEL_AT_EL0) &&
-	       (a->bits < asid_bits ||
-		idgen_alloc_nr(a) / 2 - 1 > num_possible_cpus());
-}
-
 static void asid_mark_never(struct idgen_alloc *a, unsigned long *map)
 {
-	if (asids_in_pairs(a))
+	bool kpti = IS_ENABLED(CONFIG_UNMAP_KERNEL_AT_EL0);
+
+	/* Assume KPTI until it is known. */
+	if (system_capabilities_finalized())
+		kpti = arm64_kernel_unmapped_at_el0();
+	if (kpti)
 		set_kpti_asid_bits(map, idgen_alloc_nr(a));
 }
 
@@ -45,6 +39,7 @@ static void asid_flush_cpu(struct idgen_alloc *a)
 static const struct idgen_ops asid_ops = {
 	.name		= "asid",
 	.pins		= true,
+	.provisional	= true,
 	.mark_never	= asid_mark_never,
 	.flush_cpu	= asid_flush_cpu,
 };
@@ -67,10 +62,7 @@ unsigned long arm64_mm_context_get(struct mm_struct *mm)
 {
 	u64 asid;
 
-	/* Until asids_update_limit(), KPTI is a guess. */
-	if (!system_capabilities_finalized())
-		return 0;
-
+	/* Until asids_update_limit(), KPTI is a guess, and this is refused. */
 	asid = idgen_alloc_pin(&asids, &mm->context.id, &mm->context.pinned);
 
 	/* tree: arm64_kernel_unmapped_at_el0 */
@@ -85,10 +77,8 @@ void arm64_mm_context_put(struct mm_struct *mm)
 
 static int __init asids_update_limit(void)
 {
-	int ret = idgen_alloc_update_never(&asids);
-
-	if (ret)
-		panic("Failed to set up %lu ASIDs: error %d\n", 1UL << asid_bits, ret);
+	/* Warns if there are too few ASIDs. Nothing can have been pinned. */
+	WARN_ON(idgen_alloc_update_never(&asids));
 
 	/* ASID #0 is counted: init_mm has it. */
 	pr_info("ASID allocator initialised with %lu entries\n",

@@ -45,7 +45,8 @@ void __init kvm_riscv_gstage_vmid_detect(void)
 
 	/* tree comment: 1UL << vmid_bits */
 	/* gone: 1UL << vmid_bits */
-	if (idgen_alloc_init(&vmids, &vmid_ops, vmid_bits, &vmid_slots))
+	if (BIT(vmid_bits) - 1 <= num_possible_cpus() ||
+	    idgen_alloc_init(&vmids, &vmid_ops, vmid_bits, &vmid_slots))
 		vmid_bits = 0;
 }
 

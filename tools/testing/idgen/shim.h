@@ -39,18 +39,13 @@ typedef uint16_t u16;
 #define __percpu
 #define __init
 #define noinline
-#define VISIBLE_IF_KUNIT
-#define EXPORT_SYMBOL_GPL(s)
-#define EXPORT_SYMBOL_IF_KUNIT(s)
-#ifndef KUNIT_STATIC_STUB_REDIRECT
-#define KUNIT_STATIC_STUB_REDIRECT(...)
-#endif
+#define EXPORT_SYMBOL_FOR_MODULES(s, mods)
 #define MODULE_PARM_DESC(...)
-#define module_param_string(...)
 
 #define BIT_ULL(n)		(1ULL << (n))
 #define GENMASK_ULL(h, l)	((~0ULL >> (63 - (h))) & (~0ULL << (l)))
 #define min(a, b)		((a) < (b) ? (a) : (b))
+#define max(a, b)		((a) > (b) ? (a) : (b))
 
 /* Events are a program's, to check. They come with the lock held. */
 #define trace_idgen_rollover_enabled()		true
@@ -77,7 +72,21 @@ void shim_bad(const char *what);
 	}								\
 	__bad;								\
 })
+#define WARN_ONCE(cond, fmt, ...)	WARN(cond, fmt, ##__VA_ARGS__)
 #define WARN_ON_ONCE(cond)	WARN(cond, "%s\n", #cond)
+#define panic(fmt, ...)		({ WARN(true, fmt, ##__VA_ARGS__); abort(); })
+
+/* Nobody gives parameters here. */
+struct kernel_param;
+struct kernel_param_ops {
+	int (*set)(const char *val, const struct kernel_param *kp);
+	int (*get)(char *buffer, const struct kernel_param *kp);
+};
+
+#define param_set_charp(val, kp)	((void)(kp), (val) ? 0 : -EINVAL)
+#define param_get_charp			NULL
+#define module_param_cb(name, ops, arg, perm) \
+	static const void *const param_##name __attribute__((unused)) = (ops)
 
 /* Before an access that others can see. @what tells a trace what it is. */
 void shim_point(const char *what, const void *where);
@@ -146,6 +155,8 @@ typedef struct {
 	u32 refs;
 } refcount_t;
 
+#define REFCOUNT_SATURATED	(INT32_MIN / 2)
+
 static inline u32 refcount_read(const refcount_t *r)
 {
 	shim_point("count", r);
@@ -167,13 +178,20 @@ static inline bool refcount_inc_not_zero(refcount_t *r)
 			return false;
 	} while (!__atomic_compare_exchange_n(&r->refs, &n, n + 1, false,
 					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	if (n > INT32_MAX - 1)
+		refcount_set(r, REFCOUNT_SATURATED);
 	return true;
 }
 
 static inline bool refcount_dec_and_test(refcount_t *r)
 {
+	u32 n;
+
 	shim_point("count-", r);
-	return !__atomic_sub_fetch(&r->refs, 1, __ATOMIC_ACQ_REL);
+	n = __atomic_fetch_sub(&r->refs, 1, __ATOMIC_ACQ_REL);
+	if (n > INT32_MAX)
+		refcount_set(r, REFCOUNT_SATURATED);
+	return n == 1;
 }
 
 /*

@@ -45,12 +45,7 @@ typedef uint32_t u32;
 #define __init
 #define __ro_after_init
 #define asmlinkage
-#define VISIBLE_IF_KUNIT	static
 #define EXPORT_SYMBOL_GPL(s)
-#define EXPORT_SYMBOL_IF_KUNIT(s)
-#define KUNIT_STATIC_STUB_REDIRECT(...)
-#define MODULE_PARM_DESC(...)
-#define module_param_string(...)
 /* Each is the only one of its kind in a program. */
 #define early_initcall(fn)	int bench_early_init(void) { return fn(); }
 #define arch_initcall(fn)	int bench_arch_init(void) { return fn(); }

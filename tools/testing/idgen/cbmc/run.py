@@ -171,8 +171,8 @@ def ask(config: Config, step: str, who: int, setup: Setup) -> Answer:
             # All but ID 0 are handed out.
             settings["IDS"] = "15"
     slots = int(settings["CPUS"]) + 1
-    command = [setup.cbmc, str(HERE / f"{config.harness}.c"), f"-I{HERE}", f"-I{setup.out}/include",
-               "-DCONFIG_64BIT", "-DCONFIG_KUNIT=0", "-DCONFIG_DEBUG_IDGEN_ALLOC=0", "-DCONFIG_IDGEN_ALLOC_32=0",
+    command = [setup.cbmc, str(HERE / f"{config.harness}.c"), f"-I{HERE}", f"-I{setup.out}/include", f"-I{TOP}/lib",
+               "-DCONFIG_64BIT", "-DCONFIG_IDGEN_ALLOC_KUNIT_TEST=0", "-DCONFIG_DEBUG_IDGEN_ALLOC=0", "-DCONFIG_IDGEN_ALLOC_32=0",
                "-DCONFIG_IDGEN_ALLOC_NEW_ID=0", f'-DSRC="{setup.source}"',
                *(f"-D{key}={value}" for key, value in settings.items()),
                "--no-standard-checks", "--unwinding-assertions", "--unwind", str(2 ** int(settings["BITS"]) + 1),

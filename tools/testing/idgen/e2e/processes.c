@@ -10,7 +10,7 @@
  *		write; they know by a sequence count what must be there, and whether a write must fault
  *   storms	fork, vfork and exec of processes that live just long enough to check
  *   spenders	fork what does not even check: 65,535 ASIDs take long enough
- *   pinned	processes whose ASID is pinned, as for an SMMU: it must be the same whenever they look
+ *   pinned	processes whose ASID is pinned, as for a device: it must be the same whenever they look
  *   auditor	stops the machine, and compares what the registers of all CPUs have; see asid_probe.c, which it and
  *		"pinned" need in the kernel as /proc/asid_probe
  *

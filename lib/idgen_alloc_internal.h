@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the KUnit suite reaches of lib/idgen_alloc.c. A kernel that has KUnit but
+ * not this suite is built as one without KUnit.
+ */
+#ifndef _LIB_IDGEN_ALLOC_INTERNAL_H
+#define _LIB_IDGEN_ALLOC_INTERNAL_H
+
+#if IS_ENABLED(CONFIG_IDGEN_ALLOC_KUNIT_TEST)
+
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+
+struct idgen_alloc;
+struct idgen_ops;
+struct idgen_slot;
+struct kernel_param;
+
+int idgen_alloc_init_array(struct idgen_alloc *a, const struct idgen_ops *ops,
+			   unsigned int bits, struct idgen_slot *array,
+			   unsigned int nr);
+unsigned long *idgen_bitmap_zalloc(unsigned long nbits);
+unsigned long idgen_take_slot(struct idgen_slot *slot);
+
+/* The boot parameter idgen_alloc.bits=; NULL if there is none. */
+extern char *idgen_bits_param;
+int idgen_set_bits(const char *val, const struct kernel_param *kp);
+
+/* panic(), in a place where a test can have its own. */
+extern __printf(1, 2) void (*idgen_panic)(const char *fmt, ...);
+
+#else
+#define EXPORT_SYMBOL_IF_KUNIT(symbol)
+#define KUNIT_STATIC_STUB_REDIRECT(...)	do { } while (0)
+#define VISIBLE_IF_KUNIT		static
+#define idgen_panic			panic
+#endif
+
+#endif /* _LIB_IDGEN_ALLOC_INTERNAL_H */

@@ -32,7 +32,8 @@ declare -A needs=(
 	[bench]="$base $arm64 qemu-system-arm:qemu-system-aarch64 valgrind gnuplot-nox:gnuplot dwarves:pahole
 		libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
 	[prove]="$base"
-	[series]="git python3 make perl xz-utils:xz $ply"
+	[series]="git python3 make gcc perl xz-utils:xz $ply"
+	[series-check]="b4"
 	[csky]="$base $arm clang-19"
 	[lint]="$base $arm64 $arm $riscv $mips $clang shellcheck mypy $ply coccinelle:spatch python3-sphinx:sphinx-build"
 	[configs]="$base $arm64 $clang $arm $riscv $mips"

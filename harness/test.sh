@@ -59,6 +59,7 @@ kunit_main() { ARCH=$1 SAN='' KUNIT_ARGS='' "$harness/kunit.sh"; }
 
 no_kvm=("${objects[@]:0:3}")
 check overlay "$harness/overlay_test.py"
+check series-refresh "$harness/series_test.py"
 check kunit kunit_main arm64
 check kunit-kpti again --kernel_args=kpti=1
 check kunit-smp-el2 again --qemu_args='-smp 4' --qemu_args='-machine virtualization=on'

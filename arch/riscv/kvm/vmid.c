@@ -13,6 +13,10 @@
  * A CPU's slot shows the VM of the vCPU that was last loaded there, even after the
  * put: it is never scheduled out. hgatp keeps that VM's VMID, and the host uses it
  * to read guest memory (HLV). So a rollover must reserve the VMID for this CPU.
+ *
+ * Only fences of VS-stage entries (kvm_riscv_local_hfence_vvma_*()) put another one
+ * into hgatp for a moment: the one that was current when they were queued, which
+ * can be another VM's by now. hgatp has MODE Bare then, so no G-stage is walked.
  */
 static struct idgen_alloc vmids;
 static DEFINE_PER_CPU(struct idgen_slot, vmid_slots);
@@ -34,6 +38,8 @@ static const struct idgen_ops vmid_ops = {
 
 void __init kvm_riscv_gstage_vmid_detect(void)
 {
+	int err;
+
 	/* tree: ... */
 
 	/*
@@ -45,9 +51,13 @@ void __init kvm_riscv_gstage_vmid_detect(void)
 
 	/* tree comment: 1UL << vmid_bits */
 	/* gone: 1UL << vmid_bits */
-	if (BIT(vmid_bits) - 1 <= num_possible_cpus() ||
-	    idgen_alloc_init(&vmids, &vmid_ops, vmid_bits, &vmid_slots))
-		vmid_bits = 0;
+	if (BIT(vmid_bits) - 1 > num_possible_cpus()) {
+		err = idgen_alloc_init(&vmids, &vmid_ops, vmid_bits, &vmid_slots);
+		if (!err)
+			return;
+		kvm_err("no VMIDs: error %d\n", err);
+	}
+	vmid_bits = 0;
 }
 
 /* KVM is unloaded, or failed to initialise. */
@@ -75,8 +85,17 @@ void kvm_riscv_gstage_vmid_update(struct kvm_vmid *vmid)
 
 	idgen_alloc_switch(&vmids, this_cpu_ptr(&vmid_slots), &vmid->id, NULL);
 	id = idgen_atomic(read)(&vmid->id) & IDGEN_ID_MASK;
-	if (READ_ONCE(vmid->vmid) != id)
-		WRITE_ONCE(vmid->vmid, id);
+	if (READ_ONCE(vmid->vmid) == id)
+		return;
+
+	/*
+	 * Several CPUs can be here, all with one VMID: it stays while a slot
+	 * shows it. The barrier puts this store before the walks with the VMID
+	 * (pairs with the one in gstage_tlb_flush()), and before the slot shows
+	 * another VM, so before the store of the VMID that comes after this one.
+	 */
+	WRITE_ONCE(vmid->vmid, id);
+	mb();
 }
 
 #ifdef CONFIG_RISCV_KVM_VMID_KUNIT_TEST

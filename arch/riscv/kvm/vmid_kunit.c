@@ -107,6 +107,16 @@ static void __init vmid_roll_over(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, vmids.generation, generation + IDGEN_GEN_STEP);
 }
 
+/* Others take what is free, the lowest first, until @vmid is another's. */
+static void __init take_vmid(unsigned long vmid)
+{
+	while (!test_bit(vmid, vmids.map)) {
+		struct kvm_vmid other = {};
+
+		load_vm(&other);
+	}
+}
+
 static void __init loaded_vcpu_has_a_vmid(struct kunit *test)
 {
 	struct kvm_vmid vm = {};
@@ -129,7 +139,8 @@ static void __init vm_that_was_loaded_last_keeps_its_vmid_over_rollovers(struct 
 	vmid = vm.vmid;
 	for (i = 0; i < 3; i++) {
 		vmid_roll_over(test);
-		KUNIT_EXPECT_EQ(test, this_slot(), 0);
+		KUNIT_EXPECT_EQ(test, this_slot(),
+				IDGEN_TAKEN | IDGEN_FIRST_GEN | vmid);
 		KUNIT_EXPECT_TRUE(test, test_bit(vmid, vmids.map));
 	}
 	load_vm(&vm);
@@ -146,12 +157,7 @@ static void __init vm_that_lost_its_vmid_gets_another_when_it_is_loaded(struct k
 	vmid = vm.vmid;
 	load_vm(&next);
 	vmid_roll_over(test);
-	/* Others take what is free, the lowest first. */
-	while (!test_bit(vmid, vmids.map)) {
-		struct kvm_vmid other = {};
-
-		load_vm(&other);
-	}
+	take_vmid(vmid);
 	KUNIT_EXPECT_EQ(test, vm.vmid, vmid);
 	load_vm(&vm);
 	KUNIT_EXPECT_NE(test, vm.vmid, vmid);
@@ -175,6 +181,27 @@ static void __init vcpus_of_a_vm_agree_after_a_rollover(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, value_of(&vm), vmids.generation | vmid);
 	load_vm(&vm);
 	KUNIT_EXPECT_EQ(test, vm.vmid, vmid);
+}
+
+/*
+ * The CPU that got the VM its VMID has yet to store what fences read. This one does it
+ * as well, on the fast path, before its guest runs.
+ */
+static void __init each_load_stores_the_vmid_that_fences_read(struct kunit *test)
+{
+	struct idgen_slot elsewhere = {};
+	struct kvm_vmid vm = {};
+	idgen_value_t value;
+
+	idgen_atomic(set)(&elsewhere.active, vmids.generation);
+	preempt_disable();
+	idgen_alloc_switch(&vmids, &elsewhere, &vm.id, NULL);
+	preempt_enable();
+	value = value_of(&vm);
+	KUNIT_EXPECT_EQ(test, vm.vmid, 0);
+	load_vm(&vm);
+	KUNIT_EXPECT_EQ(test, value_of(&vm), value);
+	KUNIT_EXPECT_EQ(test, vm.vmid, value & IDGEN_ID_MASK);
 }
 
 static void __init first_load_after_a_rollover_flushes_this_cpu_once(struct kunit *test)
@@ -213,6 +240,7 @@ static struct kunit_case __refdata riscv_kvm_vmid_cases[] = {
 	KUNIT_CASE(vm_that_was_loaded_last_keeps_its_vmid_over_rollovers),
 	KUNIT_CASE(vm_that_lost_its_vmid_gets_another_when_it_is_loaded),
 	KUNIT_CASE(vcpus_of_a_vm_agree_after_a_rollover),
+	KUNIT_CASE(each_load_stores_the_vmid_that_fences_read),
 	KUNIT_CASE(first_load_after_a_rollover_flushes_this_cpu_once),
 	KUNIT_CASE(without_vmids_all_vms_have_vmid_0),
 	{}

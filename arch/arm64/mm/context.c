@@ -5,14 +5,13 @@
  */
 
 #include <linux/idgen_alloc.h>
-/* gone: <linux/slab.h> */
 
 /* tree: asid_bits */
 static struct idgen_alloc asids;
 static DEFINE_PER_CPU(struct idgen_slot, asid_slots);
 /* gone: cpu_asid_lock asid_generation asid_map active_asids reserved_asids */
 /* gone: tlb_flush_pending max_pinned_asids nr_pinned_asids pinned_asid_map */
-/* gone: ASID_MASK ASID_FIRST_VERSION NUM_USER_ASIDS ctxid2asid asid2ctxid */
+/* gone: ASID_MASK ASID_FIRST_VERSION ctxid2asid asid2ctxid */
 
 static void set_kpti_asid_bits(unsigned long *map, unsigned long nr)
 {
@@ -88,13 +87,11 @@ static int __init asids_update_limit(void)
 
 static int __init asids_init(void)
 {
-	int ret;
-
-	asid_bits = get_cpu_asid_bits();
-	ret = idgen_alloc_init(&asids, &asid_ops, asid_bits, &asid_slots);
-	if (ret)
-		panic("Failed to set up %lu ASIDs: error %d\n", 1UL << asid_bits, ret);
-	return 0;
+	/* tree: get_cpu_asid_bits */
+	if (idgen_alloc_init(&asids, &asid_ops, asid_bits, &asid_slots))
+		panic("Failed to allocate bitmap for %lu ASIDs\n",
+		      NUM_USER_ASIDS);
+	/* tree: return */
 }
 /* tree: early_initcall(asids_init) */
 

@@ -23,10 +23,6 @@ typedef uint8_t u8;
 	__bad;								\
 })
 
-/* Nobody reads traces here. */
-#undef trace_idgen_slow_path
-#define trace_idgen_slow_path(a, old, value, flush)	((void)(flush))
-
 /* Accesses are in order here. */
 #undef mb
 #define mb()	((void)0)
@@ -36,6 +32,14 @@ typedef uint8_t u8;
 	__CPROVER_assert(0, "panic: " fmt);				\
 	__CPROVER_assume(0);						\
 })
+
+/* Nobody reads traces here. */
+#undef trace_idgen_rollover_enabled
+#undef trace_idgen_rollover
+#undef trace_idgen_slow_path
+#define trace_idgen_rollover_enabled()			false
+#define trace_idgen_rollover(a, reserved)		((void)(reserved))
+#define trace_idgen_slow_path(a, old, value, flush)	((void)(flush))
 
 /*
  * Maps are one word, of which few bits are used. The same as in ../shim.h, but such that

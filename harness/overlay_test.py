@@ -273,6 +273,7 @@ class OverlayTest(unittest.TestCase):
             splice = Splice("f.c", tree, f"void f(void)\n{{\n\t/* tree: {ours} */\n\tmore();\n\t/* tree: ... */\n}}\n", {})
             self.assertEqual(splice.result(), tree.replace("\ta();\n", "\ta();\n\tmore();\n" if named else "\ta();\n"))
             self.assertEqual(len(splice.problems), 1 - named, splice.problems)
+            self.assertEqual(Splice("f.c", splice.result(), splice.ours, {}).there(), bool(named))
 
     def test_what_a_fix_brought_in_goes_if_it_is_there(self) -> None:
         fixed = "void f(void)\n{\n\ta();\n\twhile (fix()) {\n\t\tb();\n\t}\n\tc();\n}\n"

@@ -207,7 +207,7 @@ elsewhere() {
 ask_checkpatch() {
 	local wide=()
 	[[ $1 != *tools-testing* ]] || wide=(--max-line-length=120)
-	scripts/checkpatch.pl --strict --terse --no-summary --show-types --showfile --ignore FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID "${wide[@]}" "$1" || true
+	scripts/checkpatch.pl --strict --terse --no-summary --show-types --showfile --ignore FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID,MISSING_SIGN_OFF "${wide[@]}" "$1" || true
 }
 
 checkpatch() {

@@ -207,7 +207,9 @@ class Splice:
 
     def there(self) -> bool:
         """Whether the kernel's functions have all statements of ours already."""
-        theirs = {piece.name: squeezed(piece.code) for piece in chunks(self.tree, False)}
+        pieces = chunks(self.tree, False)
+        theirs = {name: squeezed("".join(piece.code for piece in pieces if piece.name == name)) for name in
+                  {piece.name for piece in pieces}}
         return all(squeezed(statement.code) in theirs.get(ours.name, "") for ours in self.of_ours() if ours.code
                    for statement in (Function.of(ours.code) or Function("", [ours], "")).body)
 

@@ -2,6 +2,11 @@
 /*
  * Generation-tagged IDs for TLB entries (ASIDs, VMIDs).
  *
+ * The algorithm is that of arch/arm64/mm/context.c, which is
+ *
+ * Copyright (C) 2002-2003 Deep Blue Solutions Ltd, all rights reserved.
+ * Copyright (C) 2012 ARM Ltd.
+ *
  * Hardware tags TLB entries with an ID, so that a switch to another context (an
  * mm, a guest) needs no flush. There are fewer IDs than contexts, so IDs have an
  * owner for one generation only. A context's value is the generation in which it

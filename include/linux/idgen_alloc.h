@@ -2,6 +2,11 @@
 /*
  * Generation-tagged IDs for TLB entries (ASIDs, VMIDs).
  *
+ * The algorithm is that of arch/arm64/mm/context.c, which is
+ *
+ * Copyright (C) 2002-2003 Deep Blue Solutions Ltd, all rights reserved.
+ * Copyright (C) 2012 ARM Ltd.
+ *
  * This header holds the part that runs at every switch. lib/idgen_alloc.c tells
  * how the whole works; Documentation/core-api/idgen_alloc.rst how to use it.
  */

@@ -228,6 +228,9 @@ static void flush_all(struct idgen_alloc *a)
 
 static void mark_from_world(struct idgen_alloc *a, unsigned long *map)
 {
+	/* Slots come last in init: this is idgen_alloc_update_never(). */
+	if (a->slots[0])
+		lockdep_assert_held(&a->lock);
 	bitmap_or(map, map, world_of(a)->never, idgen_alloc_nr(a));
 }
 

@@ -270,13 +270,13 @@ def write_mails(kernel: Kernel, out: Path, below: str, commit: str, cover: dict[
     kernel.git("config", "branch.series.description", f"{cover['subject']}\n\n{text}")
     kernel.git("format-patch", "--cover-letter", "--cover-from-description=subject", "--no-signature", "--thread",
                "-o", str(out), f"{below}..series")
-    # git puts the time of day there, and the same again is to be the same. b4 cannot do with a From: of two lines.
+    # git puts the time of day there, and the same again is to be the same. b4 cannot do with headers of two lines.
     stamp = kernel.who["GIT_AUTHOR_DATE"].split()[0]
     files = sorted(out.glob("0*.patch"))
     for file in files:
         mail = re.sub(r"(?m)^((?:Message-Id|In-Reply-To|References): <\w+)\.\d+\.git\.", rf"\g<1>.{stamp}.git.",
                       file.read_text(encoding="utf-8"), flags=re.I)
-        mail = re.sub(r"(?m)^(From: .*)\n (?=<)", r"\1 ", mail, count=1)
+        mail = re.sub(r"(?m)^((?:From|Subject): .*)\n(?= )", r"\1", mail, count=2)
         file.write_text(re.sub(r"(?m)^Date: .*$", f"Date: {kernel.git('log', '-1', '--format=%aD')}", mail, count=1),
                         encoding="utf-8")
     (out / "series.mbox").write_bytes(b"".join(file.read_bytes() for file in files))

@@ -35,6 +35,7 @@
 #define kunit_warning_suppress(test) \
 	for (({ kunit_skip(test, "this kernel cannot suppress warnings"); });;)
 #define KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, expected)
+#define KUNIT_SUPPRESSED_WARNING_COUNT() 0
 #endif
 
 static ulong seed;
@@ -2064,6 +2065,61 @@ static void allocator_can_be_set_up_again_after_destroy(struct kunit *test)
 }
 
 /*
+ * Debug checks
+ */
+
+static int warnings_so_far;
+
+#define EXPECT_WARNED(test) do {					\
+	KUNIT_EXPECT_GT(test, KUNIT_SUPPRESSED_WARNING_COUNT(), warnings_so_far); \
+	warnings_so_far = KUNIT_SUPPRESSED_WARNING_COUNT();		\
+} while (0)
+
+/* Each may warn only once after boot: this case cannot be run again. */
+static void each_debug_check_warns(struct kunit *test)
+{
+	struct world *w = boot(test, LOCAL, 3, 4);
+	struct context *ctx = crowd(w, 6);
+	unsigned long *map = w->a.map;
+
+	if (!IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC))
+		kunit_skip(test, "needs CONFIG_DEBUG_IDGEN_ALLOC");
+
+	run(w, 1, &ctx[0]);
+	warnings_so_far = 0;
+	kunit_warning_suppress(test) {
+		/* ActiveInMap */
+		__clear_bit(id(&ctx[0]), map);
+		run(w, 0, &ctx[1]);
+		EXPECT_WARNED(test);
+		__set_bit(id(&ctx[0]), map);
+
+		/* ReservedInMap */
+		roll_over(w, 0);
+		__clear_bit(id(&ctx[0]), map);
+		run(w, 0, &ctx[2]);
+		EXPECT_WARNED(test);
+		__set_bit(id(&ctx[0]), map);
+
+		/* NeverInMap */
+		__clear_bit(0, map);
+		pin(w, 0, &ctx[3]);
+		EXPECT_WARNED(test);
+		__set_bit(0, map);
+
+		/* PinsCounted */
+		w->a.nr_pinned++;
+		pin(w, 0, &ctx[4]);
+		EXPECT_WARNED(test);
+		w->a.nr_pinned--;
+
+		pin(w, 0, &ctx[5]);
+		run(w, 0, &ctx[5]);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, warnings_so_far);
+	}
+}
+
+/*
  * The boot parameter
  */
 
@@ -2691,6 +2747,8 @@ static struct kunit_case idgen_alloc_cases[] = {
 	MODE_CASE(rollover_that_leaves_no_free_id_is_a_panic),
 	KUNIT_CASE(init_without_memory_leaves_nothing_behind),
 	MODE_CASE(allocator_can_be_set_up_again_after_destroy),
+	KUNIT_CASE(each_debug_check_warns),
+
 	KUNIT_CASE_PARAM(boot_parameter_lowers_the_bits, boot_params_gen_params),
 	KUNIT_CASE(boot_parameter_is_set_with_a_word_if_not_as_asked),
 	MODE_CASE(allocator_with_lowered_bits_rolls_over_sooner),

@@ -76,6 +76,7 @@ extern int kunit_warnings;
 bool kunit_suppress(bool on);
 #define kunit_warning_suppress(test)					\
 	for (bool __on = kunit_suppress(true); __on; __on = kunit_suppress(false))
+#define KUNIT_SUPPRESSED_WARNING_COUNT()	kunit_warnings
 #define KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, n)			\
 	KUNIT_EXPECT_EQ(test, kunit_warnings, n)
 

@@ -88,13 +88,13 @@ void kvm_riscv_gstage_vmid_update(struct kvm_vmid *vmid)
 	if (READ_ONCE(vmid->vmid) == id)
 		return;
 
-	/*
-	 * Several CPUs can be here, all with one VMID: it stays while a slot
-	 * shows it. The barrier puts this store before the walks with the VMID
-	 * (pairs with the one in gstage_tlb_flush()), and before the slot shows
-	 * another VM, so before the store of the VMID that comes after this one.
-	 */
+	/* Several CPUs can be here, all with one VMID: it stays in each slot. */
 	WRITE_ONCE(vmid->vmid, id);
+	/*
+	 * The store comes before walks with the VMID (pairs with the barrier in
+	 * gstage_tlb_flush()), and before the slot shows another VM, so before
+	 * the store of the VMID that comes after this one.
+	 */
 	mb();
 }
 

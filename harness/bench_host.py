@@ -45,6 +45,9 @@ WHAT = {
 }
 THREADS = {"threads, fast path": "time of a switch on real threads, fast path",
            "threads, rollovers": "time of a switch on real threads, with rollovers"}
+# Of guests alone: what is never scheduled out has none.
+THREADS_OUT = {"threads, sched out": "time of a vCPU put on real threads",
+               "threads, switch after a while": "time of a vCPU put and a load some ns later, on real threads"}
 TURNS = 5
 
 
@@ -119,6 +122,8 @@ def threads(where: Path, table: Any) -> None:
                     for name, time in clock(where / f"threads-{program}", cpus).items():
                         least[program, cpus, name] = min(time, least.get((program, cpus, name), time))
         ours, theirs = pair
+        for name, what in THREADS_OUT.items() if kind == "VMID" else ():
+            table.writerow([f"{kind}: {what}", "1 core", f"{least[ours, '1', name] / least[theirs, '1', name]:.2f}", 1])
         for name, what in THREADS.items():
             for cpus, size in (("1", "1 core"), ("2", "2 cores")):
                 table.writerow([f"{kind}: {what}", size, f"{least[ours, cpus, name] / least[theirs, cpus, name]:.2f}", 1])

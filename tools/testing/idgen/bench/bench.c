@@ -459,11 +459,21 @@ static void scenario_pin(void)
 /*
  * A real thread for each CPU, on a core of its own if there are that many, switches
  * between contexts that all of them have: few, so that all but the first switches
- * take the fast path, or more than there are IDs.
+ * take the fast path, or more than there are IDs. With none, it is scheduled out only.
  */
-static unsigned long nr_shared, nr_switches;
+static unsigned long nr_shared, nr_switches, spin_length;
 static pthread_barrier_t barrier;
 static unsigned long long elapsed[NR_CPUS];
+
+/* What is done between sched out and the next switch: each step waits for the last. */
+static noinline u64 spin(u64 x)
+{
+	unsigned long i;
+
+	for (i = 0; i < spin_length; i++)
+		x = x * 6364136223846793005ULL + 1;
+	return x;
+}
 
 static void *thread(void *arg)
 {
@@ -481,8 +491,9 @@ static void *thread(void *arg)
 	/* Its own time: other processes of this machine do not count. */
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
 	for (i = 0; i < nr_switches; i++) {
-		seed = seed * 1664525 + 1013904223;
-		subject_switch(&contexts[(seed >> 16) % nr_shared]);
+		seed = seed * 1664525 + 1013904223 + spin(seed);
+		if (nr_shared)
+			subject_switch(&contexts[(seed >> 16) % nr_shared]);
 		subject_sched_out();
 	}
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
@@ -514,6 +525,9 @@ static void scenario_threads(void)
 {
 	count_threads("threads, fast path", 16, 20000000);
 	count_threads("threads, rollovers", 2 * nr_ids, 2000000);
+	count_threads("threads, sched out", 0, 20000000);
+	spin_length = 8;
+	count_threads("threads, switch after a while", 16, 5000000);
 }
 
 #else

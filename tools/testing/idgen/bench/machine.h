@@ -24,6 +24,7 @@
 
 typedef unsigned long long u64;
 typedef uint32_t u32;
+typedef uint16_t u16;
 
 #ifdef BENCH_THREADS
 #define PER_THREAD		__thread
@@ -33,7 +34,9 @@ typedef uint32_t u32;
 
 /* Compiler and build */
 
+#define CONFIG_64BIT		1
 #define IS_ENABLED(option)	0
+#define WRITE_ONCE(x, i)	(*(volatile __typeof__(x) *)&(x) = (i))
 #define likely(x)		__builtin_expect(!!(x), 1)
 #define unlikely(x)		__builtin_expect(!!(x), 0)
 #undef __always_inline
@@ -95,8 +98,10 @@ typedef struct {
 	__atomic_exchange_n(&(v)->counter, (i), __ATOMIC_RELAXED)
 #define atomic64_add_return_relaxed(i, v) \
 	__atomic_add_fetch(&(v)->counter, (i), __ATOMIC_RELAXED)
-#define atomic64_fetch_and_relaxed(i, v) \
-	__atomic_fetch_and(&(v)->counter, (i), __ATOMIC_RELAXED)
+#define atomic64_fetch_or_relaxed(i, v) \
+	__atomic_fetch_or(&(v)->counter, (i), __ATOMIC_RELAXED)
+#define atomic64_andnot(i, v) \
+	((void)__atomic_fetch_and(&(v)->counter, ~(i), __ATOMIC_RELAXED))
 
 static inline u64 atomic64_cmpxchg_relaxed(atomic64_t *v, u64 old, u64 new)
 {

@@ -2,13 +2,15 @@
 \* SPDX-License-Identifier: GPL-2.0
 \*
 \* The allocator of lib/idgen_alloc.c among CPUs with translation registers and
-\* TLBs. A value is <<generation, ID>>; Zero is a context that never had an ID, and
-\* a slot that a rollover has taken.
+\* TLBs. A value is <<generation, ID>>; Zero is a context that never had an ID. The slot
+\* of a CPU in "taken" has the mark of a rollover: the two variables are one word, and
+\* change in one step.
 \*
 \* One process for each CPU does all that this CPU does: switch, sched out, pin,
 \* unpin. A label is one access that others can see; what only the lock's holder
 \* sees is done within a step. Reading the slot and the context is one step too,
-\* for the exchange after it fails if the slot has changed in between.
+\* for the exchange after it fails if the slot has changed in between. The read may miss
+\* the mark, as hardware may after sched out's store of the ID alone.
 \*
 \* Walks: an entry is added for what a register holds as soon as it can be, at each
 \* write of a register and after each flush. An entry is never dropped but by
@@ -58,6 +60,7 @@ variables
 	map = IDS;				\* taken IDs
 	base = {};				\* pinned IDs
 	slot = [p \in CPUS |-> <<1, 0>>];
+	taken = {};
 	reserved = [p \in CPUS |-> <<1, 0>>];
 	ctx \in {f \in [CTXS -> {Zero} \cup {<<1, i>> : i \in IDS}] :
 		 \A c, d \in CTXS : c # d /\ f[c] = f[d] => f[c] = Zero};
@@ -166,17 +169,23 @@ act:	either {
 
 fast:	old := slot[self];
 	val := ctx[want[self]];
-	if (~SameGen(old, val) \/ old = Zero) goto locked;
+	either if (~SameGen(old, val)) goto locked;
+	or {
+		await self \in taken;
+		goto locked;
+	};
 cmpxchg:
 	if (Bug = "xchg") {
 		\* arch/arm, and arm64 before a8ffaaa060b8
-		old := slot[self];
+		old := IF self \in taken THEN Zero ELSE slot[self];
 		slot[self] := val;
+		taken := taken \ {self};
 		if (old # Zero) goto enter;
 	} else if (Bug = "store") {
 		slot[self] := val;
+		taken := taken \ {self};
 		goto enter;
-	} else if (slot[self] = old) {
+	} else if (slot[self] = old /\ self \notin taken) {
 		slot[self] := val;
 		goto enter;
 	};
@@ -184,31 +193,28 @@ cmpxchg:
 locked:	await ~lock;
 	lock := TRUE;
 	forget_reads();
-	if (op = "out") goto set;
-	else {
-		with (v = ctx[want[self]], n = <<gen, Id(v)>>) {
-			if (SameGen(v, <<gen, 0>>)) {
-				skip;
-			} else if (v # Zero /\ Id(v) \notin map) {
-				take_id(want[self], Id(v));
-			} else if (v # Zero /\ \E p \in CPUS : reserved[p] = v) {
-				ctx[want[self]] := n;
-				\* Linux commit 0ebea8088095
-				if (Bug # "renew-none")
-					reserved := [p \in CPUS |-> IF reserved[p] = v THEN n
-								    ELSE reserved[p]];
-			} else if (v # Zero /\ pinned[want[self]] # 0) {
-				ctx[want[self]] := n;
-			} else if (Free # {}) {
-				take_id(want[self], Min(Free));
-			} else {
-				await gen < GENS;
-				gen := gen + 1;
-				map := base;
-				if (Bug = "early-flush") tlb := Eager(reg, running);
-				todo := CPUS;
-				goto take;
-			};
+	with (v = ctx[want[self]], n = <<gen, Id(v)>>) {
+		if (SameGen(v, <<gen, 0>>)) {
+			skip;
+		} else if (v # Zero /\ Id(v) \notin map) {
+			take_id(want[self], Id(v));
+		} else if (v # Zero /\ \E p \in CPUS : reserved[p] = v) {
+			ctx[want[self]] := n;
+			\* Linux commit 0ebea8088095
+			if (Bug # "renew-none")
+				reserved := [p \in CPUS |-> IF reserved[p] = v THEN n
+							    ELSE reserved[p]];
+		} else if (v # Zero /\ pinned[want[self]] # 0) {
+			ctx[want[self]] := n;
+		} else if (Free # {}) {
+			take_id(want[self], Min(Free));
+		} else {
+			await gen < GENS;
+			gen := gen + 1;
+			map := base;
+			if (Bug = "early-flush") tlb := Eager(reg, running);
+			todo := CPUS;
+			goto take;
 		};
 	};
 got:	if (op = "pin") {
@@ -220,13 +226,13 @@ got:	if (op = "pin") {
 	} else goto set;
 
 take:	while (todo # {}) {
-		with (p \in todo, v = IF slot[p] # Zero THEN slot[p]
+		with (p \in todo, v = IF p \notin taken \/ Id(slot[p]) = 0 THEN slot[p]
 				      \* Linux commit ae120d9edfe9
 				      ELSE IF Bug = "forget" THEN <<1, 0>>
 				      ELSE reserved[p]) {
 			reserved[p] := v;
 			map := map \cup ({Id(v)} \ {0});
-			slot[p] := Zero;
+			taken := taken \cup {p};
 			todo := todo \ {p};
 		};
 	};
@@ -240,11 +246,11 @@ flush:	while (todo # {}) {
 give:	take_id(want[self], Min(Free));
 	if (op = "pin") goto got;
 
-set:	if (FlushLocal /\ slot[self] = Zero /\ Bug # "no-flush")
+set:	if (FlushLocal /\ self \in taken /\ Bug # "no-flush")
 		tlb := IF CnP /\ OwnViewOnly THEN tlb ELSE Without(self);
-	slot[self] := IF op = "out" THEN <<gen, 0>> ELSE ctx[want[self]];
+	slot[self] := ctx[want[self]];
+	taken := taken \ {self};
 	lock := FALSE;
-	if (op = "out") goto left;
 
 enter:	forget_reads();
 	with (r = [reg EXCEPT ![self] = [c |-> want[self], i |-> Id(ctx[want[self]])]],
@@ -260,15 +266,10 @@ enter:	forget_reads();
 	goto act;
 
 out:	if (SchedOut = "together") reg[self] := None;
-	if (Bug = "out-store") {
-		\* INVALID_VMID over whatever is there, of the generation that is known
-		slot[self] := <<IF slot[self] = Zero THEN reserved[self][1]
-				ELSE slot[self][1], 0>>;
-	} else if (slot[self] = Zero) {
-		goto locked;
-	} else {
-		slot[self] := <<slot[self][1], 0>>;
-	};
+	\* The ID alone
+	slot[self] := <<slot[self][1], 0>>;
+	\* INVALID_VMID over whatever is there, of the generation that is known
+	if (Bug = "out-store") taken := taken \ {self};
 left:	if (SchedOut = "late") reg[self] := None;
 	loaded[self] := FALSE;
 	done();
@@ -305,9 +306,9 @@ walk:	while (Speculate) {
 	}
 }
 } *)
-\* BEGIN TRANSLATION (chksum(pcal) = "cf810548" /\ chksum(tla) = "79feeed9")
-VARIABLES pc, lock, gen, map, base, slot, reserved, ctx, pinned, reg, running, 
-          tlb, pte, loaded, ran, want, unmapped
+\* BEGIN TRANSLATION (chksum(pcal) = "84f83a84" /\ chksum(tla) = "b5833c65")
+VARIABLES pc, lock, gen, map, base, slot, taken, reserved, ctx, pinned, reg, 
+          running, tlb, pte, loaded, ran, want, unmapped
 
 (* define statement *)
 Walks(p, r, run) == r[p] # None /\ (WalkRunning => run[p])
@@ -342,7 +343,7 @@ AlwaysSucceeds == \A p \in CPUS : pc[p] = "give" => Free # {}
 
 VARIABLES op, old, val, todo, id, left_to_do, victim
 
-vars == << pc, lock, gen, map, base, slot, reserved, ctx, pinned, reg, 
+vars == << pc, lock, gen, map, base, slot, taken, reserved, ctx, pinned, reg, 
            running, tlb, pte, loaded, ran, want, unmapped, op, old, val, todo, 
            id, left_to_do, victim >>
 
@@ -354,6 +355,7 @@ Init == (* Global variables *)
         /\ map = IDS
         /\ base = {}
         /\ slot = [p \in CPUS |-> <<1, 0>>]
+        /\ taken = {}
         /\ reserved = [p \in CPUS |-> <<1, 0>>]
         /\ ctx \in {f \in [CTXS -> {Zero} \cup {<<1, i>> : i \in IDS}] :
                     \A c, d \in CTXS : c # d /\ f[c] = f[d] => f[c] = Zero}
@@ -423,34 +425,40 @@ act(self) == /\ pc[self] = "act"
                         /\ ran' = [p \in CPUS |-> ran[p] \ {c}]
                    /\ pc' = [pc EXCEPT ![self] = "act"]
                    /\ UNCHANGED <<base, pinned, reg, running, want, op>>
-             /\ UNCHANGED << lock, gen, map, slot, reserved, pte, loaded, 
-                             unmapped, old, val, todo, id, left_to_do, victim >>
+             /\ UNCHANGED << lock, gen, map, slot, taken, reserved, pte, 
+                             loaded, unmapped, old, val, todo, id, left_to_do, 
+                             victim >>
 
 fast(self) == /\ pc[self] = "fast"
               /\ old' = [old EXCEPT ![self] = slot[self]]
               /\ val' = [val EXCEPT ![self] = ctx[want[self]]]
-              /\ IF ~SameGen(old'[self], val'[self]) \/ old'[self] = Zero
-                    THEN /\ pc' = [pc EXCEPT ![self] = "locked"]
-                    ELSE /\ pc' = [pc EXCEPT ![self] = "cmpxchg"]
-              /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, 
+              /\ \/ /\ IF ~SameGen(old'[self], val'[self])
+                          THEN /\ pc' = [pc EXCEPT ![self] = "locked"]
+                          ELSE /\ pc' = [pc EXCEPT ![self] = "cmpxchg"]
+                 \/ /\ self \in taken
+                    /\ pc' = [pc EXCEPT ![self] = "locked"]
+              /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, ctx, 
                               pinned, reg, running, tlb, pte, loaded, ran, 
                               want, unmapped, op, todo, id, left_to_do, victim >>
 
 cmpxchg(self) == /\ pc[self] = "cmpxchg"
                  /\ IF Bug = "xchg"
-                       THEN /\ old' = [old EXCEPT ![self] = slot[self]]
+                       THEN /\ old' = [old EXCEPT ![self] = IF self \in taken THEN Zero ELSE slot[self]]
                             /\ slot' = [slot EXCEPT ![self] = val[self]]
+                            /\ taken' = taken \ {self}
                             /\ IF old'[self] # Zero
                                   THEN /\ pc' = [pc EXCEPT ![self] = "enter"]
                                   ELSE /\ pc' = [pc EXCEPT ![self] = "locked"]
                        ELSE /\ IF Bug = "store"
                                   THEN /\ slot' = [slot EXCEPT ![self] = val[self]]
+                                       /\ taken' = taken \ {self}
                                        /\ pc' = [pc EXCEPT ![self] = "enter"]
-                                  ELSE /\ IF slot[self] = old[self]
+                                  ELSE /\ IF slot[self] = old[self] /\ self \notin taken
                                              THEN /\ slot' = [slot EXCEPT ![self] = val[self]]
                                                   /\ pc' = [pc EXCEPT ![self] = "enter"]
                                              ELSE /\ pc' = [pc EXCEPT ![self] = "locked"]
                                                   /\ slot' = slot
+                                       /\ taken' = taken
                             /\ old' = old
                  /\ UNCHANGED << lock, gen, map, base, reserved, ctx, pinned, 
                                  reg, running, tlb, pte, loaded, ran, want, 
@@ -462,63 +470,57 @@ locked(self) == /\ pc[self] = "locked"
                 /\ lock' = TRUE
                 /\ old' = [old EXCEPT ![self] = Zero]
                 /\ val' = [val EXCEPT ![self] = Zero]
-                /\ IF op[self] = "out"
-                      THEN /\ pc' = [pc EXCEPT ![self] = "set"]
-                           /\ UNCHANGED << gen, map, reserved, ctx, tlb, todo >>
-                      ELSE /\ LET v == ctx[want[self]] IN
-                                LET n == <<gen, Id(v)>> IN
-                                  IF SameGen(v, <<gen, 0>>)
-                                     THEN /\ TRUE
+                /\ LET v == ctx[want[self]] IN
+                     LET n == <<gen, Id(v)>> IN
+                       IF SameGen(v, <<gen, 0>>)
+                          THEN /\ TRUE
+                               /\ pc' = [pc EXCEPT ![self] = "got"]
+                               /\ UNCHANGED << gen, map, reserved, ctx, tlb, 
+                                               todo >>
+                          ELSE /\ IF v # Zero /\ Id(v) \notin map
+                                     THEN /\ map' = (map \cup {(Id(v))})
+                                          /\ ctx' = [ctx EXCEPT ![(want[self])] = <<gen, (Id(v))>>]
                                           /\ pc' = [pc EXCEPT ![self] = "got"]
-                                          /\ UNCHANGED << gen, map, reserved, 
-                                                          ctx, tlb, todo >>
-                                     ELSE /\ IF v # Zero /\ Id(v) \notin map
-                                                THEN /\ map' = (map \cup {(Id(v))})
-                                                     /\ ctx' = [ctx EXCEPT ![(want[self])] = <<gen, (Id(v))>>]
+                                          /\ UNCHANGED << gen, reserved, tlb, 
+                                                          todo >>
+                                     ELSE /\ IF v # Zero /\ \E p \in CPUS : reserved[p] = v
+                                                THEN /\ ctx' = [ctx EXCEPT ![want[self]] = n]
+                                                     /\ IF Bug # "renew-none"
+                                                           THEN /\ reserved' = [p \in CPUS |-> IF reserved[p] = v THEN n
+                                                                                               ELSE reserved[p]]
+                                                           ELSE /\ TRUE
+                                                                /\ UNCHANGED reserved
                                                      /\ pc' = [pc EXCEPT ![self] = "got"]
-                                                     /\ UNCHANGED << gen, 
-                                                                     reserved, 
+                                                     /\ UNCHANGED << gen, map, 
                                                                      tlb, todo >>
-                                                ELSE /\ IF v # Zero /\ \E p \in CPUS : reserved[p] = v
+                                                ELSE /\ IF v # Zero /\ pinned[want[self]] # 0
                                                            THEN /\ ctx' = [ctx EXCEPT ![want[self]] = n]
-                                                                /\ IF Bug # "renew-none"
-                                                                      THEN /\ reserved' = [p \in CPUS |-> IF reserved[p] = v THEN n
-                                                                                                          ELSE reserved[p]]
-                                                                      ELSE /\ TRUE
-                                                                           /\ UNCHANGED reserved
                                                                 /\ pc' = [pc EXCEPT ![self] = "got"]
                                                                 /\ UNCHANGED << gen, 
                                                                                 map, 
                                                                                 tlb, 
                                                                                 todo >>
-                                                           ELSE /\ IF v # Zero /\ pinned[want[self]] # 0
-                                                                      THEN /\ ctx' = [ctx EXCEPT ![want[self]] = n]
+                                                           ELSE /\ IF Free # {}
+                                                                      THEN /\ map' = (map \cup {(Min(Free))})
+                                                                           /\ ctx' = [ctx EXCEPT ![(want[self])] = <<gen, (Min(Free))>>]
                                                                            /\ pc' = [pc EXCEPT ![self] = "got"]
                                                                            /\ UNCHANGED << gen, 
-                                                                                           map, 
                                                                                            tlb, 
                                                                                            todo >>
-                                                                      ELSE /\ IF Free # {}
-                                                                                 THEN /\ map' = (map \cup {(Min(Free))})
-                                                                                      /\ ctx' = [ctx EXCEPT ![(want[self])] = <<gen, (Min(Free))>>]
-                                                                                      /\ pc' = [pc EXCEPT ![self] = "got"]
-                                                                                      /\ UNCHANGED << gen, 
-                                                                                                      tlb, 
-                                                                                                      todo >>
-                                                                                 ELSE /\ gen < GENS
-                                                                                      /\ gen' = gen + 1
-                                                                                      /\ map' = base
-                                                                                      /\ IF Bug = "early-flush"
-                                                                                            THEN /\ tlb' = Eager(reg, running)
-                                                                                            ELSE /\ TRUE
-                                                                                                 /\ tlb' = tlb
-                                                                                      /\ todo' = [todo EXCEPT ![self] = CPUS]
-                                                                                      /\ pc' = [pc EXCEPT ![self] = "take"]
-                                                                                      /\ ctx' = ctx
-                                                                /\ UNCHANGED reserved
-                /\ UNCHANGED << base, slot, pinned, reg, running, pte, loaded, 
-                                ran, want, unmapped, op, id, left_to_do, 
-                                victim >>
+                                                                      ELSE /\ gen < GENS
+                                                                           /\ gen' = gen + 1
+                                                                           /\ map' = base
+                                                                           /\ IF Bug = "early-flush"
+                                                                                 THEN /\ tlb' = Eager(reg, running)
+                                                                                 ELSE /\ TRUE
+                                                                                      /\ tlb' = tlb
+                                                                           /\ todo' = [todo EXCEPT ![self] = CPUS]
+                                                                           /\ pc' = [pc EXCEPT ![self] = "take"]
+                                                                           /\ ctx' = ctx
+                                                     /\ UNCHANGED reserved
+                /\ UNCHANGED << base, slot, taken, pinned, reg, running, pte, 
+                                loaded, ran, want, unmapped, op, id, 
+                                left_to_do, victim >>
 
 got(self) == /\ pc[self] = "got"
              /\ IF op[self] = "pin"
@@ -530,20 +532,20 @@ got(self) == /\ pc[self] = "got"
                         /\ pc' = [pc EXCEPT ![self] = "act"]
                    ELSE /\ pc' = [pc EXCEPT ![self] = "set"]
                         /\ UNCHANGED << lock, base, pinned, want, op >>
-             /\ UNCHANGED << gen, map, slot, reserved, ctx, reg, running, tlb, 
-                             pte, loaded, ran, unmapped, old, val, todo, id, 
-                             left_to_do, victim >>
+             /\ UNCHANGED << gen, map, slot, taken, reserved, ctx, reg, 
+                             running, tlb, pte, loaded, ran, unmapped, old, 
+                             val, todo, id, left_to_do, victim >>
 
 take(self) == /\ pc[self] = "take"
               /\ IF todo[self] # {}
                     THEN /\ \E p \in todo[self]:
-                              LET v == IF slot[p] # Zero THEN slot[p]
+                              LET v == IF p \notin taken \/ Id(slot[p]) = 0 THEN slot[p]
                                        
                                        ELSE IF Bug = "forget" THEN <<1, 0>>
                                        ELSE reserved[p] IN
                                 /\ reserved' = [reserved EXCEPT ![p] = v]
                                 /\ map' = (map \cup ({Id(v)} \ {0}))
-                                /\ slot' = [slot EXCEPT ![p] = Zero]
+                                /\ taken' = (taken \cup {p})
                                 /\ todo' = [todo EXCEPT ![self] = todo[self] \ {p}]
                          /\ pc' = [pc EXCEPT ![self] = "take"]
                     ELSE /\ IF FlushAll /\ Bug # "early-flush"
@@ -551,10 +553,10 @@ take(self) == /\ pc[self] = "take"
                                ELSE /\ TRUE
                                     /\ todo' = todo
                          /\ pc' = [pc EXCEPT ![self] = "flush"]
-                         /\ UNCHANGED << map, slot, reserved >>
-              /\ UNCHANGED << lock, gen, base, ctx, pinned, reg, running, tlb, 
-                              pte, loaded, ran, want, unmapped, op, old, val, 
-                              id, left_to_do, victim >>
+                         /\ UNCHANGED << map, taken, reserved >>
+              /\ UNCHANGED << lock, gen, base, slot, ctx, pinned, reg, running, 
+                              tlb, pte, loaded, ran, want, unmapped, op, old, 
+                              val, id, left_to_do, victim >>
 
 flush(self) == /\ pc[self] = "flush"
                /\ IF todo[self] # {}
@@ -564,9 +566,10 @@ flush(self) == /\ pc[self] = "flush"
                           /\ pc' = [pc EXCEPT ![self] = "flush"]
                      ELSE /\ pc' = [pc EXCEPT ![self] = "give"]
                           /\ UNCHANGED << tlb, todo >>
-               /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, 
-                               pinned, reg, running, pte, loaded, ran, want, 
-                               unmapped, op, old, val, id, left_to_do, victim >>
+               /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, 
+                               ctx, pinned, reg, running, pte, loaded, ran, 
+                               want, unmapped, op, old, val, id, left_to_do, 
+                               victim >>
 
 give(self) == /\ pc[self] = "give"
               /\ map' = (map \cup {(Min(Free))})
@@ -574,20 +577,20 @@ give(self) == /\ pc[self] = "give"
               /\ IF op[self] = "pin"
                     THEN /\ pc' = [pc EXCEPT ![self] = "got"]
                     ELSE /\ pc' = [pc EXCEPT ![self] = "set"]
-              /\ UNCHANGED << lock, gen, base, slot, reserved, pinned, reg, 
-                              running, tlb, pte, loaded, ran, want, unmapped, 
-                              op, old, val, todo, id, left_to_do, victim >>
+              /\ UNCHANGED << lock, gen, base, slot, taken, reserved, pinned, 
+                              reg, running, tlb, pte, loaded, ran, want, 
+                              unmapped, op, old, val, todo, id, left_to_do, 
+                              victim >>
 
 set(self) == /\ pc[self] = "set"
-             /\ IF FlushLocal /\ slot[self] = Zero /\ Bug # "no-flush"
+             /\ IF FlushLocal /\ self \in taken /\ Bug # "no-flush"
                    THEN /\ tlb' = (IF CnP /\ OwnViewOnly THEN tlb ELSE Without(self))
                    ELSE /\ TRUE
                         /\ tlb' = tlb
-             /\ slot' = [slot EXCEPT ![self] = IF op[self] = "out" THEN <<gen, 0>> ELSE ctx[want[self]]]
+             /\ slot' = [slot EXCEPT ![self] = ctx[want[self]]]
+             /\ taken' = taken \ {self}
              /\ lock' = FALSE
-             /\ IF op[self] = "out"
-                   THEN /\ pc' = [pc EXCEPT ![self] = "left"]
-                   ELSE /\ pc' = [pc EXCEPT ![self] = "enter"]
+             /\ pc' = [pc EXCEPT ![self] = "enter"]
              /\ UNCHANGED << gen, map, base, reserved, ctx, pinned, reg, 
                              running, pte, loaded, ran, want, unmapped, op, 
                              old, val, todo, id, left_to_do, victim >>
@@ -609,24 +612,21 @@ enter(self) == /\ pc[self] = "enter"
                /\ op' = [op EXCEPT ![self] = ""]
                /\ want' = [want EXCEPT ![self] = "none"]
                /\ pc' = [pc EXCEPT ![self] = "act"]
-               /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, 
-                               pinned, pte, unmapped, todo, id, left_to_do, 
-                               victim >>
+               /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, 
+                               ctx, pinned, pte, unmapped, todo, id, 
+                               left_to_do, victim >>
 
 out(self) == /\ pc[self] = "out"
              /\ IF SchedOut = "together"
                    THEN /\ reg' = [reg EXCEPT ![self] = None]
                    ELSE /\ TRUE
                         /\ reg' = reg
+             /\ slot' = [slot EXCEPT ![self] = <<slot[self][1], 0>>]
              /\ IF Bug = "out-store"
-                   THEN /\ slot' = [slot EXCEPT ![self] = <<IF slot[self] = Zero THEN reserved[self][1]
-                                                            ELSE slot[self][1], 0>>]
-                        /\ pc' = [pc EXCEPT ![self] = "left"]
-                   ELSE /\ IF slot[self] = Zero
-                              THEN /\ pc' = [pc EXCEPT ![self] = "locked"]
-                                   /\ slot' = slot
-                              ELSE /\ slot' = [slot EXCEPT ![self] = <<slot[self][1], 0>>]
-                                   /\ pc' = [pc EXCEPT ![self] = "left"]
+                   THEN /\ taken' = taken \ {self}
+                   ELSE /\ TRUE
+                        /\ taken' = taken
+             /\ pc' = [pc EXCEPT ![self] = "left"]
              /\ UNCHANGED << lock, gen, map, base, reserved, ctx, pinned, 
                              running, tlb, pte, loaded, ran, want, unmapped, 
                              op, old, val, todo, id, left_to_do, victim >>
@@ -640,7 +640,7 @@ left(self) == /\ pc[self] = "left"
               /\ op' = [op EXCEPT ![self] = ""]
               /\ want' = [want EXCEPT ![self] = "none"]
               /\ pc' = [pc EXCEPT ![self] = "act"]
-              /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, 
+              /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, ctx, 
                               pinned, running, tlb, pte, ran, unmapped, old, 
                               val, todo, id, left_to_do, victim >>
 
@@ -658,9 +658,9 @@ clear == /\ pc["unmap"] = "clear"
                     ELSE /\ pte' = [pte EXCEPT ![c] = FALSE]
                          /\ id' = id
          /\ pc' = [pc EXCEPT !["unmap"] = "read"]
-         /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, pinned, 
-                         reg, running, tlb, loaded, ran, want, unmapped, op, 
-                         old, val, todo, left_to_do >>
+         /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, ctx, 
+                         pinned, reg, running, tlb, loaded, ran, want, 
+                         unmapped, op, old, val, todo, left_to_do >>
 
 read == /\ pc["unmap"] = "read"
         /\ IF Bug = "early-id"
@@ -670,9 +670,9 @@ read == /\ pc["unmap"] = "read"
                    /\ pte' = pte
         /\ left_to_do' = IF CnP THEN {"all"} ELSE CPUS
         /\ pc' = [pc EXCEPT !["unmap"] = "tlbi"]
-        /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, pinned, reg, 
-                        running, tlb, loaded, ran, want, unmapped, op, old, 
-                        val, todo, victim >>
+        /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, ctx, 
+                        pinned, reg, running, tlb, loaded, ran, want, unmapped, 
+                        op, old, val, todo, victim >>
 
 tlbi == /\ pc["unmap"] = "tlbi"
         /\ IF left_to_do # {}
@@ -684,9 +684,9 @@ tlbi == /\ pc["unmap"] = "tlbi"
               ELSE /\ unmapped' = victim
                    /\ pc' = [pc EXCEPT !["unmap"] = "Done"]
                    /\ UNCHANGED << tlb, left_to_do >>
-        /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, pinned, reg, 
-                        running, pte, loaded, ran, want, op, old, val, todo, 
-                        id, victim >>
+        /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, ctx, 
+                        pinned, reg, running, pte, loaded, ran, want, op, old, 
+                        val, todo, id, victim >>
 
 unmap == clear \/ read \/ tlbi
 
@@ -697,9 +697,9 @@ walk == /\ pc["walker"] = "walk"
                    /\ pc' = [pc EXCEPT !["walker"] = "walk"]
               ELSE /\ pc' = [pc EXCEPT !["walker"] = "Done"]
                    /\ tlb' = tlb
-        /\ UNCHANGED << lock, gen, map, base, slot, reserved, ctx, pinned, reg, 
-                        running, pte, loaded, ran, want, unmapped, op, old, 
-                        val, todo, id, left_to_do, victim >>
+        /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, ctx, 
+                        pinned, reg, running, pte, loaded, ran, want, unmapped, 
+                        op, old, val, todo, id, left_to_do, victim >>
 
 walker == walk
 

@@ -491,7 +491,9 @@ static void *thread(void *arg)
 	/* Its own time: other processes of this machine do not count. */
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
 	for (i = 0; i < nr_switches; i++) {
-		seed = seed * 1664525 + 1013904223 + spin(seed);
+		seed = seed * 1664525 + 1013904223;
+		if (spin_length)
+			seed += spin(seed) >> 32;
 		if (nr_shared)
 			subject_switch(&contexts[(seed >> 16) % nr_shared]);
 		subject_sched_out();

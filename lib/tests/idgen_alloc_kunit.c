@@ -94,6 +94,8 @@ struct world {
 	u32 last_serial;
 	/* IDs that must never be seen. */
 	unsigned long *never;
+	/* By the case, to see that something notices. */
+	bool map_is_broken;
 	unsigned int broadcasts;
 	idgen_value_t generation_flushed;
 	idgen_value_t generation_checked;
@@ -194,10 +196,17 @@ static void flush_tlb(struct world *w, unsigned int cpu)
 	fill(w, cpu);
 }
 
+/* Callbacks come under the lock. */
+static void check_context(struct world *w)
+{
+	KUNIT_EXPECT_TRUE(w->test, irqs_disabled());
+}
+
 static void flush_cpu(struct idgen_alloc *a)
 {
 	struct world *w = world_of(a);
 
+	check_context(w);
 	KUNIT_EXPECT_TRUE_MSG(w->test, taken(w, w->self),
 			      "CPU%u has an ID already when it flushes", w->self);
 	w->cpu[w->self].flushes++;
@@ -227,12 +236,13 @@ static void flush_all(struct idgen_alloc *a)
 	w->broadcasts++;
 }
 
+/* As one that writes whole longs: it clears what it does not set. */
 static void mark_from_world(struct idgen_alloc *a, unsigned long *map)
 {
 	/* Slots come last in init: this is idgen_alloc_update_never(). */
 	if (a->slots[0])
-		lockdep_assert_held(&a->lock);
-	bitmap_or(map, map, world_of(a)->never, idgen_alloc_nr(a));
+		check_context(world_of(a));
+	bitmap_copy(map, world_of(a)->never, idgen_alloc_nr(a));
 }
 
 static const struct idgen_ops ops_by_mode[] = {
@@ -348,6 +358,11 @@ static void check_switched(struct world *w, unsigned int cpu)
 	if (refcount_read(&c->ctx->pins))
 		KUNIT_EXPECT_EQ_MSG(w->test, c->id, c->ctx->pinned_id,
 				    "PinStays: context %u", c->ctx->serial);
+	if (!w->map_is_broken)
+		KUNIT_EXPECT_GE_MSG(w->test,
+				    find_first_zero_bit(w->a.map,
+							idgen_alloc_nr(&w->a)),
+				    w->a.cursor, "a free ID is not found");
 
 	for (other = 0; other < w->nr_cpus; other++) {
 		struct sim_cpu *o = &w->cpu[other];
@@ -595,13 +610,18 @@ static void generation_steps_by_one(struct kunit *test)
 {
 	struct world *w = boot(test, mode_of(test), 2, 4);
 	idgen_value_t generation = IDGEN_FIRST_GEN;
+	struct context ctx[4];
 	unsigned int i;
 
-	for (i = 0; i < 20; i++) {
-		KUNIT_EXPECT_EQ(test, w->a.generation, generation);
-		roll_over(w, i % 2);
-		generation += IDGEN_GEN_STEP;
+	for (i = 0; i < 20 * 15; i++) {
+		birth(w, &ctx[i % 4]);
+		run(w, i % 2, &ctx[i % 4]);
+		if (gen(&ctx[i % 4]) != generation)
+			generation += IDGEN_GEN_STEP;
+		KUNIT_ASSERT_EQ(test, gen(&ctx[i % 4]), generation);
+		KUNIT_ASSERT_EQ(test, w->a.generation, generation);
 	}
+	KUNIT_EXPECT_GE(test, generation, 20 * IDGEN_GEN_STEP);
 }
 
 static void generations_start_again_at_the_first_after_the_last(struct kunit *test)
@@ -630,6 +650,26 @@ static void generations_start_again_at_the_first_after_the_last(struct kunit *te
 	KUNIT_EXPECT_EQ(test, gen(&ctx), IDGEN_FIRST_GEN);
 	roll_over(w, 0);
 	run(w, 0, &ctx);
+}
+
+/* However long it slept: each bit of the generation tells. */
+static void generations_are_compared_in_all_their_bits(struct kunit *test)
+{
+	struct world *w = boot(test, LOCAL, 1, 8);
+	struct context ctx, sleeper;
+	idgen_value_t apart;
+
+	w->a.generation = LAST_GEN;
+	idgen_atomic(set)(&w->slot[0].active, w->a.generation);
+	for (apart = IDGEN_GEN_STEP; apart < IDGEN_TAKEN; apart <<= 1) {
+		birth(w, &ctx);
+		run(w, 0, &ctx);
+		birth(w, &sleeper);
+		idgen_atomic(set)(&sleeper.value, idgen_atomic(read)(&ctx.value) - apart);
+		KUNIT_EXPECT_FALSE(test, runs_fast(w, 0, &sleeper));
+		run(w, 0, &sleeper);
+		KUNIT_EXPECT_EQ(test, gen(&sleeper), LAST_GEN);
+	}
 }
 
 /*
@@ -836,17 +876,21 @@ static void context_is_told_of_an_id_that_it_did_not_have(struct kunit *test)
 static void context_that_lost_its_id_long_ago_gets_another(struct kunit *test)
 {
 	struct world *w = boot(test, mode_of(test), 2, 4);
-	struct context old;
+	struct context old, taker;
 	unsigned int i;
+	u64 had;
 
 	birth(w, &old);
 	run(w, 1, &old);
+	had = id(&old);
 	sched_out(w, 1);
 	for (i = 0; i < 5; i++)
 		roll_over(w, 0);
+	run_until(w, 0, &taker, had);
 	KUNIT_EXPECT_FALSE(test, runs_fast(w, 1, &old));
 	run(w, 1, &old);
 	KUNIT_EXPECT_EQ(test, gen(&old), w->a.generation);
+	KUNIT_EXPECT_NE(test, id(&old), had);
 }
 
 static void reserved_id_is_not_given_to_another_context_that_once_had_it(struct kunit *test)
@@ -1480,16 +1524,25 @@ static void sched_out_leaves_a_pending_flush_to_the_next_switch(struct kunit *te
 static void no_context_ever_has_the_value_of_a_cpu_that_is_sched_out(struct kunit *test)
 {
 	struct world *w = boot(test, mode_of(test), 2, 4);
-	struct context ctx;
-	unsigned int i;
+	struct context *ctx = crowd(w, 8);
+	unsigned int i, j;
 
-	for (i = 0; i < 500; i++) {
-		birth(w, &ctx);
-		run(w, 0, &ctx);
+	for (i = 0; i < 1000; i++) {
+		/* Some are new, some come back, and CPU 1 runs them as well. */
+		if (i % 3)
+			birth(w, &ctx[i % 8]);
+		run(w, 0, &ctx[i % 8]);
+		if (i % 5 == 0)
+			run(w, 1, &ctx[i * 3 % 8]);
 		sched_out(w, 1);
 		KUNIT_ASSERT_EQ(test, 0, active(w, 1) & IDGEN_ID_MASK);
-		KUNIT_ASSERT_NE(test, idgen_atomic(read)(&ctx.value), active(w, 1));
-		KUNIT_ASSERT_NE(test, idgen_atomic(read)(&ctx.value), IDGEN_FIRST_GEN);
+		for (j = 0; j < 8; j++) {
+			KUNIT_ASSERT_NE(test, idgen_atomic(read)(&ctx[j].value),
+					active(w, 1) & ~IDGEN_TAKEN);
+			KUNIT_ASSERT_NE(test, idgen_atomic(read)(&ctx[j].value),
+					IDGEN_FIRST_GEN);
+		}
+		sched_out(w, 0);
 	}
 	KUNIT_EXPECT_GT(test, w->a.generation, 30 * IDGEN_GEN_STEP);
 }
@@ -1681,6 +1734,49 @@ static void pin_of_a_context_that_runs_keeps_what_it_runs_with(struct kunit *tes
 	KUNIT_EXPECT_EQ(test, w->slot[1].reserved, idgen_atomic(read)(&ctx.value));
 	unpin(w, &ctx);
 	roll_over(w, 0);
+	run(w, 0, &ctx);
+	KUNIT_EXPECT_EQ(test, id(&ctx), had);
+}
+
+static void pinned_context_takes_its_reserved_values_along(struct kunit *test)
+{
+	struct world *w = boot(test, mode_of(test), 3, 4);
+	struct context ctx;
+	u64 had;
+
+	birth(w, &ctx);
+	run(w, 1, &ctx);
+	had = pin(w, 0, &ctx);
+	roll_over(w, 0);
+	/* CPU 1 has yet to switch. */
+	run(w, 2, &ctx);
+	KUNIT_EXPECT_EQ(test, w->slot[1].reserved, idgen_atomic(read)(&ctx.value));
+	/* When it is pinned no longer, that alone keeps the ID. */
+	unpin(w, &ctx);
+	sched_out(w, 2);
+	roll_over(w, 0);
+	run(w, 2, &ctx);
+	KUNIT_EXPECT_EQ(test, id(&ctx), had);
+}
+
+static void allocator_may_have_pins_and_rule_out_nothing(struct kunit *test)
+{
+	static const struct idgen_ops ops = {
+		.name = "test",
+		.pins = true,
+		.flush_cpu = flush_cpu,
+	};
+	struct world *w = new_world(test, 2);
+	struct context ctx;
+	u64 had;
+
+	power_on(w, &ops, 4);
+	KUNIT_EXPECT_EQ(test, w->a.usable, 15);
+	birth(w, &ctx);
+	had = pin(w, 0, &ctx);
+	KUNIT_ASSERT_NE(test, had, 0);
+	roll_over(w, 0);
+	roll_over(w, 1);
 	run(w, 0, &ctx);
 	KUNIT_EXPECT_EQ(test, id(&ctx), had);
 }
@@ -2086,6 +2182,7 @@ static void each_debug_check_warns(struct kunit *test)
 		kunit_skip(test, "needs CONFIG_DEBUG_IDGEN_ALLOC");
 
 	run(w, 1, &ctx[0]);
+	w->map_is_broken = true;
 	warnings_so_far = 0;
 	kunit_warning_suppress(test) {
 		/* ActiveInMap */
@@ -2677,6 +2774,7 @@ static struct kunit_case idgen_alloc_cases[] = {
 	MODE_CASE(exhaustion_rolls_over_exactly_once),
 	MODE_CASE(generation_steps_by_one),
 	MODE_CASE(generations_start_again_at_the_first_after_the_last),
+	KUNIT_CASE(generations_are_compared_in_all_their_bits),
 
 	MODE_CASE(rollover_keeps_the_ids_of_all_active_cpus),
 	MODE_CASE(cpu_that_never_switches_keeps_its_id_over_many_rollovers),
@@ -2730,6 +2828,8 @@ static struct kunit_case idgen_alloc_cases[] = {
 	MODE_CASE(pin_of_a_context_that_never_ran_gives_it_an_id),
 	MODE_CASE(pin_of_a_stale_context_gives_it_an_id_of_this_generation),
 	MODE_CASE(pin_of_a_context_that_runs_keeps_what_it_runs_with),
+	MODE_CASE(pinned_context_takes_its_reserved_values_along),
+	KUNIT_CASE(allocator_may_have_pins_and_rule_out_nothing),
 	MODE_CASE(pins_nest),
 	MODE_CASE(unpin_frees_the_id_at_the_next_rollover_only),
 	MODE_CASE(unpin_after_a_rollover_does_not_keep_the_id),

@@ -121,6 +121,7 @@ bool kunit_suppress(bool on);
 #define KUNIT_EXPECT_LE(test, a, b)		KUNIT_COMPARE(test, false, a, <=, b, NULL)
 #define KUNIT_EXPECT_GT(test, a, b)		KUNIT_COMPARE(test, false, a, >, b, NULL)
 #define KUNIT_EXPECT_GT_MSG(test, a, b, fmt...)	KUNIT_COMPARE(test, false, a, >, b, fmt)
+#define KUNIT_EXPECT_GE_MSG(test, a, b, fmt...)	KUNIT_COMPARE(test, false, a, >=, b, fmt)
 #define KUNIT_EXPECT_STREQ(test, a, b)		KUNIT_IS(test, false, !strcmp(a, b), "%s", a)
 #define KUNIT_EXPECT_GE(test, a, b)		KUNIT_COMPARE(test, false, a, >=, b, NULL)
 

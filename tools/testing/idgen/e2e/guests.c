@@ -17,6 +17,9 @@
  * another: on whatever CPU they are, which they change. Now and then they sleep,
  * or the guest waits for an interrupt, or a VM is destroyed, once its memory has
  * been seen to be right, and another made in its place.
+ *
+ * With -d, memory is copied while guests run, as a live migration does: what KVM logs as
+ * dirty is copied again. In the end the copy must be what the memory is.
  */
 
 #define _GNU_SOURCE
@@ -90,7 +93,7 @@ struct vm {
 	unsigned int nr_vcpus;
 	bool broken;
 	int fd;
-	char *mem;
+	char *mem, *copy;	/* copy: with -d only */
 	struct vcpu vcpus[MAX_VCPUS];
 };
 
@@ -99,6 +102,7 @@ static struct {
 	long rollovers, turns;
 	unsigned long type;
 	uint64_t seed, va;
+	bool log;
 } opt = { .vms = 40, .min_vcpus = 1, .max_vcpus = 2, .threads = 8, .turns = 1000, .seed = 1 };
 
 static int kvm;
@@ -195,9 +199,33 @@ static void start_vcpu(struct vm *vm, unsigned int nr)
 	set_registers(vm, nr);
 }
 
+static char *memory(void)
+{
+	char *mem = mmap(NULL, MEM_PAGES * PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (mem == MAP_FAILED)
+		die("mmap of a VM's memory");
+	return mem;
+}
+
+/* With the VM's lock. What is written from the log on is in the next one. */
+static void copy_dirty(struct vm *vm)
+{
+	uint64_t map[MEM_PAGES / 64 + 1] = {};
+	struct kvm_dirty_log log = { .dirty_bitmap = map };
+
+	if (ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log))
+		die("KVM_GET_DIRTY_LOG");
+	for (unsigned int i = 0; i < MEM_PAGES; i++)
+		if (map[i / 64] >> i % 64 & 1)
+			memcpy(vm->copy + i * PAGE, vm->mem + i * PAGE, PAGE);
+}
+
 static void create(struct vm *vm)
 {
 	struct kvm_userspace_memory_region region = {
+		.flags = opt.log ? KVM_MEM_LOG_DIRTY_PAGES : 0,
 		.guest_phys_addr = MEM_IPA,
 		.memory_size = MEM_PAGES * PAGE,
 	};
@@ -205,11 +233,10 @@ static void create(struct vm *vm)
 	vm->fd = ioctl(kvm, KVM_CREATE_VM, opt.type);
 	if (vm->fd < 0)
 		die("KVM_CREATE_VM");
-	vm->mem = mmap(NULL, MEM_PAGES * PAGE, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (vm->mem == MAP_FAILED)
-		die("mmap of a VM's memory");
+	vm->mem = memory();
 	fill(vm);
+	if (opt.log)
+		vm->copy = memcpy(memory(), vm->mem, MEM_PAGES * PAGE);
 	region.userspace_addr = (uintptr_t)vm->mem;
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
 		die("KVM_SET_USER_MEMORY_REGION");
@@ -217,6 +244,18 @@ static void create(struct vm *vm)
 		start_vcpu(vm, i);
 	vm->broken = false;
 	atomic_fetch_add(&created, 1);
+}
+
+/* All that was written was logged. */
+static void check_copy(struct vm *vm)
+{
+	copy_dirty(vm);
+	for (unsigned int i = 0; i < MEM_PAGES; i++)
+		if (memcmp(vm->copy + i * PAGE, vm->mem + i * PAGE, PAGE))
+			wrong("VM %u.%u page %u was written and not logged",
+			      vm->number, vm->incarnation, i);
+	atomic_fetch_add(&checks, MEM_PAGES);
+	munmap(vm->copy, MEM_PAGES * PAGE);
 }
 
 /* Nothing has come to a VM's memory but what its own guest wrote. */
@@ -246,6 +285,8 @@ static void check_memory(const struct vm *vm)
 static void destroy(struct vm *vm)
 {
 	check_memory(vm);
+	if (opt.log)
+		check_copy(vm);
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		munmap(vm->vcpus[i].run, run_size);
 		close(vm->vcpus[i].fd);
@@ -396,6 +437,13 @@ static void *work(void *arg)
 		case 5 ... 20:
 			migrate(&seed);
 			break;
+		case 21 ... 28:
+			if (opt.log) {
+				pthread_mutex_lock(&vm->lock);
+				copy_dirty(vm);
+				pthread_mutex_unlock(&vm->lock);
+			}
+			break;
 		}
 		if (atomic_exchange(&vm->vcpus[nr].busy, true)) {
 			sched_yield();
@@ -453,7 +501,7 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "n:c:t:r:T:s:pl")) != -1) {
+	while ((c = getopt(argc, argv, "n:c:t:r:T:s:dpl")) != -1) {
 		switch (c) {
 		case 'n':
 			opt.vms = atoi(optarg);
@@ -474,6 +522,9 @@ static void options(int argc, char **argv)
 		case 's':
 			opt.seed = atol(optarg);
 			continue;
+		case 'd':
+			opt.log = true;
+			continue;
 		case 'l':
 			opt.va = LOW_VA;
 			continue;
@@ -491,7 +542,7 @@ static void options(int argc, char **argv)
 		return;
 	say("usage: guests [-n VMs] [-c vCPUs of each, or MIN-MAX] [-t threads] [-T turns]\n"
 	    "	[-r rollovers to see at least] [-s seed] [-l: low addresses]\n"
-	    "	[-p: protected VMs, on arm64]\n");
+	    "	[-d: copy what is logged as dirty] [-p: protected VMs, on arm64]\n");
 	exit(2);
 }
 

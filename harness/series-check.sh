@@ -265,7 +265,10 @@ config_here() {
 	for file in "arch/$1/mm/.kunitconfig" "arch/$1/kvm/.kunitconfig"; do
 		[[ ! -f $tree/$file ]] || cat "$tree/$file" >>"$out/kunitconfig"
 	done
-	[[ $1 = arm ]] || printf 'CONFIG_%s=y\n' VIRTUALIZATION KVM >>"$out/kunitconfig"
+	case $1 in
+	arm) echo CONFIG_SMP=y >>"$out/kunitconfig" ;;
+	*) printf 'CONFIG_%s=y\n' VIRTUALIZATION KVM >>"$out/kunitconfig" ;;
+	esac
 	! grep -q '^config DEBUG_IDGEN_ALLOC' "$tree/lib/Kconfig.debug" || echo CONFIG_DEBUG_IDGEN_ALLOC=y >>"$out/kunitconfig"
 	sort -u -o "$out/kunitconfig" "$out/kunitconfig"
 }

@@ -10,7 +10,7 @@
 "$harness/deps.sh" kunit-arm64 kunit-arm kunit-riscv series series-check
 lock
 
-sets=(core debug arm riscv kvm-riscv tools)
+sets=(core debug arm riscv kvm-riscv mips tools)
 # Lines added and removed that each conversion may have.
 limits=(
 	'arch/arm64/mm/context.c 45 260'
@@ -89,7 +89,7 @@ lay_base() {
 # am SET: git am knows no fuzz. The branch SET is what it leaves, on the core, or on the tree as it was.
 am() {
 	local below=core
-	[[ $1 != core && $1 != fixes ]] || below=base
+	[[ $1 != core && $1 != *fixes ]] || below=base
 	git_in_tree checkout -q -f -B "$1" "$below"
 	git_in_tree am --empty=drop "$out/$1/series.mbox"
 	(($(git_in_tree rev-list --count "$below..$1") == $(wc -l <"$out/$1/names")))
@@ -194,7 +194,7 @@ elsewhere() {
 	cp -a "$work/base" "$tree"
 	echo "Linux $(<"$work/version")"
 	lay_base
-	for set in "${sets[@]}" fixes; do
+	for set in "${sets[@]}" fixes mips-fixes; do
 		if make_set "$set"; then
 			am "$set"
 		else
@@ -212,7 +212,7 @@ ask_checkpatch() {
 
 checkpatch() {
 	local patch filter=() row patches=()
-	for row in "${sets[@]}" fixes; do
+	for row in "${sets[@]}" fixes mips-fixes; do
 		patches+=("$out/$row"/0*.patch)
 	done
 	cd "$tree"
@@ -333,12 +333,12 @@ lists() {
 tree=$("$harness/tree.sh" series)
 work=$("$harness/tree.sh" aside)
 mkdir -p "$out"
-for set in "${sets[@]}" fixes; do
+for set in "${sets[@]}" fixes mips-fixes; do
 	check "series-make-$set" make_set "$set"
 done
 check series-same-again make_again
 check series-base lay_base
-for set in "${sets[@]}" fixes; do
+for set in "${sets[@]}" fixes mips-fixes; do
 	check "series-am-$set" am "$set"
 done
 # All else looks at its commits.

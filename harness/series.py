@@ -60,8 +60,8 @@ class Description:
         self.dir = HERE / "series"
         toml = tomllib.loads((self.dir / "series.toml").read_text(encoding="utf-8"))
         self.sets: dict[str, dict[str, str]] = toml["set"]
-        self.patches = [patch for patch in toml["patch"] if patch["set"] != "fixes"]
-        self.fixes = [patch for patch in toml["patch"] if patch["set"] == "fixes"]
+        self.patches = [patch for patch in toml["patch"] if not patch["set"].endswith("fixes")]
+        self.fixes = [patch for patch in toml["patch"] if patch["set"].endswith("fixes")]
         self.names = [patch["name"] for patch in self.patches]
         self.table = expand(load(), OURS)
         for entry in [entry for kind in KINDS for entry in self.table[kind]]:
@@ -204,8 +204,8 @@ class Kernel:
             if path not in {STAMP, *own} and (place.read_text(encoding="utf-8") if place.exists() else None) != content:
                 raise Failure(f"{path} is not the same after all patches as after make apply")
 
-    def commit_fixes(self) -> None:
-        """The fixes, but for those that the tree has."""
+    def commit_fixes(self, wanted: str) -> None:
+        """The fixes of a set, but for those that the tree has."""
         pieces = {ours.name: (ours, table) for ours, table in fixes()}
         out = left_out(self.description.table, self.repo)
         for patch in self.description.fixes:
@@ -223,9 +223,8 @@ class Kernel:
 
     def take(self, wanted: str) -> list[dict[str, Any]]:
         """Have the branch "series" be one set, on top of the core if it is not that, and say which patches it has."""
-        everything = self.description.fixes if wanted == "fixes" else self.description.patches
-        patches = [patch for patch in everything if patch["set"] == wanted and patch["name"] in self.commits]
-        self.git("checkout", "-q", "-f", "-B", "series", "core" if wanted not in ("core", "fixes") else "base")
+        patches = [patch for patch in [*self.description.patches, *self.description.fixes] if patch["set"] == wanted and patch["name"] in self.commits]
+        self.git("checkout", "-q", "-f", "-B", "series", below(wanted))
         for patch in patches:
             try:
                 self.git("cherry-pick", "--allow-empty", self.commits[patch["name"]])
@@ -233,6 +232,11 @@ class Kernel:
                 raise Failure(f"the set {wanted} does not stand on the core alone: {patch['name']}: "
                               f"{self.git('diff', '--name-only', '--diff-filter=U')}\n{failure}") from None
         return patches
+
+
+def below(wanted: str) -> str:
+    """What a set applies to: the core, or the tree as it was."""
+    return "base" if wanted == "core" or wanted.endswith("fixes") else "core"
 
 
 def make(base: Path, out: Path, version: str, commit: str, wanted: str) -> int:
@@ -245,31 +249,30 @@ def make(base: Path, out: Path, version: str, commit: str, wanted: str) -> int:
         new = Path(scratch, "new")
         new.mkdir()
         kernel = Kernel(new / "repo", base, version, description)
-        if wanted == "fixes":
-            kernel.commit_fixes()
+        if wanted.endswith("fixes"):
+            kernel.commit_fixes(wanted)
         else:
             description.stages(Path(scratch, "stages"))
             kernel.commit_all(Path(scratch, "stages"))
             if not kernel.missing:
                 kernel.compare(base)
         patches = kernel.take(wanted)
-        below = "base" if wanted in ("core", "fixes") else "core"
         (new / "names").write_text("".join(f"{patch['name']}\n" for patch in patches))
         if patches:
-            write_mails(kernel, new, below, commit, description.sets[wanted])
+            write_mails(kernel, new, below(wanted), commit, description.sets[wanted])
         shutil.rmtree(out, ignore_errors=True)
         new.rename(out)
     kernel.repo = out / "repo"
-    return summary(kernel, wanted, patches, below)
+    return summary(kernel, wanted, patches)
 
 
-def write_mails(kernel: Kernel, out: Path, below: str, commit: str, cover: dict[str, str]) -> None:
-    text = fill(cover["text"], kernel.repo, below)
+def write_mails(kernel: Kernel, out: Path, base: str, commit: str, cover: dict[str, str]) -> None:
+    text = fill(cover["text"], kernel.repo, base)
     if commit:
         text += f"\n\nbase-commit: {commit}"
     kernel.git("config", "branch.series.description", f"{cover['subject']}\n\n{text}")
     kernel.git("format-patch", "--cover-letter", "--cover-from-description=subject", "--no-signature", "--thread",
-               "-o", str(out), f"{below}..series")
+               "-o", str(out), f"{base}..series")
     # git puts the time of day there, and the same again is to be the same. b4 cannot do with headers of two lines.
     stamp = kernel.who["GIT_AUTHOR_DATE"].split()[0]
     files = sorted(out.glob("0*.patch"))
@@ -282,9 +285,9 @@ def write_mails(kernel: Kernel, out: Path, below: str, commit: str, cover: dict[
     (out / "series.mbox").write_bytes(b"".join(file.read_bytes() for file in files))
 
 
-def summary(kernel: Kernel, wanted: str, patches: list[dict[str, Any]], below: str) -> int:
+def summary(kernel: Kernel, wanted: str, patches: list[dict[str, Any]]) -> int:
     """A line for each patch, and what is not there."""
-    commits = kernel.git("rev-list", "--reverse", f"{below}..series").split()
+    commits = kernel.git("rev-list", "--reverse", f"{below(wanted)}..series").split()
     for number, (patch, commit) in enumerate(zip(patches, commits), 1):
         stat = kernel.git("diff", "--shortstat", f"{commit}~", commit)
         files, *lines = re.findall(r"(\d+) (?:file|insertion|deletion)", stat)
@@ -295,7 +298,7 @@ def summary(kernel: Kernel, wanted: str, patches: list[dict[str, Any]], below: s
         print(f"note: {stale()}", file=sys.stderr)
     mine = [patch["name"] for patch in [*kernel.description.patches, *kernel.description.fixes] if patch["set"] == wanted]
     lacks = {name: problems for name, problems in kernel.missing.items()
-             if name in mine or wanted != "fixes" and name in
+             if name in mine or not wanted.endswith("fixes") and name in
              [patch["name"] for patch in kernel.description.patches if patch["set"] == "core"]}
     for name, problems in lacks.items():
         print(f"error: the patch \"{name}\" does not fit this tree and is not in the series:\n  "

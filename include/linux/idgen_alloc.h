@@ -83,7 +83,9 @@ struct idgen_slot {
 		idgen_atomic_t active;
 		struct {
 #if IDGEN_STORE_ID && defined(CONFIG_CPU_BIG_ENDIAN)
+			/* private: the rest of @active */
 			u16 __generation[3];
+			/* public: */
 #endif
 			u16 id;
 		};

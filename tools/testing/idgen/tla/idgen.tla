@@ -64,7 +64,8 @@ variables
 	reserved = [p \in CPUS |-> <<1, 0>>];
 	ctx \in {f \in [CTXS -> {Zero} \cup {<<1, i>> : i \in IDS}] :
 		 \A c, d \in CTXS : c # d /\ f[c] = f[d] => f[c] = Zero};
-	pinned = [c \in CTXS |-> 0];
+	pins = [c \in CTXS |-> 0];
+	pinned = [c \in CTXS |-> 0];		\* the ID that the pin gave
 	\* hardware
 	reg = [p \in CPUS |-> None];
 	running = [p \in CPUS |-> FALSE];
@@ -104,7 +105,9 @@ define {
 	NeverReservedID == \A c \in CTXS : ctx[c] = Zero \/ (Id(ctx[c]) \in IDS /\ ctx[c][1] > 0)
 	FlushBeforeReuse == \A p \in CPUS : running[p] =>
 		~\E e \in tlb : e[1] = Where(p) /\ e[3] = reg[p].i /\ e[2] # reg[p].c
-	PinStays == \A c \in CTXS : pinned[c] # 0 => pinned[c] = Id(ctx[c])
+	PinStays == \A c \in CTXS : pins[c] # 0 => pinned[c] = Id(ctx[c])
+	PinsCounted == /\ Bug # "pin-limit" => Cardinality(base) <= MaxPins
+		       /\ base = {pinned[c] : c \in {d \in CTXS : pins[d] # 0}}
 	EmptyAfterUnmap == \A p \in CPUS : running[p] /\ reg[p].c = unmapped =>
 		<<Where(p), reg[p].c, reg[p].i>> \notin tlb
 	AlwaysSucceeds == \A p \in CPUS : pc[p] = "give" => Free # {}
@@ -146,19 +149,23 @@ act:	either {
 		if (SchedOut = "first") reg[self] := None;
 		goto out;
 	} or {
-		await Cardinality(base) < MaxPins /\ ~lock;
-		with (c \in {d \in CTXS : pinned[d] = 0}) { op := "pin"; want[self] := c };
+		\* Pins nest, here up to two.
+		await MaxPins > 0 /\ (Bug = "pin-early" => Cardinality(base) < MaxPins);
+		with (c \in {d \in CTXS : pins[d] < 2}) { op := "pin"; want[self] := c };
 		goto locked;
 	} or {
 		await ~lock;
-		with (c \in {d \in CTXS : pinned[d] # 0}) {
-			base := base \ {pinned[c]};
-			pinned[c] := 0;
+		with (c \in {d \in CTXS : pins[d] # 0}) {
+			pins[c] := pins[c] - 1;
+			if (pins[c] = 0 \/ Bug = "unpin-first") {
+				base := base \ {pinned[c]};
+				pinned[c] := 0;
+			};
 		};
 		goto act;
 	} or {
 		await Exit;
-		with (c \in {d \in CTXS : ctx[d] # Zero /\ pinned[d] = 0 /\ d # unmapped /\ pte[d] /\
+		with (c \in {d \in CTXS : ctx[d] # Zero /\ pins[d] = 0 /\ d # unmapped /\ pte[d] /\
 				\A p \in CPUS : reg[p].c # d /\ want[p] # d}) {
 			ctx[c] := Zero;
 			tlb := {IF e[2] = c THEN <<e[1], "gone", e[3]>> ELSE e : e \in tlb};
@@ -191,8 +198,16 @@ cmpxchg:
 	};
 
 locked:	await ~lock;
-	lock := TRUE;
 	forget_reads();
+	if (op = "pin" /\ pins[want[self]] # 0) {
+		pins[want[self]] := pins[want[self]] + 1;
+		done();
+		goto act;
+	} else if (op = "pin" /\ Bug \notin {"pin-early", "pin-limit"} /\ Cardinality(base) >= MaxPins) {
+		done();
+		goto act;
+	} else {
+	lock := TRUE;
 	with (v = ctx[want[self]], n = <<gen, Id(v)>>) {
 		if (SameGen(v, <<gen, 0>>)) {
 			skip;
@@ -204,7 +219,7 @@ locked:	await ~lock;
 			if (Bug # "renew-none")
 				reserved := [p \in CPUS |-> IF reserved[p] = v THEN n
 							    ELSE reserved[p]];
-		} else if (v # Zero /\ pinned[want[self]] # 0) {
+		} else if (v # Zero /\ pins[want[self]] # 0) {
 			ctx[want[self]] := n;
 		} else if (Free # {}) {
 			take_id(want[self], Min(Free));
@@ -216,9 +231,10 @@ locked:	await ~lock;
 			todo := CPUS;
 			goto take;
 		};
-	};
+	}};
 got:	if (op = "pin") {
 		base := base \cup {Id(ctx[want[self]])};
+		pins[want[self]] := 1;
 		pinned[want[self]] := Id(ctx[want[self]]);
 		lock := FALSE;
 		done();
@@ -306,9 +322,9 @@ walk:	while (Speculate) {
 	}
 }
 } *)
-\* BEGIN TRANSLATION (chksum(pcal) = "84f83a84" /\ chksum(tla) = "b5833c65")
-VARIABLES pc, lock, gen, map, base, slot, taken, reserved, ctx, pinned, reg, 
-          running, tlb, pte, loaded, ran, want, unmapped
+\* BEGIN TRANSLATION (chksum(pcal) = "460ea787" /\ chksum(tla) = "ddee11d5")
+VARIABLES pc, lock, gen, map, base, slot, taken, reserved, ctx, pins, pinned, 
+          reg, running, tlb, pte, loaded, ran, want, unmapped
 
 (* define statement *)
 Walks(p, r, run) == r[p] # None /\ (WalkRunning => run[p])
@@ -336,16 +352,18 @@ ReservedInMap == lock \/ \A p \in CPUS : Id(reserved[p]) \in map \cup {0}
 NeverReservedID == \A c \in CTXS : ctx[c] = Zero \/ (Id(ctx[c]) \in IDS /\ ctx[c][1] > 0)
 FlushBeforeReuse == \A p \in CPUS : running[p] =>
         ~\E e \in tlb : e[1] = Where(p) /\ e[3] = reg[p].i /\ e[2] # reg[p].c
-PinStays == \A c \in CTXS : pinned[c] # 0 => pinned[c] = Id(ctx[c])
+PinStays == \A c \in CTXS : pins[c] # 0 => pinned[c] = Id(ctx[c])
+PinsCounted == /\ Bug # "pin-limit" => Cardinality(base) <= MaxPins
+               /\ base = {pinned[c] : c \in {d \in CTXS : pins[d] # 0}}
 EmptyAfterUnmap == \A p \in CPUS : running[p] /\ reg[p].c = unmapped =>
         <<Where(p), reg[p].c, reg[p].i>> \notin tlb
 AlwaysSucceeds == \A p \in CPUS : pc[p] = "give" => Free # {}
 
 VARIABLES op, old, val, todo, id, left_to_do, victim
 
-vars == << pc, lock, gen, map, base, slot, taken, reserved, ctx, pinned, reg, 
-           running, tlb, pte, loaded, ran, want, unmapped, op, old, val, todo, 
-           id, left_to_do, victim >>
+vars == << pc, lock, gen, map, base, slot, taken, reserved, ctx, pins, pinned, 
+           reg, running, tlb, pte, loaded, ran, want, unmapped, op, old, val, 
+           todo, id, left_to_do, victim >>
 
 ProcSet == (CPUS) \cup {"unmap"} \cup {"walker"}
 
@@ -359,6 +377,7 @@ Init == (* Global variables *)
         /\ reserved = [p \in CPUS |-> <<1, 0>>]
         /\ ctx \in {f \in [CTXS -> {Zero} \cup {<<1, i>> : i \in IDS}] :
                     \A c, d \in CTXS : c # d /\ f[c] = f[d] => f[c] = Zero}
+        /\ pins = [c \in CTXS |-> 0]
         /\ pinned = [c \in CTXS |-> 0]
         /\ reg = [p \in CPUS |-> None]
         /\ running = [p \in CPUS |-> FALSE]
@@ -395,7 +414,7 @@ act(self) == /\ pc[self] = "act"
                          ELSE /\ TRUE
                               /\ reg' = reg
                    /\ pc' = [pc EXCEPT ![self] = "fast"]
-                   /\ UNCHANGED <<base, ctx, pinned, tlb, ran>>
+                   /\ UNCHANGED <<base, ctx, pins, pinned, tlb, ran>>
                 \/ /\ SchedOut # "none" /\ loaded[self]
                    /\ op' = [op EXCEPT ![self] = "out"]
                    /\ running' = [running EXCEPT ![self] = FALSE]
@@ -404,27 +423,31 @@ act(self) == /\ pc[self] = "act"
                          ELSE /\ TRUE
                               /\ reg' = reg
                    /\ pc' = [pc EXCEPT ![self] = "out"]
-                   /\ UNCHANGED <<base, ctx, pinned, tlb, ran, want>>
-                \/ /\ Cardinality(base) < MaxPins /\ ~lock
-                   /\ \E c \in {d \in CTXS : pinned[d] = 0}:
+                   /\ UNCHANGED <<base, ctx, pins, pinned, tlb, ran, want>>
+                \/ /\ MaxPins > 0 /\ (Bug = "pin-early" => Cardinality(base) < MaxPins)
+                   /\ \E c \in {d \in CTXS : pins[d] < 2}:
                         /\ op' = [op EXCEPT ![self] = "pin"]
                         /\ want' = [want EXCEPT ![self] = c]
                    /\ pc' = [pc EXCEPT ![self] = "locked"]
-                   /\ UNCHANGED <<base, ctx, pinned, reg, running, tlb, ran>>
+                   /\ UNCHANGED <<base, ctx, pins, pinned, reg, running, tlb, ran>>
                 \/ /\ ~lock
-                   /\ \E c \in {d \in CTXS : pinned[d] # 0}:
-                        /\ base' = base \ {pinned[c]}
-                        /\ pinned' = [pinned EXCEPT ![c] = 0]
+                   /\ \E c \in {d \in CTXS : pins[d] # 0}:
+                        /\ pins' = [pins EXCEPT ![c] = pins[c] - 1]
+                        /\ IF pins'[c] = 0 \/ Bug = "unpin-first"
+                              THEN /\ base' = base \ {pinned[c]}
+                                   /\ pinned' = [pinned EXCEPT ![c] = 0]
+                              ELSE /\ TRUE
+                                   /\ UNCHANGED << base, pinned >>
                    /\ pc' = [pc EXCEPT ![self] = "act"]
                    /\ UNCHANGED <<ctx, reg, running, tlb, ran, want, op>>
                 \/ /\ Exit
-                   /\ \E c \in {d \in CTXS : ctx[d] # Zero /\ pinned[d] = 0 /\ d # unmapped /\ pte[d] /\
+                   /\ \E c \in {d \in CTXS : ctx[d] # Zero /\ pins[d] = 0 /\ d # unmapped /\ pte[d] /\
                                    \A p \in CPUS : reg[p].c # d /\ want[p] # d}:
                         /\ ctx' = [ctx EXCEPT ![c] = Zero]
                         /\ tlb' = {IF e[2] = c THEN <<e[1], "gone", e[3]>> ELSE e : e \in tlb}
                         /\ ran' = [p \in CPUS |-> ran[p] \ {c}]
                    /\ pc' = [pc EXCEPT ![self] = "act"]
-                   /\ UNCHANGED <<base, pinned, reg, running, want, op>>
+                   /\ UNCHANGED <<base, pins, pinned, reg, running, want, op>>
              /\ UNCHANGED << lock, gen, map, slot, taken, reserved, pte, 
                              loaded, unmapped, old, val, todo, id, left_to_do, 
                              victim >>
@@ -438,8 +461,9 @@ fast(self) == /\ pc[self] = "fast"
                  \/ /\ self \in taken
                     /\ pc' = [pc EXCEPT ![self] = "locked"]
               /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, ctx, 
-                              pinned, reg, running, tlb, pte, loaded, ran, 
-                              want, unmapped, op, todo, id, left_to_do, victim >>
+                              pins, pinned, reg, running, tlb, pte, loaded, 
+                              ran, want, unmapped, op, todo, id, left_to_do, 
+                              victim >>
 
 cmpxchg(self) == /\ pc[self] = "cmpxchg"
                  /\ IF Bug = "xchg"
@@ -460,78 +484,99 @@ cmpxchg(self) == /\ pc[self] = "cmpxchg"
                                                   /\ slot' = slot
                                        /\ taken' = taken
                             /\ old' = old
-                 /\ UNCHANGED << lock, gen, map, base, reserved, ctx, pinned, 
-                                 reg, running, tlb, pte, loaded, ran, want, 
-                                 unmapped, op, val, todo, id, left_to_do, 
+                 /\ UNCHANGED << lock, gen, map, base, reserved, ctx, pins, 
+                                 pinned, reg, running, tlb, pte, loaded, ran, 
+                                 want, unmapped, op, val, todo, id, left_to_do, 
                                  victim >>
 
 locked(self) == /\ pc[self] = "locked"
                 /\ ~lock
-                /\ lock' = TRUE
                 /\ old' = [old EXCEPT ![self] = Zero]
                 /\ val' = [val EXCEPT ![self] = Zero]
-                /\ LET v == ctx[want[self]] IN
-                     LET n == <<gen, Id(v)>> IN
-                       IF SameGen(v, <<gen, 0>>)
-                          THEN /\ TRUE
-                               /\ pc' = [pc EXCEPT ![self] = "got"]
-                               /\ UNCHANGED << gen, map, reserved, ctx, tlb, 
-                                               todo >>
-                          ELSE /\ IF v # Zero /\ Id(v) \notin map
-                                     THEN /\ map' = (map \cup {(Id(v))})
-                                          /\ ctx' = [ctx EXCEPT ![(want[self])] = <<gen, (Id(v))>>]
-                                          /\ pc' = [pc EXCEPT ![self] = "got"]
-                                          /\ UNCHANGED << gen, reserved, tlb, 
-                                                          todo >>
-                                     ELSE /\ IF v # Zero /\ \E p \in CPUS : reserved[p] = v
-                                                THEN /\ ctx' = [ctx EXCEPT ![want[self]] = n]
-                                                     /\ IF Bug # "renew-none"
-                                                           THEN /\ reserved' = [p \in CPUS |-> IF reserved[p] = v THEN n
-                                                                                               ELSE reserved[p]]
-                                                           ELSE /\ TRUE
-                                                                /\ UNCHANGED reserved
+                /\ IF op[self] = "pin" /\ pins[want[self]] # 0
+                      THEN /\ pins' = [pins EXCEPT ![want[self]] = pins[want[self]] + 1]
+                           /\ op' = [op EXCEPT ![self] = ""]
+                           /\ want' = [want EXCEPT ![self] = "none"]
+                           /\ pc' = [pc EXCEPT ![self] = "act"]
+                           /\ UNCHANGED << lock, gen, map, reserved, ctx, tlb, 
+                                           todo >>
+                      ELSE /\ IF op[self] = "pin" /\ Bug \notin {"pin-early", "pin-limit"} /\ Cardinality(base) >= MaxPins
+                                 THEN /\ op' = [op EXCEPT ![self] = ""]
+                                      /\ want' = [want EXCEPT ![self] = "none"]
+                                      /\ pc' = [pc EXCEPT ![self] = "act"]
+                                      /\ UNCHANGED << lock, gen, map, reserved, 
+                                                      ctx, tlb, todo >>
+                                 ELSE /\ lock' = TRUE
+                                      /\ LET v == ctx[want[self]] IN
+                                           LET n == <<gen, Id(v)>> IN
+                                             IF SameGen(v, <<gen, 0>>)
+                                                THEN /\ TRUE
                                                      /\ pc' = [pc EXCEPT ![self] = "got"]
                                                      /\ UNCHANGED << gen, map, 
-                                                                     tlb, todo >>
-                                                ELSE /\ IF v # Zero /\ pinned[want[self]] # 0
-                                                           THEN /\ ctx' = [ctx EXCEPT ![want[self]] = n]
+                                                                     reserved, 
+                                                                     ctx, tlb, 
+                                                                     todo >>
+                                                ELSE /\ IF v # Zero /\ Id(v) \notin map
+                                                           THEN /\ map' = (map \cup {(Id(v))})
+                                                                /\ ctx' = [ctx EXCEPT ![(want[self])] = <<gen, (Id(v))>>]
                                                                 /\ pc' = [pc EXCEPT ![self] = "got"]
                                                                 /\ UNCHANGED << gen, 
-                                                                                map, 
+                                                                                reserved, 
                                                                                 tlb, 
                                                                                 todo >>
-                                                           ELSE /\ IF Free # {}
-                                                                      THEN /\ map' = (map \cup {(Min(Free))})
-                                                                           /\ ctx' = [ctx EXCEPT ![(want[self])] = <<gen, (Min(Free))>>]
+                                                           ELSE /\ IF v # Zero /\ \E p \in CPUS : reserved[p] = v
+                                                                      THEN /\ ctx' = [ctx EXCEPT ![want[self]] = n]
+                                                                           /\ IF Bug # "renew-none"
+                                                                                 THEN /\ reserved' = [p \in CPUS |-> IF reserved[p] = v THEN n
+                                                                                                                     ELSE reserved[p]]
+                                                                                 ELSE /\ TRUE
+                                                                                      /\ UNCHANGED reserved
                                                                            /\ pc' = [pc EXCEPT ![self] = "got"]
                                                                            /\ UNCHANGED << gen, 
+                                                                                           map, 
                                                                                            tlb, 
                                                                                            todo >>
-                                                                      ELSE /\ gen < GENS
-                                                                           /\ gen' = gen + 1
-                                                                           /\ map' = base
-                                                                           /\ IF Bug = "early-flush"
-                                                                                 THEN /\ tlb' = Eager(reg, running)
-                                                                                 ELSE /\ TRUE
-                                                                                      /\ tlb' = tlb
-                                                                           /\ todo' = [todo EXCEPT ![self] = CPUS]
-                                                                           /\ pc' = [pc EXCEPT ![self] = "take"]
-                                                                           /\ ctx' = ctx
-                                                     /\ UNCHANGED reserved
+                                                                      ELSE /\ IF v # Zero /\ pins[want[self]] # 0
+                                                                                 THEN /\ ctx' = [ctx EXCEPT ![want[self]] = n]
+                                                                                      /\ pc' = [pc EXCEPT ![self] = "got"]
+                                                                                      /\ UNCHANGED << gen, 
+                                                                                                      map, 
+                                                                                                      tlb, 
+                                                                                                      todo >>
+                                                                                 ELSE /\ IF Free # {}
+                                                                                            THEN /\ map' = (map \cup {(Min(Free))})
+                                                                                                 /\ ctx' = [ctx EXCEPT ![(want[self])] = <<gen, (Min(Free))>>]
+                                                                                                 /\ pc' = [pc EXCEPT ![self] = "got"]
+                                                                                                 /\ UNCHANGED << gen, 
+                                                                                                                 tlb, 
+                                                                                                                 todo >>
+                                                                                            ELSE /\ gen < GENS
+                                                                                                 /\ gen' = gen + 1
+                                                                                                 /\ map' = base
+                                                                                                 /\ IF Bug = "early-flush"
+                                                                                                       THEN /\ tlb' = Eager(reg, running)
+                                                                                                       ELSE /\ TRUE
+                                                                                                            /\ tlb' = tlb
+                                                                                                 /\ todo' = [todo EXCEPT ![self] = CPUS]
+                                                                                                 /\ pc' = [pc EXCEPT ![self] = "take"]
+                                                                                                 /\ ctx' = ctx
+                                                                           /\ UNCHANGED reserved
+                                      /\ UNCHANGED << want, op >>
+                           /\ pins' = pins
                 /\ UNCHANGED << base, slot, taken, pinned, reg, running, pte, 
-                                loaded, ran, want, unmapped, op, id, 
-                                left_to_do, victim >>
+                                loaded, ran, unmapped, id, left_to_do, victim >>
 
 got(self) == /\ pc[self] = "got"
              /\ IF op[self] = "pin"
                    THEN /\ base' = (base \cup {Id(ctx[want[self]])})
+                        /\ pins' = [pins EXCEPT ![want[self]] = 1]
                         /\ pinned' = [pinned EXCEPT ![want[self]] = Id(ctx[want[self]])]
                         /\ lock' = FALSE
                         /\ op' = [op EXCEPT ![self] = ""]
                         /\ want' = [want EXCEPT ![self] = "none"]
                         /\ pc' = [pc EXCEPT ![self] = "act"]
                    ELSE /\ pc' = [pc EXCEPT ![self] = "set"]
-                        /\ UNCHANGED << lock, base, pinned, want, op >>
+                        /\ UNCHANGED << lock, base, pins, pinned, want, op >>
              /\ UNCHANGED << gen, map, slot, taken, reserved, ctx, reg, 
                              running, tlb, pte, loaded, ran, unmapped, old, 
                              val, todo, id, left_to_do, victim >>
@@ -554,9 +599,9 @@ take(self) == /\ pc[self] = "take"
                                     /\ todo' = todo
                          /\ pc' = [pc EXCEPT ![self] = "flush"]
                          /\ UNCHANGED << map, taken, reserved >>
-              /\ UNCHANGED << lock, gen, base, slot, ctx, pinned, reg, running, 
-                              tlb, pte, loaded, ran, want, unmapped, op, old, 
-                              val, id, left_to_do, victim >>
+              /\ UNCHANGED << lock, gen, base, slot, ctx, pins, pinned, reg, 
+                              running, tlb, pte, loaded, ran, want, unmapped, 
+                              op, old, val, id, left_to_do, victim >>
 
 flush(self) == /\ pc[self] = "flush"
                /\ IF todo[self] # {}
@@ -567,9 +612,9 @@ flush(self) == /\ pc[self] = "flush"
                      ELSE /\ pc' = [pc EXCEPT ![self] = "give"]
                           /\ UNCHANGED << tlb, todo >>
                /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, 
-                               ctx, pinned, reg, running, pte, loaded, ran, 
-                               want, unmapped, op, old, val, id, left_to_do, 
-                               victim >>
+                               ctx, pins, pinned, reg, running, pte, loaded, 
+                               ran, want, unmapped, op, old, val, id, 
+                               left_to_do, victim >>
 
 give(self) == /\ pc[self] = "give"
               /\ map' = (map \cup {(Min(Free))})
@@ -577,10 +622,10 @@ give(self) == /\ pc[self] = "give"
               /\ IF op[self] = "pin"
                     THEN /\ pc' = [pc EXCEPT ![self] = "got"]
                     ELSE /\ pc' = [pc EXCEPT ![self] = "set"]
-              /\ UNCHANGED << lock, gen, base, slot, taken, reserved, pinned, 
-                              reg, running, tlb, pte, loaded, ran, want, 
-                              unmapped, op, old, val, todo, id, left_to_do, 
-                              victim >>
+              /\ UNCHANGED << lock, gen, base, slot, taken, reserved, pins, 
+                              pinned, reg, running, tlb, pte, loaded, ran, 
+                              want, unmapped, op, old, val, todo, id, 
+                              left_to_do, victim >>
 
 set(self) == /\ pc[self] = "set"
              /\ IF FlushLocal /\ self \in taken /\ Bug # "no-flush"
@@ -591,7 +636,7 @@ set(self) == /\ pc[self] = "set"
              /\ taken' = taken \ {self}
              /\ lock' = FALSE
              /\ pc' = [pc EXCEPT ![self] = "enter"]
-             /\ UNCHANGED << gen, map, base, reserved, ctx, pinned, reg, 
+             /\ UNCHANGED << gen, map, base, reserved, ctx, pins, pinned, reg, 
                              running, pte, loaded, ran, want, unmapped, op, 
                              old, val, todo, id, left_to_do, victim >>
 
@@ -613,7 +658,7 @@ enter(self) == /\ pc[self] = "enter"
                /\ want' = [want EXCEPT ![self] = "none"]
                /\ pc' = [pc EXCEPT ![self] = "act"]
                /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, 
-                               ctx, pinned, pte, unmapped, todo, id, 
+                               ctx, pins, pinned, pte, unmapped, todo, id, 
                                left_to_do, victim >>
 
 out(self) == /\ pc[self] = "out"
@@ -627,7 +672,7 @@ out(self) == /\ pc[self] = "out"
                    ELSE /\ TRUE
                         /\ taken' = taken
              /\ pc' = [pc EXCEPT ![self] = "left"]
-             /\ UNCHANGED << lock, gen, map, base, reserved, ctx, pinned, 
+             /\ UNCHANGED << lock, gen, map, base, reserved, ctx, pins, pinned, 
                              running, tlb, pte, loaded, ran, want, unmapped, 
                              op, old, val, todo, id, left_to_do, victim >>
 
@@ -641,8 +686,8 @@ left(self) == /\ pc[self] = "left"
               /\ want' = [want EXCEPT ![self] = "none"]
               /\ pc' = [pc EXCEPT ![self] = "act"]
               /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, ctx, 
-                              pinned, running, tlb, pte, ran, unmapped, old, 
-                              val, todo, id, left_to_do, victim >>
+                              pins, pinned, running, tlb, pte, ran, unmapped, 
+                              old, val, todo, id, left_to_do, victim >>
 
 cpu(self) == act(self) \/ fast(self) \/ cmpxchg(self) \/ locked(self)
                 \/ got(self) \/ take(self) \/ flush(self) \/ give(self)
@@ -659,7 +704,7 @@ clear == /\ pc["unmap"] = "clear"
                          /\ id' = id
          /\ pc' = [pc EXCEPT !["unmap"] = "read"]
          /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, ctx, 
-                         pinned, reg, running, tlb, loaded, ran, want, 
+                         pins, pinned, reg, running, tlb, loaded, ran, want, 
                          unmapped, op, old, val, todo, left_to_do >>
 
 read == /\ pc["unmap"] = "read"
@@ -670,7 +715,7 @@ read == /\ pc["unmap"] = "read"
                    /\ pte' = pte
         /\ left_to_do' = IF CnP THEN {"all"} ELSE CPUS
         /\ pc' = [pc EXCEPT !["unmap"] = "tlbi"]
-        /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, ctx, 
+        /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, ctx, pins, 
                         pinned, reg, running, tlb, loaded, ran, want, unmapped, 
                         op, old, val, todo, victim >>
 
@@ -684,7 +729,7 @@ tlbi == /\ pc["unmap"] = "tlbi"
               ELSE /\ unmapped' = victim
                    /\ pc' = [pc EXCEPT !["unmap"] = "Done"]
                    /\ UNCHANGED << tlb, left_to_do >>
-        /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, ctx, 
+        /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, ctx, pins, 
                         pinned, reg, running, pte, loaded, ran, want, op, old, 
                         val, todo, id, victim >>
 
@@ -697,7 +742,7 @@ walk == /\ pc["walker"] = "walk"
                    /\ pc' = [pc EXCEPT !["walker"] = "walk"]
               ELSE /\ pc' = [pc EXCEPT !["walker"] = "Done"]
                    /\ tlb' = tlb
-        /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, ctx, 
+        /\ UNCHANGED << lock, gen, map, base, slot, taken, reserved, ctx, pins, 
                         pinned, reg, running, pte, loaded, ran, want, unmapped, 
                         op, old, val, todo, id, left_to_do, victim >>
 

@@ -61,7 +61,7 @@ config() {
 		[[ $value != '{'* ]] || tr -d '{}' <<<"$value" | tr , '\n' | sed 's/.*/	& = &/'
 	done
 	echo 'INVARIANTS UniqueAllCPUs UniquePerCPU UniqueActive SameActive ReservedInMap NeverReservedID'
-	echo '	FlushBeforeReuse PinStays EmptyAfterUnmap AlwaysSucceeds'
+	echo '	FlushBeforeReuse PinStays PinsCounted EmptyAfterUnmap AlwaysSucceeds'
 }
 
 passed=0 failed=0 defaults=()

@@ -65,7 +65,7 @@ kunit_module() {
 		printf 'CONFIG_KUNIT=%s\n' "$kunit" >>"$dir/.config"
 		"${make[@]}" olddefconfig
 		[[ $(sed -nE 's/^CONFIG_KUNIT=//p' "$dir/.config") = "${kunit#n}" ]]
-		[[ -z $(grep -E '^CONFIG_(DEBUG_IDGEN_ALLOC|.*(IDGEN_ALLOC|_ASID|_VMID)_KUNIT_TEST)=' "$dir/.config") ]]
+		! grep -qE '^CONFIG_(DEBUG_IDGEN_ALLOC|.*(IDGEN_ALLOC|_ASID|_VMID)_KUNIT_TEST)=' "$dir/.config" || return 1
 		mapfile -t objects < <(printf '%s\n' "${objects[@]}" | grep -v _kunit)
 		(cd "$dir" && rm -f "${objects[@]}")
 		"${make[@]}" "${objects[@]}"

@@ -69,6 +69,7 @@ typedef uint16_t u16;
 #define pr_crit(...)		fprintf(stderr, __VA_ARGS__)
 #define panic(...)		(fprintf(stderr, __VA_ARGS__), exit(1))
 #define WARN(cond, ...)		({ bool __bad = (cond); unlikely(__bad); })
+#define WARN_ONCE(cond, ...)	WARN(cond)
 #define WARN_ON(cond)		WARN(cond)
 #define WARN_ON_ONCE(cond)	WARN(cond)
 #define lockdep_assert_held(l)	((void)0)

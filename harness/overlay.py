@@ -353,7 +353,9 @@ def main() -> int:
     try:
         overlay = Overlay(HERE.parent, args.tree, table, load("forms.toml"))
         if args.learn:
-            for each in [overlay, *(Overlay(ours, args.tree, table, {}) for ours, table in fixes())]:
+            others = [Overlay(ours, args.tree, table, {}) for ours, table in fixes()]
+            # Of a fix that the tree has, nothing is to be known.
+            for each in [overlay, *(fix for fix in others if not fix.there())]:
                 each.work_out()
                 learn(each.lost, args.learn)
             return 0

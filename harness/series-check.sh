@@ -26,6 +26,8 @@ excused=(
 	'arch/arm64/mm/context.c|.*asid_probe.c:CAMELCASE'
 	# It takes the second pair of parentheses of idgen_atomic(op)(...) for one that is not needed.
 	'lib/idgen_alloc.c:UNNECESSARY_PARENTHESES'
+	# The comment of the barrier is above it, but in the diff lines that go stand between the two.
+	'arch/riscv/kvm/vmid.c:MEMORY_BARRIER'
 	# It knows atomic_t as a type that may have another name, but not atomic64_t.
 	'include/linux/idgen_alloc.h:NEW_TYPEDEFS'
 	# Laid out as all trace events are.

@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -339,7 +340,8 @@ def bench(pattern: str) -> str:
                      f"{float(row['ours']):10.0f}{float(row['theirs']):10.0f}")
     if len(lines) == 1:
         raise Failure(f"series.toml: @BENCH {pattern}@ matches nothing in {FIGURES}")
-    return "\n".join([*lines, "", f"  ({on.removeprefix('# ').rsplit(',', 1)[0]})"])
+    source = textwrap.fill(f"({on.removeprefix('# ').rsplit(',', 1)[0]})", 72, initial_indent="  ", subsequent_indent="   ")
+    return "\n".join([*lines, "", source])
 
 
 def fill(text: str, repo: Path, below: str = "base") -> str:

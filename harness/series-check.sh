@@ -138,7 +138,7 @@ perturbed() {
 	for_arch arm64
 	compile_here perturbed arm64
 
-	git_in_tree checkout -q -f base
+	git_in_tree checkout -q -f --detach base
 	sed -i 's/\tu64 generation = atomic64_read(&asid_generation);/&\n\tsomebody_needs_this();/' "$tree/arch/arm64/mm/context.c"
 	if LINUX=$tree LINUX_VERSION='' "$harness/series.sh" "$odd" 2>"$out/said"; then
 		die "there is a whole series for a tree whose new_context() is another one"
@@ -148,7 +148,7 @@ perturbed() {
 	grep '+ somebody_needs_this();' "$out/said"
 	[[ $(tr '\n' ' ' <"$odd/names") = 'lib kunit vmid reuse hint ' ]]
 	[[ $(git_in_tree diff --name-only) = arch/arm64/mm/context.c ]]
-	git_in_tree checkout -q -f base
+	git_in_tree checkout -q -f --detach base
 	git_in_tree am --empty=drop "$odd/series.mbox"
 	rm -rf "$odd"
 }

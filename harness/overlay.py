@@ -307,7 +307,7 @@ def expand(table: dict[str, Any], ours: Path) -> dict[str, Any]:
     files = list(table["file"])
     for directory in table.get("directory", []):
         top = ours / directory["path"]
-        leave = {*directory.get("leave", []), "__pycache__"}
+        leave = {*directory.get("leave", []), "__pycache__", ".mypy_cache"}
         for path in sorted(top.rglob("*")):
             if path.is_file() and not leave.intersection(path.relative_to(top).parts):
                 files.append({**directory, "path": str(path.relative_to(ours))})

@@ -35,7 +35,7 @@ excused=(
 	# In place of the kernel's headers, so they have what those have, by the compiler's own words.
 	"$idgen/(shim|kunit|bench/machine|cbmc/shim|cbmc/model).h:MACRO_ARG_(REUSE|UNUSED|PRECEDENCE)|NEW_TYPEDEFS|COMPLEX_MACRO"
 	"$idgen/(shim|bench/machine|cbmc/shim|cbmc/model).h:PREFER_DEFINED_ATTRIBUTE_MACRO|EXPORT_SYMBOL|IS_ENABLED_CONFIG"
-	"$idgen/(kunit|bench/machine|cbmc/shim).h:MACRO_WITH_FLOW_CONTROL|TRAILING_SEMICOLON|CAMELCASE"
+	"$idgen/(kunit|bench/machine|cbmc/shim).h:MACRO_WITH_FLOW_CONTROL|TRAILING_SEMICOLON|CAMELCASE|MEMORY_BARRIER"
 	"$idgen/bench/machine.c:MACRO_ARG_(REUSE|UNUSED)"
 	# Programs for the host and for QEMU have none of the kernel's headers: no BIT(), ARRAY_SIZE() or __aligned(), and no
 	# READ_ONCE(). The usage of a program named as a function is not that function's name.

@@ -209,7 +209,7 @@ class Kernel:
         """The fixes of a set, but for those that the tree has."""
         pieces = {ours.name: (ours, table) for ours, table in fixes()}
         out = left_out(self.description.table, self.repo)
-        for patch in self.description.fixes:
+        for patch in [fix for fix in self.description.fixes if fix["set"] == wanted]:
             if patch["name"] in out:
                 print(f"    {patch['subject']}: this tree is too old for it", file=sys.stderr)
                 continue
@@ -224,7 +224,8 @@ class Kernel:
 
     def take(self, wanted: str) -> list[dict[str, Any]]:
         """Have the branch "series" be one set, on top of the core if it is not that, and say which patches it has."""
-        patches = [patch for patch in [*self.description.patches, *self.description.fixes] if patch["set"] == wanted and patch["name"] in self.commits]
+        patches = [patch for patch in [*self.description.patches, *self.description.fixes]
+                   if patch["set"] == wanted and patch["name"] in self.commits]
         self.git("checkout", "-q", "-f", "-B", "series", below(wanted))
         for patch in patches:
             try:

@@ -15,7 +15,7 @@ help:
 	@echo 'make uml             the library suite on User-mode Linux, with line coverage'
 	@echo 'make lint            checkpatch, sparse, W=1, kernel-doc, htmldocs, coccicheck, shellcheck and mypy: nothing to say'
 	@echo 'make configs         our objects in the kernel'"'"'s own configurations, by gcc and clang, on five architectures'
-	@echo 'make e2e             real processes and guests on QEMU at EL2; ROWS= for some rows of harness/e2e.toml'
+	@echo 'make e2e             real processes and guests on QEMU at EL2; ROWS= for some rows of harness/e2e/e2e.toml'
 	@echo 'make e2e-mutants     kernels that are wrong, each of which e2e must notice'
 	@echo 'make e2e-selftests   the kernel'"'"'s KVM selftests, with our files and without'
 	@echo 'make csky            the port to csky, as far as it can be checked without a compiler for it'
@@ -33,29 +33,38 @@ help:
 	@echo 'make apply LINUX=/path   lay our files over that tree'
 	@echo 'make clean           remove build/'
 
-kunit apply uml lint configs csky bench test prove series series-check e2e-mutants e2e-selftests:
-	@harness/$@.sh
+kunit uml lint configs csky test prove litmus:
+	@harness/check/$@.sh
+
+series series-check:
+	@harness/series/$@.sh
+
+e2e-mutants e2e-selftests:
+	@harness/e2e/$@.sh
+
+apply:
+	@harness/overlay/apply.sh
+
+bench:
+	@harness/bench/bench.sh
 
 e2e:
-	@harness/e2e.sh $(ROWS)
+	@harness/e2e/e2e.sh $(ROWS)
 
 prove-deep:
-	@harness/prove.sh --deep
+	@harness/check/prove.sh --deep
 
 series-refresh:
-	@harness/series.sh refresh
+	@harness/series/series.sh refresh
 
 torture:
 	@$(MAKE) --no-print-directory -C tools/testing/idgen run
-
-litmus:
-	@harness/litmus.sh
 
 tla:
 	@TLA2TOOLS="$(TLA2TOOLS)" tools/testing/idgen/tla/tla.sh
 
 mutants:
-	@TLA2TOOLS="$(TLA2TOOLS)" harness/mutants.sh
+	@TLA2TOOLS="$(TLA2TOOLS)" harness/check/mutants.sh
 
 clean:
 	rm -rf build

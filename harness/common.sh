@@ -22,6 +22,9 @@ unset ARCH MAKEFLAGS
 # Sorting, and the messages of tools, are the same everywhere.
 export LC_ALL=C.UTF-8
 
+# A script of one room imports modules of another.
+export PYTHONPATH=$harness/overlay:$harness/e2e:$harness/check MYPYPATH=$harness/overlay:$harness/e2e:$harness/check
+
 # One cache for every clone: paths below the repository are cached relative to it, and nothing holds the date.
 export CCACHE_BASEDIR=$repo CCACHE_NOHASHDIR=1
 export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_USER=idgen KBUILD_BUILD_HOST=idgen

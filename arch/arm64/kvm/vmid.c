@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the conversion to idgen_alloc changes in the kernel's file of this name.
- * See the head of harness/splice.py for how to read it.
+ * See the head of harness/overlay/splice.py for how to read it.
  */
 
 #include <linux/idgen_alloc.h>

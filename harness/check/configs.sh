@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# configs.sh [ARCH...]: our objects in the kernel's own configurations, by gcc and by clang: those that an architecture
+# uses, and the library's for those that do not use it. No word from any compiler. Without ARCH, all architectures.
+#
+# Each architecture has one build directory. Of a kernel there is only what is made before the first object, which is
+# where the time goes: 10 to 40 s for each row.
+
+. "$(dirname "$0")/../common.sh"
+"$harness/fetch/deps.sh" configs
+lock
+tree=$("$harness/overlay/tree.sh")
+
+# for_make ARCH COMPILER: how make is called. SUBARCH is for um, where 32 bits would need other headers; the kernel's
+# Makefile.clang knows no target by that name.
+for_make() {
+	local cross=${crosses[$1]-}
+	dir=$tree/.configs-$1
+	make=(make -C "$tree" O="$dir" ARCH="${1/mips64el/mips}" SUBARCH=x86_64 -j"$(nproc)" 'HOSTCC=ccache gcc')
+	case $2 in
+	gcc) make+=(CROSS_COMPILE="$cross" "CC=ccache ${cross}gcc") ;;
+	clang) make+=(LLVM=-19 'CC=ccache clang-19' CLANG_TARGET_FLAGS_x86_64=x86_64-linux-gnu) ;;
+	esac
+}
+
+# compile ARCH COMPILER CONFIG: our objects and their suites, as far as the configuration can have them.
+compile() {
+	local arch=$1 config=$3 lacks='^$' want dir make
+	for_make "$1" "$2"
+	"${make[@]}" "$config"
+	# Where nothing selects the library its suite does. The suites of its users are part of their objects; not so
+	# in allmodconfig, where KUnit is a module.
+	[[ $config = allmodconfig ]] || printf 'CONFIG_%s=y\n' KUNIT RUNTIME_TESTING_MENU IDGEN_ALLOC_KUNIT_TEST \
+		ARM64_ASID_KUNIT_TEST KVM_ARM_VMID_KUNIT_TEST ARM_ASID_KUNIT_TEST ARM_ERRATA_798181 PID_IN_CONTEXTIDR \
+		RISCV_ASID_KUNIT_TEST RISCV_KVM_VMID_KUNIT_TEST MIPS_MMID_KUNIT_TEST >>"$dir/.config"
+	echo CONFIG_WERROR=y >>"$dir/.config"
+	"${make[@]}" olddefconfig
+	grep -E '^CONFIG_(CC_VERSION_TEXT|WERROR|SMP|KUNIT|KVM|.*IDGEN_ALLOC.*|.*_(ASID|VMID|MMID)_KUNIT_TEST)=' "$dir/.config"
+	grep -q '^CONFIG_WERROR=y' "$dir/.config"
+	grep -q '^CONFIG_IDGEN_ALLOC_KUNIT_TEST=' "$dir/.config"
+	[[ ! -v crosses[$arch] ]] || for_arch "$arch"
+	[[ -v crosses[$arch] ]] || lacks+='|^arch/'
+	[[ $arch != arm ]] || grep -q '^CONFIG_CPU_HAS_ASID=y' "$dir/.config" || lacks+='|/mm/'
+	grep -q '^CONFIG_KVM=[my]' "$dir/.config" || lacks+='|/kvm/'
+	mapfile -t want < <(printf '%s\n' "${objects[@]}" | grep -vE "$lacks")
+	(cd "$dir" && rm -f "${want[@]}")
+	"${make[@]}" "${want[@]}" >"$build/log/said" 2>&1 || {
+		cat "$build/log/said"
+		return 1
+	}
+	cat "$build/log/said"
+	(cd "$dir" && ls -l "${want[@]}")
+	! grep -i 'warning:' "$build/log/said"
+}
+
+# kunit_module ARCH: with KUnit as a module, as distributions have it, and our suites off, our objects have the sections
+# and symbols that they have without KUnit.
+kunit_module() {
+	local kunit object dir make
+	for_make "$1" gcc
+	for_arch "$1"
+	for kunit in n m; do
+		"${make[@]}" defconfig
+		printf 'CONFIG_KUNIT=%s\n' "$kunit" >>"$dir/.config"
+		"${make[@]}" olddefconfig
+		[[ $(sed -nE 's/^CONFIG_KUNIT=//p' "$dir/.config") = "${kunit#n}" ]]
+		! grep -qE '^CONFIG_(DEBUG_IDGEN_ALLOC|.*(IDGEN_ALLOC|_ASID|_VMID)_KUNIT_TEST)=' "$dir/.config" || return 1
+		mapfile -t objects < <(printf '%s\n' "${objects[@]}" | grep -v _kunit)
+		(cd "$dir" && rm -f "${objects[@]}")
+		"${make[@]}" "${objects[@]}"
+		for object in "${objects[@]}"; do
+			"${crosses[$1]}size" -A "$dir/$object"
+			"${crosses[$1]}nm" "$dir/$object" | sed -E 's/^[0-9a-f]* *//'
+		done >"$build/log/sections-$kunit"
+	done
+	grep -q '__idgen_alloc_switch$' "$build/log/sections-n"
+	diff "$build/log/sections-n" "$build/log/sections-m"
+}
+
+((${#@})) || set -- arm64 x86_64 arm riscv mips64el um
+for arch; do
+	configs=(allnoconfig defconfig allmodconfig)
+	# With tables of three levels, and where ARMv6 is not ruled out.
+	[[ $arch != arm ]] || configs+=(multi_v7_lpae_defconfig imx_v6_v7_defconfig)
+	# Its others have no MMIDs.
+	[[ $arch != mips64el ]] || configs=(64r6el_defconfig)
+	for compiler in gcc clang; do
+		for config in "${configs[@]}"; do
+			# There, a header of the kernel's own (asm-generic/io.h) is an error before anything of ours.
+			[[ $arch-$compiler-$config != um-clang-allmodconfig ]] || { skipped=$((skipped + 1)) && continue; }
+			check "configs-$arch-$compiler-$config" compile "$arch" "$compiler" "$config"
+		done
+	done
+	[[ ! -v crosses[$arch] ]] || check "configs-$arch-kunit-module" kunit_module "$arch"
+done
+report "$build/configs.csv"

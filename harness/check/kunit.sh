@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# kunit.sh: the main job. The kernel's own kunit.py builds and boots a kernel with our files and prints what its KUnit
+# suites say. ARCH= is arm64 unless another is named. KUNIT_ARGS= adds options; without them, all suites that there are
+# for ARCH must have run. SAN=1 takes the kernel of the sanitised rows of e2e.toml, which is arm64's.
+
+. "$(dirname "$0")/../common.sh"
+[[ -v crosses[$arch] ]] || die "ARCH=$arch: there are suites for ${!crosses[*]}"
+for_arch "$arch"
+dir=.kunit-$arch options=("${kunit_all[@]}")
+[[ $arch != arm64 ]] || dir=.kunit
+if [[ -n ${SAN-} ]]; then
+	[[ $arch = arm64 ]] || die "SAN=1 has only arm64, not ARCH=$arch"
+	dir=.kunit-sanitised
+	# It is slow: where a case uses up all IDs, there are not to be 65,536, nor is QEMU to sign pointers as hardware does.
+	options+=("--kunitconfig=$harness/e2e/e2e.kunitconfig" "--kunitconfig=$harness/e2e/sanitised.kunitconfig"
+		--timeout=1800 "--qemu_args=-cpu max,pauth-impdef=on" "--kernel_args=idgen_alloc.bits=asid:8,vmid:8")
+fi
+"$harness/fetch/deps.sh" "kunit-$arch"
+lock
+
+[[ $arch != riscv32 ]] || options+=("--qemu_args=-bios $("$harness/fetch/tool.sh" opensbi)")
+# A CPU of release 6, and a second one that stays offline: it has a slot.
+[[ $arch != mips64* ]] || options+=("--qemu_args=-cpu I6500 -smp 2" --kernel_args=maxcpus=1)
+tree=$("$harness/overlay/tree.sh")
+[[ -f $tree/${kunitconfigs[0]} ]] || die "this Linux is too old for our files of ARCH=$arch, see README.md"
+# xargs takes the quotes as a shell would, without running anything.
+mapfile -t more < <(xargs -r printf '%s\n' <<<"${KUNIT_ARGS-}")
+rm -f "$build/kunit.json"
+start=$SECONDS status=0
+echo "==> building and running KUnit in ${tree#"$repo"/} (the first time, some 8 minutes on 2 cores)" >&2
+kunit run "$tree" "$dir" "${kunit_for[@]}" "${options[@]}" --jobs="$(nproc)" \
+	--json="$build/kunit.json" "${more[@]}" || status=$?
+echo "    done in $((SECONDS - start)) s" >&2
+if ((status == 0 && ${#more[@]} == 0)); then
+	"$harness/check/results.py" --log="$tree/$dir/test.log" "$build/kunit.json" "${suites[@]}" >&2 || status=1
+fi
+exit "$status"

@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# lint.sh: what the kernel's own checkers say about our kernel files, and shellcheck and mypy about the harness: each
+# must say nothing, and each must be seen to have looked.
+
+. "$(dirname "$0")/../common.sh"
+"$harness/fetch/deps.sh" lint
+lock
+tree=$("$harness/overlay/tree.sh")
+work=$build/work-${tree#"$build"/tree-}
+# Those that the overlay has laid.
+mapfile -t ours < <(sed -nE 's/^path = "(.*\.([ch]|rst))"$/\1/p' "$harness/overlay/overlay.toml" | sort -u |
+	grep -E 'idgen|context|vmid' | while read -r file; do
+		cmp -s "$work/base/$file" "$work/laid/$file" || [[ ! -f $work/laid/$file ]] || echo "$file"
+	done)
+sources='(lib/(tests/)?idgen_alloc(_kunit)?|arch/[a-z0-9]*/(mm/context|kvm/vmid)(_kunit)?)\.c'
+sources+='|include/(linux/idgen_alloc|trace/events/idgen)\.h|arch/riscv/include/asm/kvm_vmid\.h'
+
+# silent LOG: LOG must hold no warning or error about a file of ours.
+silent() {
+	! grep -E "^(\.\./|\./)*($sources):[0-9]" "$1"
+}
+
+# complaints DIR FILE: what checkpatch says about a file, without line numbers. Trace events are laid out as all others
+# are, which it has never liked; and an atomic_t of either width may have a name, which it takes from atomic_t only.
+complaints() {
+	local ignore=()
+	[[ $2 != include/trace/* ]] || ignore=(--ignore "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT")
+	[[ $2 != include/linux/* ]] || ignore=(--ignore NEW_TYPEDEFS)
+	cd "$tree"
+	(scripts/checkpatch.pl --strict --terse --no-summary --show-types "${ignore[@]}" -f "$1/$2" || true) |
+		sed -nE 's/^[^ ]*:[0-9]+: //p' | sort -u
+}
+
+# A file that takes the place of the kernel's may keep what checkpatch says of that one: its names and its headers.
+checkpatch_files() {
+	local file
+	for file in "${ours[@]}"; do
+		complaints "$work/laid" "$file" >"$work/complaints"
+		: >"$work/excused"
+		[[ ! -f $work/base/$file ]] || complaints "$work/base" "$file" >"$work/excused"
+		comm -23 "$work/complaints" "$work/excused" >"$work/left"
+		echo "$file: $(wc -l <"$work/left") complaints of $(wc -l <"$work/complaints")"
+		cat "$work/left"
+		[[ ! -s $work/left ]]
+	done
+	# It would find fault with a line that deserves it.
+	printf '// SPDX-License-Identifier: GPL-2.0\nint a=1;\n' >"$work/faulty.c"
+	complaints "$work" faulty.c | grep -q SPACING
+}
+
+# The lines that go into the kernel's own files, as the patch that they are.
+checkpatch_lines() {
+	cd "$work"
+	cp -a base old
+	rm -f "${ours[@]/#/old/}"
+	(cd laid && cp -a --parents "${ours[@]}" ../old)
+	(diff -ur -x '.idgen*' -x .kunitconfig old laid || true) | sed -E 's/^diff .* (old[^ ]*) /diff --git \1 /' >lines.patch
+	rm -rf old
+	grep -q '^+config IDGEN_ALLOC$' lines.patch
+	cd "$tree"
+	scripts/checkpatch.pl --strict --no-signoff --show-types --ignore COMMIT_MESSAGE "$work/lines.patch"
+}
+
+kernel_doc() {
+	local tool=tools/docs/kernel-doc file
+	cd "$tree"
+	[[ -x $tool ]] || tool=scripts/kernel-doc
+	for file in include/linux/idgen_alloc.h lib/idgen_alloc.c; do
+		"$tool" -none -Wall "$file" >"$work/kernel-doc" 2>&1
+		cat "$work/kernel-doc"
+		[[ ! -s $work/kernel-doc ]]
+	done
+	# Written out in full, the header must come to something.
+	"$tool" -rst include/linux/idgen_alloc.h | grep -c '^\.\. c:'
+}
+
+# The book that our pages are in, as make htmldocs has it. What it says of other pages is theirs.
+htmldocs() {
+	local name out=$tree/.lint-docs pages=Documentation/core-api/idgen_alloc
+	mkdir -p "$out"
+	(cd "$out" && rm -f Documentation/output/core-api/idgen_alloc*.html)
+	# With a page that deserves a word, to see that there would be one.
+	printf 'A page that no other has\n=====\n' >"$tree/${pages}_faulty.rst"
+	make -C "$tree" O=.lint-docs SPHINXDIRS=core-api htmldocs >"$work/pages" 2>&1
+	rm "$tree/${pages}_faulty.rst"
+	grep -vE '^(reading|writing|copying) ' "$work/pages"
+	for name in switch init; do
+		grep "id=\"c.idgen_alloc_$name\"" "$out/Documentation/output/core-api/idgen_alloc.html"
+	done
+	ls "$out/Documentation/output/core-api/idgen_alloc_proofs.html"
+	grep -E 'idgen.*(WARNING|ERROR|CRITICAL)|(WARNING|ERROR|CRITICAL).*idgen' "$work/pages" >"$work/left"
+	grep -q "${pages}_faulty" "$work/left"
+	! grep -v "${pages}_faulty" "$work/left"
+}
+
+# What the tree's semantic patches find. They are run one by one, as scripts/coccicheck does it, but that looks at whole
+# directories, and gives up at the first that would need a compiler for OCaml.
+coccicheck() {
+	local files patch opts run=0
+	cd "$tree"
+	mapfile -t files < <(printf '%s\n' "${ours[@]}" | grep '\.c$')
+	# With a line that deserves it, to see that it would be found.
+	printf 'int f(int x)\n{\n\twhile (x) {\n\t\tx--;\n\t};\n\treturn x;\n}\n' >"$work/faulty.c"
+	: >"$work/found"
+	while read -r patch; do
+		mapfile -t opts < <(sed -nE 's,^// *Options: *,,p' "$patch" | xargs -rn 1)
+		spatch -D report --no-show-diff --very-quiet --cocci-file "$patch" "${opts[@]}" "${files[@]}" "$work/faulty.c" \
+			>>"$work/found" 2>"$work/spatch" </dev/null || die "$patch: $(cat "$work/spatch")"
+		run=$((run + 1))
+	done < <(grep -rlE 'virtual[[:space:]]+report' scripts/coccinelle --include='*.cocci' | sort | xargs grep -L script:ocaml)
+	echo "looked at ${files[*]} with $run semantic patches"
+	cat "$work/found"
+	grep -q "^$work/faulty.c:" "$work/found"
+	! grep -v "^$work/faulty.c:" "$work/found"
+}
+
+# warnings ARCH COMPILER CHECKS: our objects, and nothing else, with all the warnings that a kernel build can ask for.
+warnings() {
+	local dir=.lint-$1-$2 extra=("${@:3}")
+	for_arch "$1" "$2"
+	kunit config "$tree" "$dir" "${kunit_for[@]}" "${kunit_all[@]}"
+	(cd "$tree/$dir" && rm -f "${objects[@]}")
+	make -C "$tree" O="$dir" -j"$(nproc)" "${make_for[@]}" W=1 "${extra[@]}" "${objects[@]}" >"$work/warnings" 2>&1
+	cat "$work/warnings"
+	for object in "${objects[@]}"; do
+		grep -Eq "^ +CC .*$object$" "$work/warnings"
+		[[ -z ${extra[*]} ]] || grep -Eq "^ +CHECK .*${object%.o}.c$" "$work/warnings"
+	done
+	silent "$work/warnings"
+}
+
+sparse() {
+	local bin
+	bin=$(dirname "$("$harness/fetch/tool.sh" sparse)")
+	"$bin/sparse" --version
+	PATH=$bin:$PATH warnings "$1" gcc C=2
+}
+
+harness_scripts() {
+	local script
+	cd "$repo"
+	find . -path ./build -prune -o \( -name '*.sh' -o -name '*.py' -o -path ./.ci/run \) -print | sort | while read -r script; do
+		echo "looking at $script"
+		cd "$repo/$(dirname "$script")"
+		case $script in
+		*.py) mypy --strict --no-error-summary --cache-dir="$build/mypy" "$(basename "$script")" ;;
+		*) shellcheck "$(basename "$script")" ;;
+		esac
+	done
+}
+
+check lint-harness harness_scripts
+check checkpatch-files checkpatch_files
+check checkpatch-lines checkpatch_lines
+check kernel-doc kernel_doc
+check htmldocs htmldocs
+check coccicheck coccicheck
+for arch in arm64 arm riscv mips64el; do
+	for_arch "$arch"
+	# An older kernel has fewer ports.
+	[[ -f $tree/${kunitconfigs[0]} ]] || { skipped=$((skipped + 2)) && continue; }
+	check "sparse-gcc-W1-$arch" sparse "$arch"
+	check "clang-W1-$arch" warnings "$arch" clang
+done
+report "$build/lint.csv"

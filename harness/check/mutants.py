@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""See that each wrong version of the allocator in mutants.toml is noticed, and write by which layer to a CSV.
+
+The files are changed in a scratch directory. The layers:
+
+  kunit     the library's suite, built for the host
+  explore   two steps of each of two CPUs, one preemption
+  torture   threads, without the library's own checks; torture-tsan the same under ThreadSanitizer
+  cbmc      the quick proofs
+  litmus    that the same fault, as a litmus test, has the bad outcome
+  tla       that the same fault, as a configuration of the model, violates an invariant (needs TLA2TOOLS)
+
+Litmus tests and configurations are there for some faults only, and litmus needs a kernel tree (--linux). The unchanged
+files go first, and must pass everywhere. Fails if a mutant is noticed by fewer than two layers (torture and torture-tsan
+are one), or, where mutants.toml says why it is "alone", by none. With --layer one is enough.
+"""
+
+import argparse
+import csv
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+IDGEN = TOP / "tools/testing/idgen"
+FILES = ("lib/idgen_alloc.c", "include/linux/idgen_alloc.h")
+# Seconds of the processor, of which none of the layers needs a quarter, and by the clock.
+SPINS = 120
+WAIT = 1200
+Mutant = dict[str, Any]
+# What each command that failed had to say.
+said: list[str] = []
+
+
+def mutate(texts: list[str], edits: list[list[str]]) -> list[str]:
+    """The files' texts with each edit made; what an edit replaces is in them exactly once."""
+    for old, new in edits:
+        if sum(text.count(old) for text in texts) != 1:
+            raise SystemExit(f"error: not there exactly once: {old!r}")
+        texts = [text.replace(old, new) for text in texts]
+    return texts
+
+
+def run(command: list[str], **options: Any) -> None:
+    """Run what must work for there to be a verdict."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    if done.returncode:
+        raise SystemExit(f"error: {' '.join(command)} failed:\n{(done.stdout + done.stderr)[-3000:]}")
+
+
+def fails(command: list[str], tries: int = 1, **options: Any) -> bool:
+    """Whether a command fails, or spins for ever, in one of so many tries.
+
+    What spins is told by the processor's time, which does not depend on what else runs. What only takes long is no verdict.
+    """
+    limit = ["prlimit", f"--cpu={SPINS}"]
+    try:
+        for _ in range(tries):
+            done = subprocess.run([*limit, *command], capture_output=True, text=True, timeout=WAIT, check=False, **options)
+            if done.returncode:
+                said.append(done.stdout + done.stderr)
+                return True
+        return False
+    except subprocess.TimeoutExpired as late:
+        raise SystemExit(f"error: {' '.join(command)}: no verdict in {WAIT} s; is the machine busy?") from late
+
+
+def host(program: str, tries: int, *arguments: str) -> Callable[[Path, Mutant], bool]:
+    """A layer that is a program of the Makefile of tools/testing/idgen, run with each of these arguments."""
+    def layer(scratch: Path, _: Mutant) -> bool:
+        run(["make", "-s", "-C", str(IDGEN), f"O={scratch}/out", f"SRC={scratch}/idgen_alloc.c",
+             f"HEADER={scratch}/idgen_alloc.h", f"TOP={TOP}", "DEBUG=0", "CFLAGS=-O2 -w", f"{scratch}/out/{program}"])
+        return any(fails([f"{scratch}/out/{program}", *line.split()], tries) for line in arguments)
+    return layer
+
+
+def cbmc(scratch: Path, _: Mutant) -> bool:
+    """The quick proofs, up to the first that fails. A solver that ran out of time has noticed nothing."""
+    table = scratch / "prove.csv"
+    done = subprocess.run([str(IDGEN / "cbmc/run.py"), "--quick", "--first", "--csv", str(table), "--out", f"{scratch}/prove"],
+                          capture_output=True, text=True, check=False,
+                          env={**os.environ, "SRC": f"{scratch}/idgen_alloc.c", "HEADER": f"{scratch}/idgen_alloc.h"})
+    if not table.is_file():
+        raise SystemExit(f"error: cbmc/run.py failed:\n{(done.stdout + done.stderr)[-3000:]}")
+    with table.open(newline="") as rows:
+        return any(row["verdict"] in ("violated", "unknown") for row in csv.DictReader(rows))
+
+
+def litmus(tree: Path) -> Callable[[Path, Mutant], bool | None]:
+    """Whether a litmus test allows the bad outcome, by the kernel's model."""
+    herd7 = os.environ.get("HERD7", "herd7")
+
+    def layer(_: Path, mutant: Mutant) -> bool | None:
+        if "litmus" not in mutant:
+            return None
+        test = IDGEN / f"litmus/{mutant['litmus']}.litmus"
+        text = test.read_text()
+        options = ["-conf", "linux-kernel.cfg"] if text.startswith("C ") else []
+        if variant := re.search(r"^ \* Variant: (.*)$", text, re.MULTILINE):
+            options += ["-variant", variant[1]]
+        done = subprocess.run([herd7, *options, str(test)], cwd=tree / "tools/memory-model",
+                              capture_output=True, text=True, check=True)
+        return " Sometimes " in done.stdout
+    return layer
+
+
+def tla(_: Path, mutant: Mutant) -> bool | None:
+    """Whether the model's configuration comes to the violation that is stated for it."""
+    return None if "tla" not in mutant else not fails([str(IDGEN / "tla/tla.sh"), mutant["tla"]])
+
+
+def main() -> int:
+    """Make the mutants, and the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--csv", type=Path, default=TOP / "build/mutants.csv")
+    parser.add_argument("--linux", type=Path, metavar="TREE", help="kernel tree, for litmus")
+    parser.add_argument("--layer", action="append", help="only this one; may be given more than once")
+    parser.add_argument("names", nargs="*", help="only these mutants")
+    args = parser.parse_args()
+
+    layers: dict[str, Callable[[Path, Mutant], bool | None]] = {
+        "kunit": host("kunit", 1, ""),
+        "explore": host("explore", 1, "-l 2 -k 1"),
+        "torture": host("torture", 2, "-t 1", "-t 1 -c 5 -k -m both", "-t 1 -b 9 -m broadcast"),
+        "torture-tsan": host("torture-tsan", 1, "-t 1", "-t 1 -c 5 -k -m both"),
+        "cbmc": cbmc,
+    }
+    if args.linux:
+        layers |= {"litmus": litmus(args.linux.resolve())}
+    if os.environ.get("TLA2TOOLS"):
+        layers |= {"tla": tla}
+    if unknown := set(args.layer or ()) - set(layers):
+        parser.error(f"no such layer, or what it needs was not given: {', '.join(unknown)}")
+    layers = {name: layer for name, layer in layers.items() if not args.layer or name in args.layer}
+    listed = tomllib.loads((HERE / "mutants.toml").read_text())
+    if unknown := set(args.names) - set(listed):
+        parser.error(f"no such mutant: {', '.join(unknown)}")
+
+    mutants: dict[str, Mutant] = {"unchanged": {"edits": []}} | listed
+    originals = [(TOP / name).read_text() for name in FILES]
+    changed = {name: mutate(originals, mutant["edits"]) for name, mutant in mutants.items()}
+    rows: list[tuple[str, str, str]] = []
+    escaped: list[str] = []
+    print("mutants of", *FILES, "by layer; without TLA2TOOLS there is no tla" if "tla" not in layers else "")
+    for name, mutant in mutants.items():
+        if args.names and name not in ("unchanged", *args.names):
+            continue
+        found: dict[str, bool] = {}
+        told = [f"{name:30}"]
+        with tempfile.TemporaryDirectory() as directory:
+            scratch = Path(directory)
+            for file, text in zip(FILES, changed[name]):
+                (scratch / Path(file).name).write_text(text)
+            for layer, notices in layers.items():
+                start = time.monotonic()
+                caught = notices(scratch, mutant)
+                if caught is not None:
+                    found[layer] = caught
+                    told.append(f"{layer}:{'caught' if caught else '-'} ({time.monotonic() - start:.0f} s)")
+        rows += [(name, layer, "yes" if caught else "no") for layer, caught in found.items()]
+        noticed = {layer.split("-")[0] for layer, caught in found.items() if caught}
+        enough = 1 if args.layer or "alone" in mutant else 2
+        if noticed if name == "unchanged" else len(noticed) < enough:
+            escaped.append(name)
+        print(*told, flush=True)
+        if name == "unchanged":
+            print(*(text[-3000:] for text in said), sep="\n", end="", flush=True)
+
+    args.csv.parent.mkdir(parents=True, exist_ok=True)
+    with args.csv.open("w", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(("mutant", "layer", "caught"))
+        writer.writerows(rows)
+    names = {row[0] for row in rows}
+    for name in escaped:
+        print(f"error: {name}: " + ("noticed by too few" if name != "unchanged" else "not clean"), file=sys.stderr)
+    print(f"{len(names) - len(escaped)} passed, {len(escaped)} failed, 0 skipped")
+    return bool(escaped)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# test.sh: everything, as checks that count: the main job and the same kernel on other machines, the library on UML,
+# lint, threads and proofs, costs, real processes and guests, Linux 6.12, the series, and the configurations that our
+# files are compiled for but the main job does not have.
+#
+# All rows of the matrix share one build directory and compile only our files, so each costs what its options change.
+# Booted are the kernel of the main job, on several machines, those of e2e for arm64 and arm, which have tracing as well,
+# those of the other architectures, and 6.12: one more would cost some eight minutes.
+
+. "$(dirname "$0")/../common.sh"
+"$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv kunit-riscv32 uml lint prove bench e2e-arm64 e2e-arm
+lock
+tree=$("$harness/overlay/tree.sh")
+
+# again ARGS...: boot the kernel of the main job once more.
+again() {
+	rm -f "$build/again.json"
+	kunit exec "$tree" .kunit "${kunit_for[@]}" --kunitconfig=.kunitconfig --json="$build/again.json" "$@"
+	"$harness/check/results.py" --log="$tree/.kunit/test.log" "$build/again.json" "${suites[@]}"
+}
+
+# options NAME=VALUE...: the options of a row, for kunit.py, which fails if one is not in the .config it comes to.
+options() {
+	printf -- '--kconfig_add=CONFIG_%s\n' WERROR=y "$@"
+}
+
+# compile OBJECT... -- NAME=VALUE...: the main job's configuration with these options, those objects only.
+compile() {
+	local objects=() more dir=.kunit-matrix
+	while [[ $1 != -- ]]; do
+		objects+=("$1")
+		shift
+	done
+	mapfile -t more < <(options "${@:2}")
+	kunit config "$tree" "$dir" "${kunit_for[@]}" --kunitconfig=.kunitconfig "${more[@]}"
+	(cd "$tree/$dir" && rm -f "${objects[@]}")
+	make -C "$tree" O="$dir" -j"$(nproc)" "${make_for[@]}" "${objects[@]}"
+	(cd "$tree/$dir" && ls -l "${objects[@]}" && cp .config "$build/log/last.config")
+}
+
+# A module has only what is exported: every idgen_ symbol that the test lacks must be.
+compile_module() {
+	local symbol
+	compile "${objects[@]}" -- KUNIT=m MODULES=y IDGEN_ALLOC_KUNIT_TEST=m ARM64_ASID_KUNIT_TEST=n \
+		KVM_ARM_VMID_KUNIT_TEST=n
+	cd "$tree/.kunit-matrix"
+	"${cross}nm" lib/idgen_alloc.o >"$build/log/exports"
+	for symbol in $("${cross}nm" -u lib/tests/idgen_alloc_kunit.o | grep -o '\bidgen_.*'); do
+		grep -E "__(export_symbol|ksymtab)_$symbol$" "$build/log/exports" ||
+			die "$symbol is used by the test as a module, but not exported"
+	done
+}
+
+kunit_612() { LINUX='' LINUX_VERSION=6.12 SAN='' KUNIT_ARGS='' "$harness/check/kunit.sh"; }
+e2e_arm() { ARCH=arm "$harness/e2e/e2e.sh" --quick; }
+kunit_main() { ARCH=$1 SAN='' KUNIT_ARGS='' "$harness/check/kunit.sh"; }
+
+no_kvm=("${objects[@]:0:3}")
+check overlay "$harness/overlay/overlay_test.py"
+check series-refresh "$harness/series/series_test.py"
+check kunit kunit_main arm64
+check kunit-kpti again --kernel_args=kpti=1
+check kunit-smp-el2 again --qemu_args='-smp 4' --qemu_args='-machine virtualization=on'
+# The fewest IDs, and with them a rollover every few switches; no VHE.
+check kunit-nvhe-4-bits again --qemu_args='-cpu cortex-a57' --qemu_args='-machine virtualization=on' \
+	--kernel_args=idgen_alloc.bits=asid:4,vmid:4
+for port in arm riscv riscv32; do
+	for_arch "$port"
+	[[ -f $tree/${kunitconfigs[0]} ]] || { skipped=$((skipped + 1)) && continue; }
+	check "kunit-$port" kunit_main "$port"
+done
+for_arch arm64
+check uml "$harness/check/uml.sh"
+check lint "$harness/check/lint.sh"
+check torture make --no-print-directory -C "$repo/tools/testing/idgen" torture SECONDS=1
+check prove "$harness/check/prove.sh"
+check bench "$harness/bench/bench.sh" quick
+check e2e "$harness/e2e/e2e.sh" --quick
+check e2e-arm e2e_arm
+check compile-no-kvm compile "${no_kvm[@]}" -- KVM=n KVM_ARM_VMID_KUNIT_TEST=n
+check compile-kunit-module compile_module
+check compile-no-kpti compile "${objects[@]}" -- EXPERT=y UNMAP_KERNEL_AT_EL0=n
+check compile-sw-pan compile "${objects[@]}" -- ARM64_SW_TTBR0_PAN=y
+check compile-4096-cpus compile "${objects[@]}" -- DEBUG_KERNEL=y DEBUG_PER_CPU_MAPS=y CPUMASK_OFFSTACK=y NR_CPUS=4096
+check compile-rt compile "${objects[@]}" -- EXPERT=y PREEMPT_RT=y
+check compile-64k-pages compile "${objects[@]}" -- ARM64_64K_PAGES=y
+check series "$harness/series/series-check.sh" quick
+check csky "$harness/check/csky.sh"
+check kunit-6.12 kunit_612
+report "$build/test.csv"

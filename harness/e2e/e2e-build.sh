@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# e2e-build.sh TREE ARCH KERNEL OUT: build what e2e.py boots into the directory OUT: the kernel of TREE (Image), and the
+# programs of harness/e2e/programs (initramfs). The kernel has the options of ARCH's .kunitconfig, of e2e.kunitconfig
+# and, unless ARCH is arm64, e2e-ARCH.kunitconfig; and, if KERNEL is not "plain", of KERNEL.kunitconfig. A tree without
+# our files gets the same kernel without our options.
+
+. "$(dirname "$0")/../common.sh"
+lock
+tree=$1 arch=$2 kernel=$3 out=$4
+mkdir -p "$out"
+dir=.kunit-e2e fragments=("--kunitconfig=$out/kunitconfig" "--kunitconfig=$harness/e2e/e2e.kunitconfig")
+linux=${arch%32}
+boot=arch/$linux/boot/Image
+for_arch "$arch"
+(cd "$repo" && cat "${kunitconfigs[@]}" && echo CONFIG_DEBUG_IDGEN_ALLOC=y) >"$out/kunitconfig"
+[[ $arch = arm64 ]] || dir+=-$arch fragments+=("--kunitconfig=$harness/e2e/e2e-$linux.kunitconfig")
+[[ $arch != arm ]] || boot=arch/arm/boot/zImage
+[[ -f $tree/lib/idgen_alloc.c ]] || sed -Ei '/IDGEN|ASID|VMID/d' "$out/kunitconfig"
+if [[ $kernel != plain ]]; then
+	[[ -f $harness/e2e/$kernel.kunitconfig ]] || die "e2e.toml has a kernel $kernel, but there is no $harness/e2e/$kernel.kunitconfig"
+	dir=.kunit-$kernel fragments+=("--kunitconfig=$harness/e2e/$kernel.kunitconfig")
+fi
+programs=$repo/harness/e2e/programs
+
+# KCSAN watches one access in many, and should not spend them on what is not ours. What our files share with others are
+# atomics, which it sees change. Locks are seen for the barriers that they are.
+flags=()
+if [[ $kernel = kcsan ]]; then
+	flags=(KCSAN_SANITIZE=n KCSAN_SANITIZE_spinlock.o=y)
+	for object in "${objects[@]}"; do
+		flags+=("KCSAN_SANITIZE_$(basename "$object")=y")
+	done
+fi
+
+build_kernel() {
+	kunit config "$tree" "$dir" "${kunit_for[@]}" "${fragments[@]}"
+	make -C "$tree" O="$dir" -j"$(nproc)" -s "${make_for[@]}" "${flags[@]}" "$(basename "$boot")" modules
+	cp "$tree/$dir/$boot" "$out/Image"
+}
+
+# The list is the input of the kernel's own gen_init_cpio, which needs no root for the console's node.
+build_initramfs() {
+	local program module nolibc=()
+	[[ $arch != riscv32 ]] || nolibc=("NOLIBC=$tree/tools/include/nolibc")
+	make -C "$programs" -s CROSS_COMPILE="${crosses[$arch]}" O="$out" "${nolibc[@]}"
+	{
+		echo 'dir /dev 0755 0 0'
+		echo 'nod /dev/console 0600 0 0 c 5 1'
+		for program in "$out"/bin/*; do
+			echo "file /$(basename "$program") $program 0755 0 0"
+		done
+		if [[ -d $programs/probe ]]; then
+			make -C "$tree" O="$dir" -s "${make_for[@]}" M="$programs/probe" MO="$out/probe"
+			for module in "$out"/probe/*.ko; do
+				echo "file /$(basename "$module") $module 0644 0 0"
+			done
+		fi
+	} >"$out/initramfs.list"
+	"$tree/$dir/usr/gen_init_cpio" "$out/initramfs.list" >"$out/initramfs"
+}
+
+step "building the kernel of e2e ($arch, $kernel; the first time, some 8 minutes on 2 cores)" build_kernel
+step "building its programs" build_initramfs

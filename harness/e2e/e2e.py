@@ -1,0 +1,288 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Boot the rows of e2e.toml on QEMU, judge each by its log, and write the table to e2e.csv.
+
+A row passes if its programs ended well and found nothing wrong, every allocator rolled over as often as the row says,
+the log has the lines that the row expects and no complaint of the kernel's, and the machine powered itself off in time.
+The kernels and the programs have been built by e2e-build.sh, each kernel into a directory of its own.
+"""
+
+import argparse
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from results import COMPLAINT
+
+HERE = Path(__file__).resolve().parent
+OUT = HERE.parents[1] / "build/e2e"
+
+SUMMARY = re.compile(r"^(\w+): (?:.*, )?(\d+) checks, (\d+) wrong")
+ROLLOVERS = re.compile(r"^e2e: (-?\d+) rollovers of asid, (-?\d+) of vmid$")
+END = re.compile(r"^e2e: end, (\d+) failures$")
+
+
+@dataclass
+class Machine:
+    """What QEMU is given for an architecture."""
+
+    qemu: str
+    options: str
+    console: str
+    more: tuple[str, ...] = ()
+
+
+MACHINES = {
+    "arm64": Machine("qemu-system-aarch64", "virt,gic-version=3,virtualization=on", "ttyAMA0"),
+    "arm": Machine("qemu-system-arm", "virt", "ttyAMA0"),
+    "riscv": Machine("qemu-system-riscv64", "virt", "ttyS0"),
+    "riscv32": Machine("qemu-system-riscv32", "virt", "ttyS0", ("-bios", str(OUT / "fw_dynamic.bin"))),
+}
+
+
+@dataclass
+class Row:
+    """One boot, as e2e.toml has it."""
+
+    name: str
+    cpu: str
+    run: list[str]
+    arch: str = "arm64"
+    smp: int = 1
+    kernel: str = "plain"
+    args: str = ""
+    memory: str = "2G"
+    accel: str = "tcg"
+    el2: bool = True
+    tlb: bool = False
+    rollovers: dict[str, int] = field(default_factory=dict)
+    expect: list[str] = field(default_factory=list)
+    quick: bool = False
+    limit: int = 300
+
+    def built(self) -> str:
+        """Where e2e-build.sh puts its kernel and its programs."""
+        return self.kernel if self.arch == "arm64" else f"{self.arch}-{self.kernel}"
+
+    def configuration(self) -> str:
+        """What the table says of the machine and the kernel."""
+        kernel = "" if self.built() == "plain" else f"{self.built()} kernel, "
+        tlb = ", tagged TLB" if self.tlb else ""
+        return f"{kernel}{self.cpu.split(',')[0]}, {self.smp} CPUs{tlb}{', ' * bool(self.args)}{self.args}"
+
+    def command(self, image: Path) -> list[str]:
+        """The command that boots it."""
+        commands = " ".join(f'"{command}"' for command in self.run)
+        machine = MACHINES[self.arch]
+        append = f"console={machine.console} kunit.enable=0 panic=-1 oops=panic {self.args} -- {commands}"
+        qemu = [machine.qemu]
+        if self.tlb:
+            # One whose plugins read registers; its CPUs in threads of their own, see tlb.c.
+            found = subprocess.run([str(HERE.parent / "fetch/tool.sh"), "qemu"], stdout=subprocess.PIPE, text=True, check=True)
+            qemu = [found.stdout.strip(), "-plugin", str(image / "tlb.so")]
+        options = machine.options if self.el2 else machine.options.removesuffix(",virtualization=on")
+        return [*qemu, *machine.more, "-accel", self.accel, "-M", options, "-cpu", self.cpu, "-smp", str(self.smp), "-m", self.memory,
+                "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
+                "-kernel", str(image / "Image"), "-initrd", str(image / "initramfs"), "-append", append]
+
+
+@dataclass
+class Result:
+    """What a boot came to. Each reason to fail starts with the name of the check; none: it passed."""
+
+    reasons: list[str]
+    asid: int = 0
+    vmid: int = 0
+    checks: int = 0
+    wrong: int = 0
+    seconds: float = 0
+    hung: bool = False
+
+
+def judge(row: Row, lines: list[str]) -> Result:
+    """Read a log to its verdict."""
+    result = Result([])
+    summaries: dict[str, int] = {}
+    ended = False
+    for line in lines:
+        if match := SUMMARY.match(line):
+            summaries[match[1]] = summaries.get(match[1], 0) + 1
+            result.checks += int(match[2])
+            result.wrong += int(match[3])
+        elif match := ROLLOVERS.match(line):
+            result.asid, result.vmid = int(match[1]), int(match[2])
+        elif match := END.match(line):
+            ended = True
+            if match[1] != "0":
+                result.reasons.append(f"programs: {match[1]} failed")
+    complaints = [line for line in lines if COMPLAINT.search(line)]
+    if complaints:
+        label = "invariant" if "is broken:" in complaints[0] else "kernel"
+        result.reasons.append(f"{label}: {len(complaints)} lines like: {complaints[0]}")
+    found = [line for line in lines if "wrong: " in line]
+    if found or result.wrong:
+        result.reasons.append(f"contents: {result.wrong} wrong: {found[0] if found else 'none of them shown'}")
+    if not ended:
+        result.reasons.append("end: init did not come to it")
+        return result
+    programs = {command.lstrip("&").split()[0] for command in row.run} - {"toggle"}
+    for program in sorted(programs | ({"tlb"} if row.tlb else set())):
+        if program not in summaries:
+            result.reasons.append(f"programs: {program} did not say what it checked")
+    for name, least in row.rollovers.items():
+        seen = {"asid": result.asid, "vmid": result.vmid}[name]
+        if seen < least:
+            result.reasons.append(f"rollovers: {seen} of {name}, not {least}")
+    for pattern in row.expect:
+        if not any(re.search(pattern, line) for line in lines):
+            result.reasons.append(f"log: no line {pattern!r}")
+    return result
+
+
+def ran_and_waited(pid: int) -> tuple[float, float]:
+    """Seconds that the threads of a process have run, and that they were kept from running."""
+    ran = waited = 0
+    for stat in Path("/proc", str(pid), "task").glob("*/schedstat"):
+        try:
+            numbers = stat.read_text(encoding="ascii").split()
+        except OSError:
+            continue
+        ran += int(numbers[0])
+        waited += int(numbers[1])
+    return ran / 1e9, waited / 1e9
+
+
+def wait(qemu: subprocess.Popen[bytes], limit: float, enough: Callable[[], bool]) -> bool:
+    """Wait for its end, or until there is enough, and return whether that came in time. Time when others had its CPUs
+    counts for as much as it was left of them: a busy machine is no hang."""
+    cpus = len(os.sched_getaffinity(0))
+    since, ran, waited = time.monotonic(), 0.0, 0.0
+    while limit > 0:
+        try:
+            qemu.wait(1)
+            return True
+        except subprocess.TimeoutExpired:
+            pass
+        if enough():
+            # Let it end the line.
+            time.sleep(1)
+            return True
+        now, (ran_now, waited_now) = time.monotonic(), ran_and_waited(qemu.pid)
+        had = max(ran_now - ran, 0)
+        wanted = min(had + max(waited_now - waited, 0), cpus * (now - since))
+        limit -= (now - since) * (min(1, had / wanted) if wanted > 0 else 1)
+        since, ran, waited = now, ran_now, waited_now
+    return False
+
+
+def read(log: Path) -> list[str]:
+    """The lines of a log, which may still be written to."""
+    return log.read_text(encoding="utf-8", errors="replace").replace("\r", "").splitlines()
+
+
+def is_wrong(line: str) -> bool:
+    """Whether a line of a log is enough for its row to fail."""
+    return "wrong: " in line or bool(COMPLAINT.search(line))
+
+
+def boot(row: Row, image: Path, log: Path, to_first_wrong: bool = False) -> Result:
+    """Boot a row with a kernel, to its end or to the first line that fails it; the log is kept."""
+    # A request to end (SIGTERM) ends the machine that runs as well: left alone, QEMU would take all CPUs.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    log.parent.mkdir(parents=True, exist_ok=True)
+    hung = False
+
+    def enough() -> bool:
+        return to_first_wrong and any(map(is_wrong, read(log)))
+
+    with log.open("wb") as out, subprocess.Popen(row.command(image), stdin=subprocess.DEVNULL, stdout=out,
+                                                 stderr=subprocess.STDOUT) as qemu:
+        start = time.monotonic()
+        try:
+            hung = not wait(qemu, row.limit, enough)
+        finally:
+            qemu.kill()
+    result = judge(row, read(log))
+    result.seconds = time.monotonic() - start
+    result.hung = hung
+    if hung:
+        result.reasons.insert(0, f"hang: not at its end after {row.limit} s")
+    return result
+
+
+def show_failure(row: Row, result: Result, log: Path) -> None:
+    """Why a row failed; where it stood, if it hung or fell over."""
+    for reason in result.reasons:
+        print(f"    | {row.name}: {reason}")
+    lines = read(log)
+    if result.hung or "end: init did not come to it" in result.reasons:
+        shown = lines[-50:]
+    else:
+        shown = [line for line in lines if is_wrong(line)][:20]
+    for line in shown:
+        print(f"    | {line}")
+    print(f"    | all of it is in {log}", flush=True)
+
+
+def load() -> list[Row]:
+    """The table."""
+    table: dict[str, dict[str, Any]] = tomllib.loads((HERE / "e2e.toml").read_text(encoding="utf-8"))
+    return [Row(name=name, **row) for name, row in table.items()]
+
+
+def select(names: list[str], arch: str, quick: bool) -> list[Row]:
+    """The rows that are asked for: by name, or an architecture's, all or the quick ones."""
+    rows = load()
+    unknown = set(names) - {row.name for row in rows}
+    if unknown:
+        raise SystemExit(f"error: no such row: {', '.join(sorted(unknown))}; there are {', '.join(row.name for row in rows)}")
+    return [row for row in rows if row.name in names or not names and row.arch == arch and (row.quick or not quick)]
+
+
+def main() -> int:
+    """Run the rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="only the rows that the table calls quick")
+    parser.add_argument("--arch", choices=MACHINES, default="arm64", help="the architecture, if no rows are named")
+    parser.add_argument("--kernels", action="store_true", help="print the kernels that the rows need, and end: architecture, name, where to")
+    parser.add_argument("rows", nargs="*", help="only these")
+    args = parser.parse_args()
+    rows = select(args.rows, args.arch, args.quick)
+    if args.kernels:
+        print("\n".join(dict.fromkeys(f"{row.arch} {row.kernel} {row.built()}" for row in rows)))
+        return 0
+
+    table = [("row", "configuration", "ran", "asid_rollovers", "vmid_rollovers", "checks", "wrong", "seconds", "result",
+              "log")]
+    form = "{:24} {:>9} {:>9} {:>12} {:>6} {:>5}  {}"
+    print(form.format("row", "asid roll.", "vmid roll.", "checks", "wrong", "s", "result"), flush=True)
+    failed = 0
+    for row in rows:
+        log = OUT / f"{row.name}.log"
+        result = boot(row, OUT / row.built(), log)
+        verdict = "not ok" if result.reasons else "ok"
+        failed += bool(result.reasons)
+        print(form.format(row.name, result.asid, result.vmid, result.checks, result.wrong, round(result.seconds),
+                          f"{verdict}: {row.configuration()}"), flush=True)
+        if result.reasons:
+            show_failure(row, result, log)
+        table.append((row.name, row.configuration(), "; ".join(row.run), str(result.asid), str(result.vmid),
+                      str(result.checks), str(result.wrong), str(round(result.seconds)), verdict,
+                      str(log.relative_to(OUT.parent))))
+    with (OUT.parent / ("e2e.csv" if args.arch == "arm64" else f"e2e-{args.arch}.csv")).open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out, lineterminator="\n").writerows(table)
+    print(f"{len(rows) - failed} passed, {failed} failed, 0 skipped")
+    return bool(failed or not rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""e2e_mutants.py TREE IMAGE [NAME...]: boot kernels that are wrong, as e2e-mutants.toml lists them, and see who notices.
+
+TREE is a kernel tree that may be changed, with a build of the e2e kernel in it, IMAGE the directory that it goes to,
+where the programs are already. Each mutant is built once and boots one row, which ends at the first thing that is wrong.
+First those without the library's own checks, which would hide what guests and processes see; then those with. The
+unchanged kernel goes before either, and must pass all the rows that are used. What must be noticed and is not is a
+failure.
+"""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import e2e
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+BUILD = ".kunit-e2e"
+MAKE = ["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-", "CC=ccache aarch64-linux-gnu-gcc", "HOSTCC=ccache gcc"]
+FILES = ("lib/idgen_alloc.c", "include/linux/idgen_alloc.h", "arch/arm64/kvm/vmid.c", "arch/arm64/mm/context.c")
+# Which check a line of the log is from.
+CHECKS = {
+    r"is broken:": "library's checks",
+    r"^tlb: wrong:": "tagged TLB",
+    r"asid_probe: wrong:|wrong: .*: (pin|unpin|audit):": "audit of ASIDs",
+    r"^(guests|processes): wrong:": "contents",
+}
+
+
+def load(texts: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """The mutants of these files; those of the library by their names in its own list."""
+    library = tomllib.loads((TOP / "harness/check/mutants.toml").read_text(encoding="utf-8"))
+    mutants = tomllib.loads((HERE / "e2e-mutants.toml").read_text(encoding="utf-8"))
+    for name, mutant in mutants.items():
+        if "edits" not in mutant:
+            if name not in library:
+                raise SystemExit(f"error: {name} is in e2e-mutants.toml without edits, and not in mutants.toml")
+            mutant["what"], mutant["edits"] = library[name]["what"], library[name]["edits"]
+        # Better now than when it is its turn.
+        edited(texts, mutant["edits"])
+    return mutants
+
+
+def edited(texts: dict[str, str], edits: list[list[str]]) -> dict[str, str]:
+    """Files, by name, with these edits."""
+    for old, new in edits:
+        if sum(text.count(old) for text in texts.values()) != 1:
+            raise SystemExit(f"error: not there exactly once: {old!r}")
+        texts = {file: text.replace(old, new) for file, text in texts.items()}
+    return texts
+
+
+def put(tree: Path, texts: dict[str, str]) -> None:
+    """Have the tree hold these files, as new ones: the old ones may be links to another tree's."""
+    for file, text in texts.items():
+        place = tree / file
+        if place.read_text(encoding="utf-8") != text:
+            place.unlink()
+            place.write_text(text, encoding="utf-8")
+
+
+def run(*command: str) -> None:
+    """Run what must work."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"error: {' '.join(command)} failed:\n{done.stdout[-3000:]}")
+
+
+def make(tree: Path, *targets: str) -> None:
+    """Have the kernel's make make something."""
+    run("make", "-s", "-C", str(tree), f"O={BUILD}", f"-j{os.cpu_count()}", *MAKE, *targets)
+
+
+def configure(tree: Path, checks: bool) -> None:
+    """Have the next build be with the library's own checks, or without."""
+    run(str(tree / "scripts/config"), "--file", str(tree / BUILD / ".config"), "-e" if checks else "-d", "DEBUG_IDGEN_ALLOC")
+    make(tree, "olddefconfig")
+
+
+def noticed_by(result: e2e.Result, lines: list[str]) -> tuple[str, str]:
+    """Which check, and what it said first. Those of e2e.py itself go by the name that is in front of their reason."""
+    for line in lines:
+        for pattern, check in CHECKS.items():
+            if re.search(pattern, line):
+                return check, re.sub(r"^\[ *[0-9.]+\] ", "", line)
+    check, _, said = result.reasons[0].partition(": ")
+    return check, said
+
+
+def main() -> int:
+    """Go through the list, and write the table."""
+    tree, image = Path(sys.argv[1]), Path(sys.argv[2])
+    texts = {file: (tree / file).read_text(encoding="utf-8") for file in FILES}
+    mutants = load(texts)
+    names = sys.argv[3:] or list(mutants)
+    rows = {row.name: row for row in e2e.load()}
+    table = [("mutant", "what", "row", "library_checks", "caught_by", "seconds", "said_first")]
+    failures: list[str] = []
+    passed = skipped = 0
+    for checks in (False, True):
+        seen = [name for name in names if "row" in mutants[name] and mutants[name].get("checks", False) == checks]
+        if not seen:
+            continue
+        configure(tree, checks)
+        todo = {"unchanged": list(dict.fromkeys(mutants[name]["row"] for name in seen))}
+        for name, used in (todo | {name: [mutants[name]["row"]] for name in seen}).items():
+            start = time.monotonic()
+            put(tree, edited(texts, [] if name == "unchanged" else mutants[name]["edits"]))
+            make(tree, "Image")
+            (image / "Image").write_bytes((tree / BUILD / "arch/arm64/boot/Image").read_bytes())
+            print(f"{name}: built in {time.monotonic() - start:.0f} s, {'with' if checks else 'without'} the library's checks",
+                  flush=True)
+            for row in used:
+                log = image / f"{name}-{row}-{'checks' if checks else 'plain'}.log"
+                result = e2e.boot(rows[row], image, log, to_first_wrong=name != "unchanged")
+                check, said = noticed_by(result, e2e.read(log)) if result.reasons else ("nothing", "")
+                if (check == "nothing") == (name == "unchanged"):
+                    passed += 1
+                else:
+                    failures.append(f"{name}: {row}: " + ("fails by itself" if name == "unchanged" else "nothing noticed"))
+                what = "" if name == "unchanged" else mutants[name]["what"]
+                table.append((name, what, row, "on" if checks else "off", check, str(round(result.seconds)), said))
+                print(f"    {row:18} {result.seconds:4.0f} s  {check}: {said[:100]}", flush=True)
+    put(tree, texts)
+    for name in names:
+        if "unseen" in mutants[name]:
+            skipped += 1
+            why = f"not seen on QEMU: {mutants[name]['unseen']}; noticed by {mutants[name]['layer']}"
+            table.append((name, mutants[name]["what"], "", "", why, "", ""))
+            print(f"{name:28} {why}")
+    with (e2e.OUT.parent / "e2e-mutants.csv").open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out, lineterminator="\n").writerows(table)
+    for failure in failures:
+        print(f"error: {failure}")
+    print(f"{passed} passed, {len(failures)} failed, {skipped} skipped")
+    return bool(failures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# deb.sh [--with-depends] SUITE NAME: fetch the package NAME (a pattern; the highest version of the name wins) from any
+# Debian suite, whatever this machine runs and without touching its apt state, and print where the .deb is; with all
+# that it depends on, if that is asked for, and then where each is.
+#
+# The mirror is the one the machine already uses, the signature is checked with Debian's keyring, apt checks the sums,
+# and a file gets its final name only once it is whole.
+
+. "$(dirname "$0")/../common.sh"
+depends=
+[[ $1 != --with-depends ]] || { depends=1 && shift; }
+suite=$1 pattern=${2%:*} arch=${2#"${2%:*}"}
+arch=${arch#:}
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+[[ -r $keyring ]] || die "no $keyring: apt-get install debian-archive-keyring"
+state=$build/download/$suite${arch:+-$arch}
+mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/debs"
+: >"$state/status"
+
+apt() {
+	local cmd=$1
+	shift
+	"apt-$cmd" -q -o Dir::State="$state" -o Dir::State::status="$state/status" -o Dir::State::lists="$state/lists" \
+		-o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+		-o Dir::Cache="$state/cache" -o Acquire::Languages=none -o APT::Sandbox::User=root -o Acquire::Retries=3 \
+		${arch:+-o APT::Architecture="$arch" -o APT::Architectures="$arch"} "$@"
+}
+
+# Debian's archive is the one that has this release and its updates; other vendors have at most the release.
+mirrors() {
+	local codename
+	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
+	apt-get --print-uris update 2>/dev/null |
+		sed -nE "s,^'([^']*[^/])/+dists/($codename|stable)-updates/InRelease'.*,\1,p" | sort -u
+}
+
+update() {
+	local mirror
+	for mirror in $(mirrors); do
+		echo "deb [signed-by=$keyring] $mirror $suite main" >"$state/sources.list"
+		apt get update --error-on=any && return 0
+	done
+	die "no Debian mirror in this machine's apt configuration has $suite; add one to /etc/apt, or give LINUX=/path"
+}
+
+step "reading the package list of $suite" update
+name=$(apt cache pkgnames | grep -xE "$pattern" | sort -V | tail -n 1) || die "$suite has no package $pattern"
+scratch=$(mktemp -d "$state/new.XXXXXX")
+download() {
+	if [[ -n $depends ]]; then
+		mkdir "$scratch/partial"
+		apt get install -y --download-only --no-install-recommends -o Dir::Cache::archives="$scratch" "$name"
+	else
+		(cd "$scratch" && apt get download "$name")
+	fi
+}
+step "downloading $name from $suite" download
+for deb in "$scratch"/*.deb; do
+	mv -f "$deb" "$state/debs/"
+	echo "$state/debs/${deb##*/}"
+done

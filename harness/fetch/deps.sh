@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# deps.sh TARGET...: have the Debian packages that TARGET (a word below: mostly a make target) needs. Root gets what is
+# missing installed; anybody else gets the one line to run. A package counts as there when its probe (a command or a file)
+# is, so that tools from elsewhere do as well.
+
+. "$(dirname "$0")/../common.sh"
+
+base='make gcc libc6-dev:/usr/include/stdlib.h flex bison bc libssl-dev:/usr/include/openssl/ssl.h
+	libelf-dev:/usr/include/libelf.h python3 perl ccache rsync xz-utils:xz git'
+arm64='gcc-aarch64-linux-gnu:aarch64-linux-gnu-gcc'
+arm='gcc-arm-linux-gnueabihf:arm-linux-gnueabihf-gcc'
+riscv='gcc-riscv64-linux-gnu:riscv64-linux-gnu-gcc'
+mips='gcc-mipsisa64r6el-linux-gnuabi64:mipsisa64r6el-linux-gnuabi64-gcc'
+clang='clang-19 lld-19:ld.lld-19 llvm-19:llvm-nm-19'
+# What checkpatch looks at SPDX lines with; without it, it does not.
+ply='python3-ply:/usr/lib/python3/dist-packages/ply'
+declare -A needs=(
+	[kunit-arm64]="$base $arm64 qemu-system-arm:qemu-system-aarch64"
+	[kunit-arm]="$base $arm qemu-system-arm"
+	[kunit-riscv]="$base $riscv qemu-system-misc:qemu-system-riscv64
+		qemu-system-data:/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin"
+	[kunit-riscv32]="$base $riscv qemu-system-misc:qemu-system-riscv32"
+	[kunit-mips64el]="$base $mips qemu-system-mips:qemu-system-mips64el"
+	[kunit-mips64]="$base gcc-mipsisa64r6-linux-gnuabi64:mipsisa64r6-linux-gnuabi64-gcc qemu-system-mips:qemu-system-mips64"
+	[uml]="$base"
+	[e2e-arm64]="libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
+	[e2e-arm]="libc6-dev-armhf-cross:/usr/arm-linux-gnueabihf/include/stdlib.h"
+	[e2e-riscv32]=""
+	[e2e-riscv]="libc6-dev-riscv64-cross:/usr/riscv64-linux-gnu/include/stdlib.h"
+	[bench]="$base $arm64 qemu-system-arm:qemu-system-aarch64 valgrind gnuplot-nox:gnuplot dwarves:pahole
+		libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
+	[prove]="$base"
+	[series]="git python3 make gcc perl xz-utils:xz $ply"
+	[series-check]="b4"
+	[csky]="$base $arm clang-19"
+	[lint]="$base $arm64 $arm $riscv $mips $clang shellcheck mypy $ply coccinelle:spatch python3-sphinx:sphinx-build"
+	[configs]="$base $arm64 $clang $arm $riscv $mips"
+)
+
+missing=()
+for target in "$@"; do
+	for need in ${needs[$target]}; do
+		probe=${need#*:}
+		[[ $probe = /* && -e $probe ]] || command -v "$probe" >/dev/null || missing+=("${need%%:*}")
+	done
+done
+((${#missing[@]})) || exit 0
+mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+install=(apt-get install -y --no-install-recommends "${missing[@]}")
+command -v apt-get >/dev/null || die "this is no Debian system; install what these packages hold: ${missing[*]}"
+if ((EUID)); then
+	echo "error: packages are missing; run this as root, then try again:" >&2
+	echo "apt-get update && ${install[*]}" >&2
+	exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+step "reading the package lists" apt-get -q -o DPkg::Lock::Timeout=300 update
+step "installing ${missing[*]}" "${install[@]:0:1}" -q -o DPkg::Lock::Timeout=300 "${install[@]:1}" </dev/null

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# tool.sh NAME: print the path of a tool that a stable Debian lacks or has in a version that is too old. This machine's
+# own is used if it will do. Else the Debian packages of the table are unpacked below build/ and started with the C
+# library they were built for. Nothing is installed.
+#
+#   qemu      qemu-system-aarch64 from 9.0 on: its plugins can read registers
+#   opensbi   firmware for riscv32, which QEMU does not bring
+#   sparse    from 0.6.5 on: kbuild drops older ones without a word
+#   herd7     no stable release has it
+#   cbmc      from 6 on; it uses this machine's gcc, but only to preprocess
+
+. "$(dirname "$0")/../common.sh"
+
+name=${1-} file=usr/bin/${1-} more=() here=
+case $name in
+qemu)
+	suite=trixie file=usr/bin/qemu-system-aarch64
+	packages=(--with-depends qemu-system-arm)
+	version=$(qemu-system-aarch64 --version 2>/dev/null | sed -nE '1s/.*version ([0-9]+)\..*/\1/p' || true)
+	((${version:-0} < 9)) || here=qemu-system-aarch64
+	;;
+opensbi)
+	suite=trixie file=usr/lib/riscv32-linux-gnu/opensbi/generic/fw_dynamic.bin
+	packages=(opensbi)
+	;;
+sparse)
+	suite=sid
+	packages=(sparse libc6)
+	;;
+herd7)
+	suite=sid
+	packages=(herdtools7 libc6 libgmp10)
+	here=herd7
+	;;
+cbmc)
+	suite=trixie
+	packages=(cbmc libc6 libgcc-s1 'libstdc[+][+]6' zlib1g minisat)
+	[[ $(cbmc --version 2>/dev/null || true) != 6.* ]] || here=cbmc
+	;;
+*)
+	die "tool.sh: there is no tool '$name'; see its head for those that there are"
+	;;
+esac
+
+! command -v "$here" || exit 0
+lock
+root=$build/$name tool=$build/$name/$name
+if [[ ! -e $tool ]]; then
+	rm -rf "$root"
+	mkdir -p "$root"
+	if [[ ${packages[0]} = --with-depends ]]; then
+		"$harness/fetch/deb.sh" "${packages[0]}" "$suite" "${packages[1]}"
+	else
+		for package in "${packages[@]}"; do
+			"$harness/fetch/deb.sh" "$suite" "$package"
+		done
+	fi | while read -r deb; do
+		dpkg-deb -x "$deb" "$root"
+		rm -f "$deb"
+	done
+	case $name in
+	opensbi) ln -s "$file" "$tool" ;;
+	*)
+		# Each release of a C library has directories of its own.
+		ld=$(find "$root" -name 'ld-linux-*.so.*' | head -n 1)
+		libs=$(find "$root" -name 'lib*.so.*' -printf '%h\n' | sort -u | paste -sd:)
+		case $name in
+		qemu) more=(-L "$root/usr/share/qemu") ;;
+		herd7) more=(-set-libdir "$root/usr/share/herdtools7/herd") ;;
+		esac
+		cat >"$tool.new" <<-END
+			#!/bin/sh
+			QEMU_MODULE_DIR="$(dirname "$(find "$root" -name libc.so.6)")/qemu" \\
+				exec "$ld" --library-path "$libs" "$root/$file" ${more[*]@Q} "\$@"
+		END
+		chmod +x "$tool.new"
+		[[ $name = herd7 ]] || "$tool.new" --version >&2
+		mv "$tool.new" "$tool"
+		;;
+	esac
+fi
+echo "$tool"

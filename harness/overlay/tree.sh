@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# tree.sh [pristine | series | aside]: print the path of a kernel tree below build/ with our files laid over it, made or
+# brought up to date; or, for comparisons (pristine) and for patches to be applied to (series), of one without them; or
+# of a directory (aside) that has no more than the files concerned, in base/, and the kernel's version in version.
+#
+#   LINUX=/path        take the source from that tree, which is only read
+#   LINUX_VERSION=6.12 take Debian's linux-source-6.12 (from trixie)
+#   LINUX_VERSION=sid  take the newest linux-source of that suite; experimental has release candidates
+#   neither            take the newest linux-source of trixie-backports
+#   WITH=csky          with that patch, which is left out otherwise (see overlay.toml); that is another tree
+#
+# The tree has exactly the files that its source has and does not ignore, so a source that was built in, or is a git
+# work tree, does as well. Files whose content stays the same keep their time, so a second build is a short one.
+
+. "$(dirname "$0")/../common.sh"
+lock
+
+is_kernel() {
+	[[ -f $1/tools/testing/kunit/kunit.py && -d $1/arch/arm64/kvm && -f $1/Kconfig && -f $1/MAINTAINERS ]]
+}
+
+unpack() {
+	local deb=$1 to=$2 name=$3
+	rm -rf "$to.new"
+	mkdir "$to.new"
+	dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/src/$name.tar.xz" | tar -xJ -C "$to.new" --strip-components=1
+	mv "$to.new" "$to"
+}
+
+# Which version "the newest" is gets asked once, so that later runs need no network; make clean forgets it.
+debian_source() {
+	local suite=trixie-backports pattern='linux-source-[0-9]+\.[0-9]+' known=$build/download/newest deb name as
+	case ${LINUX_VERSION-} in
+	'') ;;
+	6.12) suite=trixie pattern=linux-source-6.12 known=$build/download/6.12 ;;
+	[0-9]*.[0-9]*) pattern=linux-source-$LINUX_VERSION known=$build/download/$LINUX_VERSION ;;
+	forky | sid | experimental) suite=$LINUX_VERSION known=$build/download/newest-$suite ;;
+	*) die "LINUX_VERSION=$LINUX_VERSION: give it as X.Y, for example 6.12, or as forky, sid or experimental" ;;
+	esac
+	if [[ ! -s $known || ! -d $build/linux-$(<"$known") ]]; then
+		deb=$("$harness/fetch/deb.sh" "$suite" "$pattern")
+		name=$(basename "$deb" | cut -d_ -f1)
+		as=${name#linux-source-}
+		# One name may be another version there.
+		[[ $suite = trixie* ]] || as+=-$suite
+		step "unpacking $name" unpack "$deb" "$build/linux-$as" "$name"
+		rm -f "$deb"
+		echo "$as" >"$known"
+	fi
+	echo "$build/linux-$(<"$known")"
+}
+
+# The files of the tree we stand in that its own .gitignore files do not exclude, whether or not it is under git.
+# Debian's top .gitignore excludes everything beside it, so what is at the top is judged by us.
+list() {
+	git --git-dir="$build/empty.git" --work-tree=. ls-files --others --exclude-standard -x '!/[A-Za-z]*' -x '!.gitignore' -x '!/.kunitconfig' \
+		-x '/vmlinux*' -x /System.map -x /Module.symvers -x '/modules.*' -x '/tags'
+}
+
+# The few files that the overlay concerns, as the source has them today.
+concerned() {
+	local path
+	rm -rf "$work/base"
+	mkdir "$work/base"
+	"$harness/overlay/overlay.py" --paths | while read -r path; do
+		[[ ! -e $from/$path ]] || (cd "$from" && cp -a --parents "$path" "$work/base")
+	done
+}
+
+lay_over() {
+	concerned
+	rm -rf "$work/laid"
+	cp -a "$work/base" "$work/laid"
+	"$harness/overlay/overlay.py" "$work/laid"
+	comm -23 <(cd "$work/base" && find . -type f | sort) <(cd "$work/laid" && find . -type f | sort) |
+		sed 's,^\./,,' >"$removed"
+}
+
+copy() {
+	(cd "$from" && list) | grep -vxFf "$removed" >"$work/wanted"
+	[[ -s $work/wanted ]] || die "found no source files in $from"
+	mkdir -p "$tree"
+	(cd "$tree" && list) >"$work/held"
+	"$harness/overlay/sync.py" "$from" "$laid" "$tree" "$work/wanted" "$work/held"
+}
+
+[[ -z ${LINUX-} || -z ${LINUX_VERSION-} ]] || die "give LINUX= or LINUX_VERSION=, not both"
+if [[ -n ${LINUX-} ]]; then
+	from=$(realpath -e -- "$LINUX") || die "LINUX=$LINUX: no such directory"
+	is_kernel "$from" || die "LINUX=$LINUX: not a kernel source tree with KUnit (no tools/testing/kunit/kunit.py?)"
+	name=user-$(sha256sum <<<"$from" | cut -c1-8)
+else
+	from=$(debian_source)
+	name=$(basename "$from")
+	name=${name#linux-}
+fi
+# Trees with other patches of ours are other trees; without any, there is one.
+with=${WITH:+-${WITH// /-}}
+version=$(make -s -C "$from" kernelversion 2>/dev/null)
+free=$(df --output=avail -k "$build" | tail -n 1)
+((free > 6000000)) || die "$build has $((free / 1024)) MiB left, a build takes up to 6 GiB: make room first"
+tree=$build/tree-$name$with work=$build/work-$name$with
+laid=$work/laid removed=$work/removed
+mkdir -p "$work"
+[[ -d $build/empty.git ]] || git init -q --bare "$build/empty.git"
+case ${1-} in
+pristine | series)
+	[[ ! -e $from/.idgen-overlay.json ]] || die "LINUX=$from has our files in it: give a tree that was left as it was"
+	tree=$build/$1-$name laid=$work/none removed=/dev/null
+	mkdir -p "$laid"
+	;;
+aside)
+	concerned
+	echo "$version" >"$work/version"
+	echo "$work"
+	exit
+	;;
+*)
+	step "laying our files over those of Linux $version in $from" lay_over
+	;;
+esac
+step "copying the rest to $tree" copy
+echo "$tree"

@@ -1,0 +1,363 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# series-check.sh [quick]: the sets of series.sh, looked at as their reader will: made twice, applied to a tree as it was
+# (a set other than the core on top of that), patch by patch through checkpatch and the compiler. "quick" is what make
+# test has; the whole also runs the KUnit suites that there are at each patch, lint and the kernel's configurations after
+# the last, and has other kernels.
+
+. "$(dirname "$0")/../common.sh"
+"$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv series series-check
+lock
+
+sets=(core debug arm riscv kvm-riscv mips tools)
+# Lines added and removed that each conversion may have.
+limits=(
+	'arch/arm64/mm/context.c 45 260'
+	'arch/arm64/kvm/vmid.c 25 145'
+	'arch/arm/mm/context.c 50 135'
+	'arch/riscv/mm/context.c 35 175'
+)
+
+# What checkpatch says that does not apply, and why, as FILE:TYPES.
+idgen=tools/testing/idgen
+excused=(
+	# Names of arm64's register fields.
+	'arch/arm64/mm/context.c|.*asid_probe.c:CAMELCASE'
+	# It takes the second pair of parentheses of idgen_atomic(op)(...) for one that is not needed.
+	'lib/idgen_alloc.c:UNNECESSARY_PARENTHESES'
+	# The comment of the barrier is above it, but in the diff lines that go stand between the two.
+	'arch/riscv/kvm/vmid.c:MEMORY_BARRIER'
+	# It knows atomic_t as a type that may have another name, but not atomic64_t.
+	'include/linux/idgen_alloc.h:NEW_TYPEDEFS'
+	# Laid out as all trace events are.
+	'include/trace/events/idgen.h:OPEN_ENDED_LINE|PARENTHESIS_ALIGNMENT'
+	# In place of the kernel's headers, so they have what those have, by the compiler's own words.
+	"$idgen/(shim|kunit|cbmc/shim|cbmc/model).h:MACRO_ARG_(REUSE|UNUSED|PRECEDENCE)|NEW_TYPEDEFS|COMPLEX_MACRO"
+	"$idgen/(shim|cbmc/shim|cbmc/model).h:PREFER_DEFINED_ATTRIBUTE_MACRO|EXPORT_SYMBOL|IS_ENABLED_CONFIG"
+	"$idgen/(kunit|cbmc/shim).h:MACRO_WITH_FLOW_CONTROL|TRAILING_SEMICOLON|CAMELCASE|MEMORY_BARRIER"
+	# Programs for the host and for QEMU have none of the kernel's headers: no BIT(), ARRAY_SIZE() or __aligned(), and no
+	# READ_ONCE(). The usage of a program named as a function is not that function's name.
+	"$idgen/.*\\.[ch]:PREFER_DEFINED_ATTRIBUTE_MACRO|BIT_MACRO|ARRAY_SIZE|VOLATILE|EMBEDDED_FUNCTION_NAME"
+	# Symbols of assembly, of a linker and of a plugin's host, which no header has; and CBMC's names.
+	"$idgen/kunit.c:AVOID_EXTERNS"
+	"$idgen/cbmc/model.h:CAMELCASE"
+	# A pointer to volatile, or to a type whose name is pasted together, is taken for a product.
+	"$idgen/(shim|kunit).h:SPACING"
+	# One line that is read by e2e.py, and the texts of usage.
+	"$idgen/(torture|hw).c:SPLIT_STRING|LONG_LINE|LONG_LINE_STRING"
+	# A bound comes before what it bounds, as it is written on paper.
+	"$idgen/cbmc/.*:CONSTANT_COMPARISON"
+	# Written by the translator from PlusCal.
+	"$idgen/tla/idgen.tla:TRAILING_WHITESPACE"
+)
+
+out=$build/series-check
+git_tree=("--git-dir=$out/tree.git" -c user.name=series-check -c user.email=series-check -c core.hooksPath=)
+
+git_in_tree() { (cd "$tree" && GIT_CONFIG_GLOBAL=/dev/null git "${git_tree[@]}" "--work-tree=$tree" "$@"); }
+
+make_set() { SET=$1 "$harness/series/series.sh" "$out/$1"; }
+
+# The same again, to the last bit; and signed off by whom that asks for it.
+make_again() {
+	local again=$build/series-again
+	"$harness/series/series.sh" "$again"
+	cmp "$out/core/series.mbox" "$again/series.mbox"
+	[[ $(grep -c '^Signed-off-by:' "$again/series.mbox") -eq 0 ]]
+	GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0=Somebody GIT_CONFIG_KEY_1=user.email \
+		GIT_CONFIG_VALUE_1=somebody@localhost SIGNOFF=1 "$harness/series/series.sh" "$again"
+	[[ $(grep -c '^Signed-off-by: Somebody <somebody@localhost>$' "$again/series.mbox") -eq $(wc -l <"$again/names") ]]
+	if GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0='' SIGNOFF=1 "$harness/series/series.sh" "$again"; then
+		die "that was signed off by nobody"
+	fi
+	rm -rf "$again"
+}
+
+# The tree, as it was, as the branch "base".
+lay_base() {
+	rm -rf "$out/tree.git"
+	git_in_tree init -q -b base
+	(cd "$work/base" && find . -type f) >"$out/paths"
+	git_in_tree add -f --pathspec-from-file="$out/paths"
+	git_in_tree commit -q -m base
+	# Of a run that did not come to its end: the kernel ignores them, and so does what lays out the tree.
+	git_in_tree clean -qfx -- .kunitconfig 'arch/*.kunitconfig'
+}
+
+# am SET: git am knows no fuzz. The branch SET is what it leaves, on the core, or on the tree as it was.
+am() {
+	local below=core
+	[[ $1 != core && $1 != *fixes ]] || below=base
+	git_in_tree checkout -q -f -B "$1" "$below"
+	git_in_tree am --empty=drop "$out/$1/series.mbox"
+	(($(git_in_tree rev-list --count "$below..$1") == $(wc -l <"$out/$1/names")))
+	[[ $(git_in_tree log --format='%an <%ae>' "$below..$1" | sort -u) = "$(git -C "$repo" log -1 --format='%an <%ae>')" ]]
+	# All else is as it was.
+	git_in_tree diff --exit-code HEAD
+}
+
+# b4 reads the mbox, and what it makes of it is the same tree.
+b4_am() {
+	local id
+	id=$(sed -nE 's/^Message-I[dD]: <(.*)>$/\1/p' "$out/core/series.mbox" | head -n 1)
+	rm -rf "$out/b4" && mkdir "$out/b4"
+	(cd "$out/b4" && b4 --offline-mode am -m "$out/core/series.mbox" -o . "$id")
+	git_in_tree checkout -q -f -B b4 base
+	git_in_tree am "$out/b4/"*.mbx
+	git_in_tree diff --exit-code core b4
+}
+
+# All sets after one another are what make apply makes; that they add up is what series.py itself looks at.
+line_limits() {
+	local path added removed row limit
+	for limit in "${limits[@]}"; do
+		read -r path added removed <<<"$limit"
+		# The set that converts the file, and no later one.
+		row=$(for set in "${sets[@]}"; do
+			git_in_tree diff --histogram --numstat "$([[ $set = core ]] && echo base || echo core)" "$set" -- "$path"
+		done | sed 1q)
+		echo "$row (at most $added $removed)"
+		awk -v added="$added" -v removed="$removed" '{ bad = $1 > added || $2 > removed } END { exit NR != 1 || bad }' <<<"$row"
+	done
+}
+
+# A tree that differs a little: the series is made, applies and compiles; what it must not touch is named, and the
+# patches that do not depend on that are there.
+perturbed() {
+	local odd=$build/series-odd
+	"$harness/overlay/perturb.py" "$work/base" "$out/perturbed"
+	git_in_tree checkout -q -f -B perturbed base
+	cp -a "$out/perturbed/." "$tree"
+	git_in_tree commit -q -a -m perturbed
+	LINUX=$tree LINUX_VERSION='' "$harness/series/series.sh" "$odd"
+	git_in_tree am --empty=drop "$odd/series.mbox"
+	for_arch arm64
+	compile_here perturbed arm64
+
+	git_in_tree checkout -q -f --detach base
+	sed -i 's/\tu64 generation = atomic64_read(&asid_generation);/&\n\tsomebody_needs_this();/' "$tree/arch/arm64/mm/context.c"
+	if LINUX=$tree LINUX_VERSION='' "$harness/series/series.sh" "$odd" 2>"$out/said"; then
+		die "there is a whole series for a tree whose new_context() is another one"
+	fi
+	cat "$out/said"
+	grep '^  arch/arm64/mm/context.c: new_context is not as' "$out/said"
+	grep '+ somebody_needs_this();' "$out/said"
+	[[ $(tr '\n' ' ' <"$odd/names") = 'lib kunit vmid reuse hint ' ]]
+	[[ $(git_in_tree diff --name-only) = arch/arm64/mm/context.c ]]
+	git_in_tree checkout -q -f --detach base
+	git_in_tree am --empty=drop "$odd/series.mbox"
+	rm -rf "$odd"
+}
+
+# Each fix alone applies to the tree as it was, and what it changes compiles. All are the same in another order. A tree
+# that has them gets none of them, and the conversions fit it.
+fixes() {
+	local patches patch paths set
+	patches=("$out/fixes"/0*.patch)
+	patches=("${patches[@]:1}")
+	for patch in "${patches[@]}"; do
+		echo "== $(basename "$patch")"
+		git_in_tree checkout -q -f --detach base
+		git_in_tree am "$patch"
+		mapfile -t paths < <(git_in_tree diff --name-only base HEAD)
+		compile_here fix "$(cut -d/ -f2 <<<"${paths[0]}")" "${paths[@]/%.c/.o}"
+	done
+	git_in_tree checkout -q -f -B fixed base
+	mapfile -t patches < <(printf '%s\n' "${patches[@]}" | tac)
+	git_in_tree am "${patches[@]}"
+	git_in_tree diff --exit-code fixes fixed
+
+	if LINUX=$tree LINUX_VERSION='' SET=fixes "$harness/series/series.sh" "$out/fixed" 2>"$out/said"; then
+		die "there are fixes for a tree that has them"
+	fi
+	cat "$out/said"
+	(($(grep -c ': this tree has it$' "$out/said") == ${#patches[@]}))
+	for set in "${sets[@]}"; do
+		LINUX=$tree LINUX_VERSION='' SET=$set "$harness/series/series.sh" "$out/fixed"
+		git_in_tree checkout -q -f -B "fixed-$set" "$([[ $set = core ]] && echo fixed || echo fixed-core)"
+		git_in_tree am --empty=drop "$out/fixed/series.mbox"
+		git_in_tree checkout -q -f fixed
+	done
+	rm -rf "$out/fixed"
+}
+
+# elsewhere VERSION: git am on another kernel, of which there are no more than the files concerned.
+elsewhere() {
+	local set
+	export LINUX='' LINUX_VERSION=$1
+	work=$("$harness/overlay/tree.sh" aside)
+	out=$build/series-check-$1 tree=$build/series-check-$1/tree
+	git_tree=("--git-dir=$out/tree.git" -c user.name=series-check -c user.email=series-check -c core.hooksPath=)
+	rm -rf "$out" && mkdir "$out"
+	cp -a "$work/base" "$tree"
+	echo "Linux $(<"$work/version")"
+	lay_base
+	for set in "${sets[@]}" fixes mips-fixes; do
+		if make_set "$set"; then
+			am "$set"
+		else
+			[[ $1 = 6.12 && $set = *riscv ]]
+		fi
+	done
+}
+
+# Programs for the host are as wide as the rest of the harness.
+ask_checkpatch() {
+	local wide=()
+	[[ $1 != *tools-testing* ]] || wide=(--max-line-length=120)
+	scripts/checkpatch.pl --strict --terse --no-summary --show-types --showfile --ignore FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID,MISSING_SIGN_OFF "${wide[@]}" "$1" || true
+}
+
+checkpatch() {
+	local patch filter=() row patches=()
+	for row in "${sets[@]}" fixes mips-fixes; do
+		patches+=("$out/$row"/0*.patch)
+	done
+	cd "$tree"
+	for row in "${excused[@]}"; do
+		filter+=(-e "^(${row%%:*}):[0-9]+: [A-Z]+:(${row#*:}): ")
+	done
+	for patch in "${patches[@]}"; do
+		[[ $patch != */0000-* ]] || continue
+		ask_checkpatch "$patch" >"$out/said"
+		grep -vE "${filter[@]}" "$out/said" >"$out/left" || true
+		echo "${patch#"$out"/}: $(wc -l <"$out/said") remarks, $(wc -l <"$out/left") of them not excused"
+		cat "$out/left"
+		[[ ! -s $out/left ]]
+	done
+	# It would find fault with a line that deserves it.
+	sed 's/^+\tbool pins;$/+\tbool  pins=1;/' "${patches[1]}" >"$out/faulty"
+	ask_checkpatch "$out/faulty" | grep SPACING
+}
+
+# commits SET: those of a set, oldest first.
+commits() {
+	git_in_tree rev-list --reverse "$([[ $1 = core ]] && echo base || echo core)..$1"
+}
+
+# A line with SET, NUMBER, COMMIT, and ARCH for each patch that changes what an architecture is made of.
+list_concerned() {
+	local set i commit arch paths
+	for set in "${sets[@]}"; do
+		i=0
+		for commit in $(commits "$set"); do
+			i=$((i + 1))
+			paths=$(git_in_tree diff --name-only "$commit~" "$commit")
+			for arch in arm64 arm riscv; do
+				# The library alone is compiled for arm64.
+				! grep -qE "^arch/$arch/" <<<"$paths" && [[ $arch != arm64 ]] && continue
+				! grep -qE "^(lib|include|arch/$arch)/" <<<"$paths" || echo "$set $i $commit $arch"
+			done
+		done
+	done >"$out/concerned"
+	cat "$out/concerned"
+	(($(wc -l <"$out/concerned") >= 10))
+}
+
+# config_here ARCH: in $out/kunitconfig, the options that ARCH has for its suites in the tree as it is.
+config_here() {
+	local file
+	for_arch "$1"
+	printf 'CONFIG_%s=y\n' KUNIT >"$out/kunitconfig"
+	[[ ! -d $tree/lib/tests || ! -f $tree/lib/tests/idgen_alloc_kunit.c ]] || echo CONFIG_IDGEN_ALLOC_KUNIT_TEST=y >>"$out/kunitconfig"
+	for file in "arch/$1/mm/.kunitconfig" "arch/$1/kvm/.kunitconfig"; do
+		[[ ! -f $tree/$file ]] || cat "$tree/$file" >>"$out/kunitconfig"
+	done
+	case $1 in
+	arm) echo CONFIG_SMP=y >>"$out/kunitconfig" ;;
+	*) printf 'CONFIG_%s=y\n' VIRTUALIZATION KVM >>"$out/kunitconfig" ;;
+	esac
+	! grep -q '^config DEBUG_IDGEN_ALLOC' "$tree/lib/Kconfig.debug" || echo CONFIG_DEBUG_IDGEN_ALLOC=y >>"$out/kunitconfig"
+	sort -u -o "$out/kunitconfig" "$out/kunitconfig"
+}
+
+# compile_here NAME ARCH [OBJECT...]: these objects, or ours, as far as they are there.
+compile_here() {
+	local object there=()
+	config_here "$2"
+	(($# == 2)) || objects=("${@:3}")
+	for object in "${objects[@]}"; do
+		[[ ! -f $tree/${object%.o}.c ]] || there+=("$object")
+	done
+	kunit config "$tree" ".series-$2" "${kunit_for[@]}" --kunitconfig="$out/kunitconfig" --kconfig_add=CONFIG_WERROR=y
+	(cd "$tree/.series-$2" && rm -f "${there[@]}")
+	make -C "$tree" O=".series-$2" -j"$(nproc)" "${make_for[@]}" "${there[@]}"
+	(cd "$tree/.series-$2" && ls "${there[@]}")
+}
+
+# Each patch compiles, where what an architecture is made of has changed.
+build_each() {
+	local set i commit arch
+	while read -r set i commit arch <&3; do
+		echo "== $set, patch $i, $arch"
+		git_in_tree checkout -q -f --detach "$commit"
+		compile_here "$set-$i" "$arch"
+	done 3<"$out/concerned"
+}
+
+# kunit_at COMMIT ARCH: the suites that there are after that patch. All else of the kernel is as for make kunit, and comes
+# from the compiler's cache.
+kunit_at() {
+	local there
+	git_in_tree checkout -q -f --detach "$1"
+	config_here "$2"
+	mapfile -t there < <(sed -nE 's/^CONFIG_(.*)_KUNIT_TEST=y$/\L\1/p' "$out/kunitconfig")
+	rm -f "$out/kunit.json"
+	kunit run "$tree" ".series-kunit-$2" "${kunit_for[@]}" --kunitconfig="$out/kunitconfig" \
+		--jobs="$(nproc)" --json="$out/kunit.json"
+	"$harness/check/results.py" --log="$tree/.series-kunit-$2/test.log" "$out/kunit.json" "${there[@]}"
+}
+
+# Each file of ours reaches the lists of those whom it concerns, once the last patch is in.
+lists() {
+	local path want who list asked=0
+	git_in_tree checkout -q -f core
+	cd "$tree"
+	while read -r path; do
+		want=(linux-kernel@)
+		[[ $path != *idgen* && $path != arch/arm64/* ]] || want+=(linux-arm-kernel@)
+		[[ $path != *idgen* && $path != arch/arm64/kvm/* ]] || want+=(kvmarm@)
+		[[ $path != Documentation/* ]] || want+=(linux-doc@)
+		mapfile -t who < <(scripts/get_maintainer.pl --no-git --no-git-fallback --norolestats --no-m --no-r -f "$path")
+		echo "$path: ${who[*]}"
+		for list in "${want[@]}"; do
+			[[ " ${who[*]}" = *" $list"* ]] || die "$path does not reach $list"
+		done
+		asked=$((asked + 1))
+	done < <(git_in_tree diff --diff-filter=d --name-only base core | grep -vE '^tools/.*/.*/.*/|^MAINTAINERS')
+	((asked > 10))
+}
+
+tree=$("$harness/overlay/tree.sh" series)
+work=$("$harness/overlay/tree.sh" aside)
+mkdir -p "$out"
+for set in "${sets[@]}" fixes mips-fixes; do
+	check "series-make-$set" make_set "$set"
+done
+check series-same-again make_again
+check series-base lay_base
+for set in "${sets[@]}" fixes mips-fixes; do
+	check "series-am-$set" am "$set"
+done
+# All else looks at its commits.
+((failed == 0)) || { report "$build/series.csv"; exit; }
+check series-b4 b4_am
+check series-lines line_limits
+check series-checkpatch checkpatch
+check series-lists lists
+check series-concerned list_concerned
+check series-build build_each
+check series-perturbed perturbed
+check series-fixes fixes
+if [[ ${1-} != quick ]]; then
+	while read -r set i commit arch <&3; do
+		[[ $set$i = core1 ]] || check "series-kunit-$set-$i-$arch" kunit_at "$commit" "$arch"
+	done 3<"$out/concerned"
+	check series-lint "$harness/check/lint.sh"
+	check series-configs "$harness/check/configs.sh"
+	for version in 6.12 sid experimental; do
+		check "series-$version" elsewhere "$version"
+	done
+fi
+report "$build/series.csv"

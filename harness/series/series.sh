@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# series.sh [DIRECTORY]: one set of our patches against a kernel tree (LINUX= or Debian's, see tree.sh), with a cover
+# letter, one by one and as one mbox. SET=core is the default, in build/series; another set goes to build/series-SET and
+# applies on top of the core, but for SET=fixes, which applies alone. The tree is only read. SIGNOFF=1 adds your
+# Signed-off-by. "series.sh refresh" instead brings the patch files in harness/series up to date with our files.
+
+. "$(dirname "$0")/../common.sh"
+"$harness/fetch/deps.sh" series
+lock
+if [[ ${1-} = refresh ]]; then
+	"$harness/series/series.py" refresh ${EDIT:+--edit} "$build/stages"
+	git -C "$repo" status --short harness/series
+	exit
+fi
+set=${SET:-core}
+out=$build/series
+[[ $set = core ]] || out+=-$set
+out=${1-$out}
+# Patches that are left out unless they are named have a set of their own.
+[[ $set != csky ]] || export WITH=csky
+work=$("$harness/overlay/tree.sh" aside)
+[[ -z ${LINUX-} || ! -e $LINUX/.idgen-overlay.json ]] ||
+	die "LINUX=$LINUX has our files in it already: give a tree that was left as it was"
+
+# What the files of the tree are a commit of, if it is a git work tree and they were not edited. Nothing is written there.
+export GIT_OPTIONAL_LOCKS=0
+commit=
+if [[ -n ${LINUX-} && $(git -C "$LINUX" rev-parse --show-toplevel 2>/dev/null) = "$(realpath "$LINUX")" ]]; then
+	mapfile -t paths < <(cd "$work/base" && find . -type f)
+	git -C "$LINUX" diff --quiet HEAD -- "${paths[@]}" && commit=$(git -C "$LINUX" rev-parse HEAD)
+fi
+
+echo "==> making the set \"$set\" for Linux $(<"$work/version")" >&2
+status=0
+"$harness/series/series.py" make "$work/base" "$out" "$(<"$work/version")" "$set" "$commit" || status=$?
+[[ -s $out/series.mbox ]] || exit 1
+echo "in a kernel tree: git am --empty=drop $out/series.mbox"
+exit "$status"

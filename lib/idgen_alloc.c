@@ -172,7 +172,7 @@ static void check_maps(struct idgen_alloc *a)
 	if (!IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC))
 		return;
 
-	check(a, "NeverInMap",
+	check(a, "ExcludedInMap",
 	      a->generation && !id_of(a->generation) && test_bit(0, a->map) &&
 	      (!a->base || bitmap_subset(a->base, a->map, nr)),
 	      "ID 0, or one never handed out or pinned, is free in %#llx\n",
@@ -214,7 +214,7 @@ static unsigned int nr_reserved(const struct idgen_alloc *a)
 	return nr;
 }
 
-static noinline void rollover(struct idgen_alloc *a)
+static noinline void flush_context(struct idgen_alloc *a)
 {
 	/* The bits that the loop sets could be anywhere, for all the compiler knows. */
 	struct idgen_slot **slot = a->slots, **end = slot + a->nr_slots;
@@ -263,8 +263,8 @@ static bool may_be_reserved(const struct idgen_alloc *a, unsigned long id)
  * the reserved copies are replaced, or the next rollover would find one of
  * a generation that the context has left (Linux commit 0ebea8088095).
  */
-static noinline bool renew_reserved(struct idgen_alloc *a, idgen_value_t old,
-				    idgen_value_t value)
+static noinline bool check_update_reserved(struct idgen_alloc *a, idgen_value_t old,
+					   idgen_value_t value)
 {
 	struct idgen_slot **slot = a->slots, **end = slot + a->nr_slots;
 	bool found = false;
@@ -286,21 +286,21 @@ static noinline void no_free_id(const struct idgen_alloc *a)
 }
 
 /* A value of the current generation for @ctx, which has @old, or 0. */
-static idgen_value_t new_value(struct idgen_alloc *a, idgen_atomic_t *ctx,
-			       idgen_value_t old, refcount_t *pins)
+static idgen_value_t new_context(struct idgen_alloc *a, idgen_atomic_t *ctx,
+				 idgen_value_t old, refcount_t *pins)
 {
 	unsigned long nr = idgen_alloc_nr(a);
 	unsigned long id = id_of(old);
 
 	if (old && (!__test_and_set_bit(id, a->map) ||
 		    (may_be_reserved(a, id) &&
-		     renew_reserved(a, old, a->generation | id)) ||
+		     check_update_reserved(a, old, a->generation | id)) ||
 		    (pins && refcount_read(pins))))
 		return a->generation | id;
 
 	id = find_next_zero_bit(a->map, nr, a->cursor);
 	if (id >= nr) {
-		rollover(a);
+		flush_context(a);
 		id = find_next_zero_bit(a->map, nr, a->cursor);
 		if (unlikely(id >= nr)) {
 			no_free_id(a);
@@ -316,13 +316,13 @@ static idgen_value_t new_value(struct idgen_alloc *a, idgen_atomic_t *ctx,
 }
 
 /* Give @ctx, which has @value, one of the current generation if that is not. */
-static idgen_value_t bring_up_to_date(struct idgen_alloc *a, idgen_atomic_t *ctx,
-				      idgen_value_t value, refcount_t *pins)
+static idgen_value_t update_context(struct idgen_alloc *a, idgen_atomic_t *ctx,
+				    idgen_value_t value, refcount_t *pins)
 {
 	lockdep_assert_held(&a->lock);
 
 	if (!is_current(a, value)) {
-		value = new_value(a, ctx, value, pins);
+		value = new_context(a, ctx, value, pins);
 		idgen_atomic(set)(ctx, value);
 	}
 	return value;
@@ -354,7 +354,7 @@ void __idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
 	raw_spin_lock_irqsave(&a->lock, flags);
 	old = idgen_atomic(read)(ctx);
 	/* First the value: that may roll over, and then the flush is due. */
-	value = bring_up_to_date(a, ctx, old, pins);
+	value = update_context(a, ctx, old, pins);
 	set_slot(a, slot, old, value);
 	raw_spin_unlock_irqrestore(&a->lock, flags);
 
@@ -385,7 +385,7 @@ EXPORT_SYMBOL_IF_MODULAR(__idgen_alloc_switch);
  *
  * Context: Any; takes the lock, with interrupts off. May roll over.
  * Return: The ID, 1 to 2^bits - 1, or 0 if the limit is reached, &idgen_ops.pins
- * is not set, or &idgen_ops.provisional is and idgen_alloc_update_never() has not
+ * is not set, or &idgen_ops.provisional is and idgen_alloc_update_excluded() has not
  * been called.
  */
 unsigned long idgen_alloc_pin(struct idgen_alloc *a, idgen_atomic_t *ctx,
@@ -398,7 +398,7 @@ unsigned long idgen_alloc_pin(struct idgen_alloc *a, idgen_atomic_t *ctx,
 	if (refcount_inc_not_zero(pins)) {
 		value = idgen_atomic(read)(ctx);
 	} else if (a->nr_pinned < a->max_pinned) {
-		value = bring_up_to_date(a, ctx, idgen_atomic(read)(ctx), pins);
+		value = update_context(a, ctx, idgen_atomic(read)(ctx), pins);
 		__set_bit(id_of(value), a->base);
 		a->nr_pinned++;
 		refcount_set(pins, 1);
@@ -453,13 +453,13 @@ static bool __idgen_init enough_ids(const struct idgen_alloc *a)
 }
 
 /* Fill @map with what is never handed out. */
-static void __idgen_init mark_never(struct idgen_alloc *a, unsigned long *map)
+static void __idgen_init exclude_ids(struct idgen_alloc *a, unsigned long *map)
 {
 	unsigned long nr = idgen_alloc_nr(a);
 
 	bitmap_zero(map, nr);
-	if (a->ops->mark_never)
-		a->ops->mark_never(a, map);
+	if (a->ops->exclude_ids)
+		a->ops->exclude_ids(a, map);
 	__set_bit(0, map);
 	a->usable = nr - bitmap_weight(map, nr);
 }
@@ -541,7 +541,7 @@ static void __idgen_init lower_bits(struct idgen_alloc *a)
 	unsigned int bits = a->bits;
 
 	for (a->bits = wanted_bits(a); a->bits < bits; a->bits++) {
-		mark_never(a, a->map);
+		exclude_ids(a, a->map);
 		if (enough_ids(a))
 			break;
 	}
@@ -561,7 +561,7 @@ static void __idgen_init lower_bits(struct idgen_alloc *a)
 static int __idgen_init set_up(struct idgen_alloc *a, const struct idgen_ops *ops,
 			       unsigned int bits, unsigned int nr_slots)
 {
-	bool base = ops->pins || ops->mark_never;
+	bool base = ops->pins || ops->exclude_ids;
 
 	memset(a, 0, sizeof(*a));
 	if (bits < IDGEN_MIN_BITS || bits > IDGEN_ID_BITS ||
@@ -587,7 +587,7 @@ static int __idgen_init set_up(struct idgen_alloc *a, const struct idgen_ops *op
 	}
 
 	lower_bits(a);
-	mark_never(a, a->map);
+	exclude_ids(a, a->map);
 	if (base)
 		bitmap_copy(a->base, a->map, idgen_alloc_nr(a));
 	if (!ops->provisional) {
@@ -666,10 +666,10 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_init_array);
 #endif
 
 /**
- * idgen_alloc_update_never() - the architecture rules out fewer IDs than it did
+ * idgen_alloc_update_excluded() - the architecture rules out fewer IDs than it did
  * @a: the allocator
  *
- * Asks &idgen_ops.mark_never again, for an architecture that had to assume the
+ * Asks &idgen_ops.exclude_ids again, for an architecture that had to assume the
  * worst at first (&idgen_ops.provisional). The IDs that are no longer ruled out are
  * handed out from the next rollover on. An ID must not be ruled out that was not
  * before: a context may have it. Warns if there are too few, as idgen_alloc_init()
@@ -682,7 +682,7 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_init_array);
  * Return: 0; -EBUSY if a context is pinned, and then nothing has changed. None is
  * if @provisional is set and this is the first call.
  */
-int idgen_alloc_update_never(struct idgen_alloc *a)
+int idgen_alloc_update_excluded(struct idgen_alloc *a)
 {
 	unsigned long flags;
 	int ret = -EBUSY;
@@ -692,7 +692,7 @@ int idgen_alloc_update_never(struct idgen_alloc *a)
 
 	raw_spin_lock_irqsave(&a->lock, flags);
 	if (!a->nr_pinned) {
-		mark_never(a, a->base);
+		exclude_ids(a, a->base);
 		limit_pins(a);
 		ret = 0;
 	}
@@ -701,7 +701,7 @@ int idgen_alloc_update_never(struct idgen_alloc *a)
 	warn_if_few(a);
 	return ret;
 }
-EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_never);
+EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_excluded);
 
 /**
  * idgen_alloc_destroy() - undo idgen_alloc_init()

@@ -54,7 +54,7 @@ class Arch:
 
 
 # What our slow paths run through, apart from the lock.
-OURS = ("__idgen_alloc_switch", "new_value")
+OURS = ("__idgen_alloc_switch", "new_context")
 
 ARCHS = {
     "arm64": Arch("aarch64-linux-gnu-", r"cas\b", r"(b\.\w+|t?bn?z|cbn?z)\b", r"b\s", r"(bl|blr|br|brk|ret)\b", r"dmb|dsb", (

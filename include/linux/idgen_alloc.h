@@ -98,12 +98,12 @@ struct idgen_slot {
  * @name: Short name, for messages and the boot parameter idgen_alloc.bits=.
  * @pins: Whether idgen_alloc_pin() may be used. It costs a second map, which each
  *	rollover copies, also if nobody pins.
- * @mark_never: Set in @map, which is clear, the bit of every ID, from 1 to
+ * @exclude_ids: Set in @map, which is clear, the bit of every ID, from 1 to
  *	2^bits - 1, that must never be handed out. ID 0 never is. May be NULL. Called by
  *	idgen_alloc_init(), possibly more than once, each time for one bit more;
- *	and by idgen_alloc_update_never(), under the lock with interrupts off.
- * @provisional: Whether @mark_never may rule out too much to begin with, until
- *	idgen_alloc_update_never() is called. Until then no context can be pinned.
+ *	and by idgen_alloc_update_excluded(), under the lock with interrupts off.
+ * @provisional: Whether @exclude_ids may rule out too much to begin with, until
+ *	idgen_alloc_update_excluded() is called. Until then no context can be pinned.
  * @flush_all: Drop the TLB entries of all IDs on all CPUs, and complete before
  *	returning. Called once in each rollover: after every slot was taken,
  *	before any ID of the new generation is out. NULL if @flush_cpu does.
@@ -123,7 +123,7 @@ struct idgen_ops {
 	const char *name;
 	bool pins;
 	bool provisional;
-	void (*mark_never)(struct idgen_alloc *a, unsigned long *map);
+	void (*exclude_ids)(struct idgen_alloc *a, unsigned long *map);
 	void (*flush_all)(struct idgen_alloc *a);
 	void (*flush_cpu)(struct idgen_alloc *a);
 	void (*new_id)(struct idgen_alloc *a, idgen_atomic_t *ctx);
@@ -152,7 +152,7 @@ struct idgen_ops {
  * @ops: What the architecture does its own way.
  *
  * @lock protects @generation, @cursor, @nr_pinned and the contents of the maps;
- * the rest changes in idgen_alloc_init(), idgen_alloc_update_never() and
+ * the rest changes in idgen_alloc_init(), idgen_alloc_update_excluded() and
  * idgen_alloc_destroy() only. The fast paths read none of it.
  */
 struct idgen_alloc {
@@ -186,7 +186,7 @@ struct idgen_alloc {
 int __idgen_init idgen_alloc_init(struct idgen_alloc *a, const struct idgen_ops *ops,
 				  unsigned int bits, struct idgen_slot __percpu *slots);
 void __idgen_init idgen_alloc_destroy(struct idgen_alloc *a);
-int __idgen_init idgen_alloc_update_never(struct idgen_alloc *a);
+int __idgen_init idgen_alloc_update_excluded(struct idgen_alloc *a);
 unsigned long idgen_alloc_pin(struct idgen_alloc *a, idgen_atomic_t *ctx,
 			      refcount_t *pins);
 void idgen_alloc_unpin(struct idgen_alloc *a, idgen_atomic_t *ctx, refcount_t *pins);

@@ -14,15 +14,17 @@
  * Have an mm switched to on a CPU that rollovers do not know, so that it has a TLB without
  * entries and owes no flush.
  */
-static void switch_elsewhere(struct mm_struct *mm)
+static void asid_test_switch_elsewhere(struct mm_struct *mm)
 {
-	struct idgen_slot elsewhere = { .active = ATOMIC64_INIT(IDGEN_FIRST_GEN) };
+	struct idgen_slot elsewhere = {
+		.active = ATOMIC64_INIT(IDGEN_FIRST_GEN),
+	};
 
 	idgen_alloc_switch(&asids, &elsewhere, &mm->context.id, NULL);
 }
 
 /* To begin with, and until another is switched to, it runs on this CPU. */
-static struct mm_struct *use_new_mm(struct kunit *test)
+static struct mm_struct *asid_test_use_new_mm(struct kunit *test)
 {
 	struct mm_struct *mm = mm_alloc();
 
@@ -31,13 +33,13 @@ static struct mm_struct *use_new_mm(struct kunit *test)
 	return mm;
 }
 
-static void unuse_mm(struct mm_struct *mm)
+static void asid_test_unuse_mm(struct mm_struct *mm)
 {
 	kthread_unuse_mm(mm);
 	mmput(mm);
 }
 
-static struct mm_struct *new_context(struct kunit *test)
+static struct mm_struct *asid_test_new_mm(struct kunit *test)
 {
 	/* The mask of CPUs is behind it. */
 	struct mm_struct *mm = kunit_kzalloc(test, sizeof(*mm) + cpumask_size(),
@@ -48,78 +50,79 @@ static struct mm_struct *new_context(struct kunit *test)
 	return mm;
 }
 
-static u64 take_asid(struct kunit *test, struct mm_struct *mm)
+static u64 asid_test_take(struct kunit *test, struct mm_struct *mm)
 {
 	init_new_context(NULL, mm);
-	switch_elsewhere(mm);
+	asid_test_switch_elsewhere(mm);
 	KUNIT_ASSERT_NE(test, ASID(mm), 0);
 	KUNIT_ASSERT_LT(test, atomic64_read(&mm->context.id) & IDGEN_ID_MASK,
 			idgen_alloc_nr(&asids));
 	return atomic64_read(&mm->context.id);
 }
 
-static void asid_roll_over(struct kunit *test)
+static void asid_test_roll_over(struct kunit *test)
 {
-	struct mm_struct *mm = new_context(test);
+	struct mm_struct *mm = asid_test_new_mm(test);
 	u64 generation = READ_ONCE(asids.generation);
 	unsigned long left = idgen_alloc_nr(&asids);
 
-	while ((take_asid(test, mm) & ~IDGEN_ID_MASK) == generation)
+	while ((asid_test_take(test, mm) & ~IDGEN_ID_MASK) == generation)
 		KUNIT_ASSERT_NE(test, left--, 0);
 	KUNIT_ASSERT_EQ(test, READ_ONCE(asids.generation),
 			generation + IDGEN_GEN_STEP);
 }
 
-/* take_asid() looks at each. */
-static void asid_0_is_never_handed_out(struct kunit *test)
+/* asid_test_take() looks at each. */
+static void asid_0_is_never_allocated(struct kunit *test)
 {
-	asid_roll_over(test);
-	asid_roll_over(test);
+	asid_test_roll_over(test);
+	asid_test_roll_over(test);
 }
 
 /* All that reads mm->context.id in assembly, or through ASID(), takes 8 bits of it. */
-static void asid_is_in_the_lowest_byte_of_the_value(struct kunit *test)
+static void asid_is_in_lowest_byte(struct kunit *test)
 {
-	struct mm_struct *mm = new_context(test);
-	u64 value = take_asid(test, mm);
+	struct mm_struct *mm = asid_test_new_mm(test);
+	u64 value = asid_test_take(test, mm);
 
 	KUNIT_EXPECT_LE(test, idgen_alloc_nr(&asids), 1UL << ASID_BITS);
 	KUNIT_EXPECT_EQ(test, ASID(mm), value & IDGEN_ID_MASK);
 }
 
-static void new_asid_clears_the_mask_of_cpus(struct kunit *test)
+static void new_asid_clears_mm_cpumask(struct kunit *test)
 {
-	struct mm_struct *mm = new_context(test), *taker = new_context(test);
+	struct mm_struct *taker = asid_test_new_mm(test);
+	struct mm_struct *mm = asid_test_new_mm(test);
 
 	cpumask_setall(mm_cpumask(mm));
-	switch_elsewhere(mm);
+	asid_test_switch_elsewhere(mm);
 	KUNIT_EXPECT_TRUE(test, cpumask_empty(mm_cpumask(mm)));
 
 	/* Until its ASID is another's, */
 	cpumask_setall(mm_cpumask(mm));
-	asid_roll_over(test);
+	asid_test_roll_over(test);
 	do {
-		take_asid(test, taker);
+		asid_test_take(test, taker);
 	} while (!test_bit(ASID(mm), asids.map));
 	KUNIT_EXPECT_TRUE(test, cpumask_full(mm_cpumask(mm)));
 	/* and then it gets another. */
-	switch_elsewhere(mm);
+	asid_test_switch_elsewhere(mm);
 	KUNIT_EXPECT_TRUE(test, cpumask_empty(mm_cpumask(mm)));
 }
 
-static void asid_that_an_mm_keeps_leaves_the_mask_alone(struct kunit *test)
+static void kept_asid_keeps_mm_cpumask(struct kunit *test)
 {
-	struct mm_struct *mm = use_new_mm(test);
+	struct mm_struct *mm = asid_test_use_new_mm(test);
 
 	cpumask_setall(mm_cpumask(mm));
-	switch_elsewhere(mm);
-	asid_roll_over(test);
+	asid_test_switch_elsewhere(mm);
+	asid_test_roll_over(test);
 	/* It is reserved for this CPU. */
-	switch_elsewhere(mm);
+	asid_test_switch_elsewhere(mm);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&mm->context.id) & ~IDGEN_ID_MASK,
 			asids.generation);
 	KUNIT_EXPECT_TRUE(test, cpumask_full(mm_cpumask(mm)));
-	unuse_mm(mm);
+	asid_test_unuse_mm(mm);
 }
 
 /*
@@ -127,9 +130,9 @@ static void asid_that_an_mm_keeps_leaves_the_mask_alone(struct kunit *test)
  * the mm its ASID. The fast path is enough then. Without the bit no TLB flush for
  * the mm comes to this CPU, where flushes are sent to CPUs.
  */
-static void switch_sets_the_bit_that_another_cpu_has_cleared(struct kunit *test)
+static void switch_restores_mm_cpumask_bit(struct kunit *test)
 {
-	struct mm_struct *mm = use_new_mm(test);
+	struct mm_struct *mm = asid_test_use_new_mm(test);
 	unsigned long flags;
 	u64 active;
 
@@ -139,42 +142,45 @@ static void switch_sets_the_bit_that_another_cpu_has_cleared(struct kunit *test)
 		check_and_switch_context(mm, current);
 		init_new_context(NULL, mm);
 		cpumask_set_cpu(smp_processor_id(), mm_cpumask(mm));
-		switch_elsewhere(mm);
+		asid_test_switch_elsewhere(mm);
 		active = atomic64_read(&this_cpu_ptr(&asid_slots)->active);
 	} while (active & IDGEN_TAKEN);
 	KUNIT_EXPECT_TRUE(test, cpumask_empty(mm_cpumask(mm)));
 	KUNIT_EXPECT_EQ(test, active & ~IDGEN_ID_MASK,
 			atomic64_read(&mm->context.id) & ~IDGEN_ID_MASK);
 	check_and_switch_context(mm, current);
-	KUNIT_EXPECT_TRUE(test, cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm)));
+	KUNIT_EXPECT_TRUE(test,
+			  cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm)));
 	/* Nor does the slow path leave it cleared. */
 	init_new_context(NULL, mm);
 	check_and_switch_context(mm, current);
-	KUNIT_EXPECT_TRUE(test, cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm)));
+	KUNIT_EXPECT_TRUE(test,
+			  cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm)));
 	local_irq_restore(flags);
-	unuse_mm(mm);
+	asid_test_unuse_mm(mm);
 }
 
-static unsigned long asid_in_register(void)
+static unsigned long asid_test_read_register(void)
 {
 	unsigned long value;
 
 #ifdef CONFIG_ARM_LPAE
 	value = cpu_get_ttbr(0) >> 48;
 #else
-	asm volatile("mrc	p15, 0, %0, c13, c0, 1	@ CONTEXTIDR" : "=r" (value));
+	asm volatile("mrc	p15, 0, %0, c13, c0, 1	@ CONTEXTIDR"
+		     : "=r" (value));
 #endif
 	return value & ~ASID_MASK;
 }
 
-static void switch_puts_the_asid_into_the_register(struct kunit *test)
+static void switch_writes_asid_register(struct kunit *test)
 {
-	struct mm_struct *mm = use_new_mm(test);
+	struct mm_struct *mm = asid_test_use_new_mm(test);
 	unsigned long asid;
 	u64 active, value;
 
 	preempt_disable();
-	asid = asid_in_register();
+	asid = asid_test_read_register();
 	active = atomic64_read(&this_cpu_ptr(&asid_slots)->active);
 	value = atomic64_read(&mm->context.id);
 	preempt_enable();
@@ -182,24 +188,24 @@ static void switch_puts_the_asid_into_the_register(struct kunit *test)
 	KUNIT_EXPECT_NE(test, ASID(mm), 0);
 	KUNIT_EXPECT_EQ(test, asid, ASID(mm));
 	KUNIT_EXPECT_EQ(test, active, value);
-	unuse_mm(mm);
+	asid_test_unuse_mm(mm);
 }
 
 #ifdef CONFIG_PID_IN_CONTEXTIDR
-static void contextidr_has_the_pid_of_what_runs(struct kunit *test)
+static void contextidr_has_running_pid(struct kunit *test)
 {
-	struct mm_struct *mm = use_new_mm(test);
+	struct mm_struct *mm = asid_test_use_new_mm(test);
 	unsigned long contextidr;
 
 	asm volatile("mrc	p15, 0, %0, c13, c0, 1" : "=r" (contextidr));
 	KUNIT_EXPECT_EQ(test, contextidr >> ASID_BITS, task_pid_nr(current));
-	unuse_mm(mm);
+	asid_test_unuse_mm(mm);
 }
 #endif
 
 #ifdef CONFIG_ARM_ERRATA_798181
 /* Whether this CPU is one of those to be told of a TLBI for @mm. */
-static bool erratum_concerns_this_cpu(struct mm_struct *mm)
+static bool asid_test_erratum_has_this_cpu(struct mm_struct *mm)
 {
 	cpumask_t mask = CPU_MASK_NONE;
 
@@ -207,56 +213,56 @@ static bool erratum_concerns_this_cpu(struct mm_struct *mm)
 	return cpumask_test_cpu(smp_processor_id(), &mask);
 }
 
-static void erratum_798181_concerns_cpus_that_run_the_mm(struct kunit *test)
+static void erratum_798181_finds_cpus_of_mm(struct kunit *test)
 {
-	struct mm_struct *mm = mm_alloc(), *other = new_context(test);
+	struct mm_struct *mm = mm_alloc(), *other = asid_test_new_mm(test);
 	cpumask_t mask = CPU_MASK_NONE;
 	int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, mm);
 	migrate_disable();
 	kthread_use_mm(mm);
-	KUNIT_EXPECT_TRUE(test, erratum_concerns_this_cpu(mm));
+	KUNIT_EXPECT_TRUE(test, asid_test_erratum_has_this_cpu(mm));
 	a15_erratum_get_cpumask(smp_processor_id(), mm, &mask);
 	KUNIT_EXPECT_FALSE(test, cpumask_test_cpu(smp_processor_id(), &mask));
 
 	/* What a rollover has taken is reserved. */
 	for (i = 0; i < 3; i++) {
-		asid_roll_over(test);
-		KUNIT_EXPECT_TRUE(test, erratum_concerns_this_cpu(mm));
+		asid_test_roll_over(test);
+		KUNIT_EXPECT_TRUE(test, asid_test_erratum_has_this_cpu(mm));
 	}
 	/* The mm moves on, by another CPU's doing: so does what is reserved. */
-	switch_elsewhere(mm);
-	KUNIT_EXPECT_TRUE(test, erratum_concerns_this_cpu(mm));
+	asid_test_switch_elsewhere(mm);
+	KUNIT_EXPECT_TRUE(test, asid_test_erratum_has_this_cpu(mm));
 
 	/* Another mm, without an ASID, with one, and with one that was this one's once. */
-	KUNIT_EXPECT_FALSE(test, erratum_concerns_this_cpu(other));
-	switch_elsewhere(other);
-	KUNIT_EXPECT_FALSE(test, erratum_concerns_this_cpu(other));
+	KUNIT_EXPECT_FALSE(test, asid_test_erratum_has_this_cpu(other));
+	asid_test_switch_elsewhere(other);
+	KUNIT_EXPECT_FALSE(test, asid_test_erratum_has_this_cpu(other));
 	atomic64_set(&other->context.id,
 		     atomic64_read(&mm->context.id) - IDGEN_GEN_STEP);
-	KUNIT_EXPECT_FALSE(test, erratum_concerns_this_cpu(other));
+	KUNIT_EXPECT_FALSE(test, asid_test_erratum_has_this_cpu(other));
 
 	/* A kernel thread leaves the tables in place: lazy TLB. */
 	kthread_unuse_mm(mm);
-	KUNIT_EXPECT_TRUE(test, erratum_concerns_this_cpu(mm));
+	KUNIT_EXPECT_TRUE(test, asid_test_erratum_has_this_cpu(mm));
 	migrate_enable();
 	mmput(mm);
 }
 #endif
 
 static struct kunit_case arm_asid_cases[] = {
-	KUNIT_CASE(asid_0_is_never_handed_out),
-	KUNIT_CASE(asid_is_in_the_lowest_byte_of_the_value),
-	KUNIT_CASE(new_asid_clears_the_mask_of_cpus),
-	KUNIT_CASE(asid_that_an_mm_keeps_leaves_the_mask_alone),
-	KUNIT_CASE(switch_sets_the_bit_that_another_cpu_has_cleared),
-	KUNIT_CASE(switch_puts_the_asid_into_the_register),
+	KUNIT_CASE(asid_0_is_never_allocated),
+	KUNIT_CASE(asid_is_in_lowest_byte),
+	KUNIT_CASE(new_asid_clears_mm_cpumask),
+	KUNIT_CASE(kept_asid_keeps_mm_cpumask),
+	KUNIT_CASE(switch_restores_mm_cpumask_bit),
+	KUNIT_CASE(switch_writes_asid_register),
 #ifdef CONFIG_PID_IN_CONTEXTIDR
-	KUNIT_CASE(contextidr_has_the_pid_of_what_runs),
+	KUNIT_CASE(contextidr_has_running_pid),
 #endif
 #ifdef CONFIG_ARM_ERRATA_798181
-	KUNIT_CASE(erratum_798181_concerns_cpus_that_run_the_mm),
+	KUNIT_CASE(erratum_798181_finds_cpus_of_mm),
 #endif
 	{}
 };

@@ -12,28 +12,28 @@
 #include <linux/preempt.h>
 #include <linux/sched.h>
 
-static struct idgen_alloc kvm_own_vmids;
-static unsigned int kvm_own_vmid_bits;
+static struct idgen_alloc vmid_test_saved;
+static unsigned int vmid_test_saved_bits;
 
-static unsigned int vmid_flushes;
-static u64 vmid_flushed_generation;
-static bool vmid_flush_in_order;
+static unsigned int vmid_test_flushes;
+static u64 vmid_test_generation;
+static bool vmid_test_in_order;
 
 /* After the slot was taken and the map rebuilt. */
-static void counting_flush_all(struct idgen_alloc *a)
+static void vmid_test_flush_all(struct idgen_alloc *a)
 {
 	struct idgen_slot *slot = this_cpu_ptr(&vmid_slots);
 
-	vmid_flush_in_order &= (atomic64_read(&slot->active) & IDGEN_TAKEN) &&
-			       test_bit(slot->reserved & IDGEN_ID_MASK, a->map) &&
-			       a->generation != vmid_flushed_generation &&
-			       !a->cursor;
-	vmid_flushed_generation = a->generation;
-	vmid_flushes++;
+	vmid_test_in_order &=
+		(atomic64_read(&slot->active) & IDGEN_TAKEN) &&
+		test_bit(slot->reserved & IDGEN_ID_MASK, a->map) &&
+		a->generation != vmid_test_generation && !a->cursor;
+	vmid_test_generation = a->generation;
+	vmid_test_flushes++;
 }
 
-static const struct idgen_ops counting_vmid_ops = {
-	.flush_all	= counting_flush_all,
+static const struct idgen_ops vmid_test_ops = {
+	.flush_all	= vmid_test_flush_all,
 };
 
 static int __init vmid_test_init(struct kunit *test)
@@ -41,18 +41,18 @@ static int __init vmid_test_init(struct kunit *test)
 	/* Slots are as they were set up, or exit could not put them back. */
 	if (vmids.map)
 		KUNIT_ASSERT_EQ(test, vmids.generation, IDGEN_FIRST_GEN);
-	kvm_own_vmids = vmids;
-	kvm_own_vmid_bits = kvm_arm_vmid_bits;
+	vmid_test_saved = vmids;
+	vmid_test_saved_bits = kvm_arm_vmid_bits;
 
 	/* The case runs on this thread, which then ends. */
 	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
-	vmid_flushes = 0;
-	vmid_flushed_generation = 0;
-	vmid_flush_in_order = true;
+	vmid_test_flushes = 0;
+	vmid_test_generation = 0;
+	vmid_test_in_order = true;
 
 	KUNIT_ASSERT_EQ(test, kvm_arm_vmid_alloc_init(), 0);
 	KUNIT_EXPECT_PTR_EQ(test, vmids.ops, &vmid_ops);
-	vmids.ops = &counting_vmid_ops;
+	vmids.ops = &vmid_test_ops;
 	return 0;
 }
 
@@ -61,8 +61,8 @@ static void __init vmid_test_exit(struct kunit *test)
 	unsigned int cpu;
 
 	kvm_arm_vmid_alloc_free();
-	vmids = kvm_own_vmids;
-	kvm_arm_vmid_bits = kvm_own_vmid_bits;
+	vmids = vmid_test_saved;
+	kvm_arm_vmid_bits = vmid_test_saved_bits;
 	for_each_possible_cpu(cpu) {
 		struct idgen_slot *slot = per_cpu_ptr(&vmid_slots, cpu);
 
@@ -71,32 +71,32 @@ static void __init vmid_test_exit(struct kunit *test)
 	}
 }
 
-static u64 vmid_of(struct kvm_vmid *vm)
+static u64 vmid_test_vmid(struct kvm_vmid *vm)
 {
 	return atomic64_read(&vm->id) & IDGEN_ID_MASK;
 }
 
-static u64 this_slot(void)
+static u64 vmid_test_slot(void)
 {
 	/* The thread stays on its CPU. */
 	return atomic64_read(&raw_cpu_ptr(&vmid_slots)->active);
 }
 
-static void load_vm(struct kvm_vmid *vm)
+static void vmid_test_load(struct kvm_vmid *vm)
 {
 	preempt_disable();
 	kvm_arm_vmid_update(vm);
 	preempt_enable();
 }
 
-static void put_vm(void)
+static void vmid_test_put(void)
 {
 	preempt_disable();
 	kvm_arm_vmid_clear_active();
 	preempt_enable();
 }
 
-static void __init vmid_roll_over(struct kunit *test)
+static void __init vmid_test_roll_over(struct kunit *test)
 {
 	u64 generation = vmids.generation;
 	unsigned long left = idgen_alloc_nr(&vmids);
@@ -104,23 +104,23 @@ static void __init vmid_roll_over(struct kunit *test)
 	while (vmids.generation == generation && left--) {
 		struct kvm_vmid vm = {};
 
-		load_vm(&vm);
-		put_vm();
+		vmid_test_load(&vm);
+		vmid_test_put();
 	}
 	KUNIT_ASSERT_EQ(test, vmids.generation, generation + IDGEN_GEN_STEP);
 }
 
-static void __init loaded_vcpu_has_a_vmid(struct kunit *test)
+static void __init loaded_vcpu_has_vmid(struct kunit *test)
 {
 	struct kvm_vmid vm = {};
 
-	load_vm(&vm);
-	KUNIT_EXPECT_NE(test, vmid_of(&vm), 0);
-	KUNIT_EXPECT_EQ(test, this_slot(), atomic64_read(&vm.id));
-	put_vm();
+	vmid_test_load(&vm);
+	KUNIT_EXPECT_NE(test, vmid_test_vmid(&vm), 0);
+	KUNIT_EXPECT_EQ(test, vmid_test_slot(), atomic64_read(&vm.id));
+	vmid_test_put();
 }
 
-static void __init vmids_are_as_wide_as_the_hardware_has_them(struct kunit *test)
+static void __init vmid_bits_match_hardware(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, kvm_arm_vmid_bits, kvm_get_vmid_bits());
 	KUNIT_EXPECT_LE(test, vmids.bits, kvm_arm_vmid_bits);
@@ -133,50 +133,51 @@ static void __init sched_out_leaves_invalid_vmid(struct kunit *test)
 	struct kvm_vmid vm = {};
 	u64 value;
 
-	load_vm(&vm);
+	vmid_test_load(&vm);
 	value = atomic64_read(&vm.id);
-	put_vm();
-	KUNIT_EXPECT_EQ(test, this_slot(), value & ~IDGEN_ID_MASK);
+	vmid_test_put();
+	KUNIT_EXPECT_EQ(test, vmid_test_slot(), value & ~IDGEN_ID_MASK);
 	/* The VM keeps its VMID, */
 	KUNIT_EXPECT_EQ(test, atomic64_read(&vm.id), value);
-	load_vm(&vm);
+	vmid_test_load(&vm);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&vm.id), value);
-	put_vm();
+	vmid_test_put();
 	/* until others need it. */
-	vmid_roll_over(test);
-	KUNIT_EXPECT_EQ(test, raw_cpu_ptr(&vmid_slots)->reserved & IDGEN_ID_MASK, 0);
+	vmid_test_roll_over(test);
+	KUNIT_EXPECT_EQ(test,
+			raw_cpu_ptr(&vmid_slots)->reserved & IDGEN_ID_MASK, 0);
 }
 
-static void __init vmid_0_is_never_handed_out(struct kunit *test)
+static void __init vmid_0_is_never_allocated(struct kunit *test)
 {
 	unsigned long i;
 
 	for (i = 0; i < 2 * idgen_alloc_nr(&vmids); i++) {
 		struct kvm_vmid vm = {};
 
-		load_vm(&vm);
-		KUNIT_ASSERT_NE(test, vmid_of(&vm), 0);
+		vmid_test_load(&vm);
+		KUNIT_ASSERT_NE(test, vmid_test_vmid(&vm), 0);
 		KUNIT_ASSERT_NE(test, atomic64_read(&vm.id), IDGEN_FIRST_GEN);
-		put_vm();
-		KUNIT_ASSERT_NE(test, atomic64_read(&vm.id), this_slot());
+		vmid_test_put();
+		KUNIT_ASSERT_NE(test, atomic64_read(&vm.id), vmid_test_slot());
 	}
-	KUNIT_EXPECT_GE(test, vmid_flushes, 2);
+	KUNIT_EXPECT_GE(test, vmid_test_flushes, 2);
 }
 
-static void __init one_broadcast_flush_per_rollover_in_order(struct kunit *test)
+static void __init one_flush_per_rollover_in_order(struct kunit *test)
 {
 	unsigned int i;
 
 	for (i = 0; i < 3; i++) {
-		KUNIT_EXPECT_EQ(test, vmid_flushes, i);
-		vmid_roll_over(test);
+		KUNIT_EXPECT_EQ(test, vmid_test_flushes, i);
+		vmid_test_roll_over(test);
 	}
-	KUNIT_EXPECT_EQ(test, vmid_flushes, 3);
-	KUNIT_EXPECT_TRUE(test, vmid_flush_in_order);
+	KUNIT_EXPECT_EQ(test, vmid_test_flushes, 3);
+	KUNIT_EXPECT_TRUE(test, vmid_test_in_order);
 }
 
-/* Another CPU rolls over: this one does not call put_vm(). @vmid is not free. */
-static void __init vmid_roll_over_elsewhere(struct kunit *test, u64 vmid)
+/* Another CPU rolls over: this one does not call vmid_test_put(). @vmid is not free. */
+static void __init vmid_test_roll_over_elsewhere(struct kunit *test, u64 vmid)
 {
 	unsigned long left = idgen_alloc_nr(&vmids);
 	u64 generation = vmids.generation;
@@ -190,40 +191,42 @@ static void __init vmid_roll_over_elsewhere(struct kunit *test, u64 vmid)
 		preempt_disable();
 		idgen_alloc_switch(&vmids, &elsewhere, &vm.id, NULL);
 		preempt_enable();
-		KUNIT_ASSERT_NE(test, vmid_of(&vm), vmid);
+		KUNIT_ASSERT_NE(test, vmid_test_vmid(&vm), vmid);
 	}
 	KUNIT_ASSERT_EQ(test, vmids.generation, generation + IDGEN_GEN_STEP);
 }
 
-static void __init vcpu_that_is_loaded_keeps_its_vmid_over_a_rollover(struct kunit *test)
+static void __init loaded_vcpu_keeps_vmid_over_rollover(struct kunit *test)
 {
 	struct kvm_vmid vm = {};
 	u64 vmid;
 
-	load_vm(&vm);
-	vmid = vmid_of(&vm);
-	vmid_roll_over_elsewhere(test, vmid);
-	KUNIT_EXPECT_EQ(test, this_slot(), IDGEN_TAKEN | IDGEN_FIRST_GEN | vmid);
-	load_vm(&vm);
-	KUNIT_EXPECT_EQ(test, vmid_of(&vm), vmid);
+	vmid_test_load(&vm);
+	vmid = vmid_test_vmid(&vm);
+	vmid_test_roll_over_elsewhere(test, vmid);
+	KUNIT_EXPECT_EQ(test, vmid_test_slot(),
+			IDGEN_TAKEN | IDGEN_FIRST_GEN | vmid);
+	vmid_test_load(&vm);
+	KUNIT_EXPECT_EQ(test, vmid_test_vmid(&vm), vmid);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&vm.id) & ~IDGEN_ID_MASK,
 			vmids.generation);
-	put_vm();
+	vmid_test_put();
 }
 
-static void __init put_after_a_rollover_frees_the_vmid_at_the_next(struct kunit *test)
+static void __init put_after_rollover_frees_vmid_later(struct kunit *test)
 {
 	struct kvm_vmid vm = {};
 
-	load_vm(&vm);
-	vmid_roll_over_elsewhere(test, vmid_of(&vm));
+	vmid_test_load(&vm);
+	vmid_test_roll_over_elsewhere(test, vmid_test_vmid(&vm));
 	/* The VMID is reserved, and the rollover not hidden. */
-	put_vm();
-	KUNIT_EXPECT_EQ(test, this_slot(), IDGEN_TAKEN | IDGEN_FIRST_GEN);
+	vmid_test_put();
+	KUNIT_EXPECT_EQ(test, vmid_test_slot(), IDGEN_TAKEN | IDGEN_FIRST_GEN);
 	KUNIT_EXPECT_EQ(test, raw_cpu_ptr(&vmid_slots)->reserved,
 			atomic64_read(&vm.id));
-	vmid_roll_over_elsewhere(test, 0);
-	KUNIT_EXPECT_EQ(test, raw_cpu_ptr(&vmid_slots)->reserved & IDGEN_ID_MASK, 0);
+	vmid_test_roll_over_elsewhere(test, 0);
+	KUNIT_EXPECT_EQ(test,
+			raw_cpu_ptr(&vmid_slots)->reserved & IDGEN_ID_MASK, 0);
 }
 
 static void __init put_without_load_is_harmless(struct kunit *test)
@@ -231,39 +234,39 @@ static void __init put_without_load_is_harmless(struct kunit *test)
 	struct kvm_vmid vm = {};
 
 	/* Protected mode does so on each put. */
-	put_vm();
-	put_vm();
-	KUNIT_EXPECT_EQ(test, this_slot(), IDGEN_FIRST_GEN);
-	load_vm(&vm);
-	KUNIT_EXPECT_NE(test, vmid_of(&vm), 0);
-	put_vm();
+	vmid_test_put();
+	vmid_test_put();
+	KUNIT_EXPECT_EQ(test, vmid_test_slot(), IDGEN_FIRST_GEN);
+	vmid_test_load(&vm);
+	KUNIT_EXPECT_NE(test, vmid_test_vmid(&vm), 0);
+	vmid_test_put();
 }
 
-static void __init free_leaves_an_allocator_that_can_be_set_up_again(struct kunit *test)
+static void __init init_works_after_free(struct kunit *test)
 {
 	struct kvm_vmid vm = {};
 
-	load_vm(&vm);
+	vmid_test_load(&vm);
 	kvm_arm_vmid_alloc_free();
 	KUNIT_EXPECT_NULL(test, vmids.map);
 	KUNIT_ASSERT_EQ(test, kvm_arm_vmid_alloc_init(), 0);
-	KUNIT_EXPECT_EQ(test, this_slot(), IDGEN_FIRST_GEN);
+	KUNIT_EXPECT_EQ(test, vmid_test_slot(), IDGEN_FIRST_GEN);
 	atomic64_set(&vm.id, 0);
-	load_vm(&vm);
+	vmid_test_load(&vm);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&vm.id), IDGEN_FIRST_GEN | 1);
-	put_vm();
+	vmid_test_put();
 }
 
 static struct kunit_case __refdata kvm_arm_vmid_cases[] = {
-	KUNIT_CASE(loaded_vcpu_has_a_vmid),
-	KUNIT_CASE(vmids_are_as_wide_as_the_hardware_has_them),
+	KUNIT_CASE(loaded_vcpu_has_vmid),
+	KUNIT_CASE(vmid_bits_match_hardware),
 	KUNIT_CASE(sched_out_leaves_invalid_vmid),
-	KUNIT_CASE(vmid_0_is_never_handed_out),
-	KUNIT_CASE(one_broadcast_flush_per_rollover_in_order),
-	KUNIT_CASE(vcpu_that_is_loaded_keeps_its_vmid_over_a_rollover),
-	KUNIT_CASE(put_after_a_rollover_frees_the_vmid_at_the_next),
+	KUNIT_CASE(vmid_0_is_never_allocated),
+	KUNIT_CASE(one_flush_per_rollover_in_order),
+	KUNIT_CASE(loaded_vcpu_keeps_vmid_over_rollover),
+	KUNIT_CASE(put_after_rollover_frees_vmid_later),
 	KUNIT_CASE(put_without_load_is_harmless),
-	KUNIT_CASE(free_leaves_an_allocator_that_can_be_set_up_again),
+	KUNIT_CASE(init_works_after_free),
 	{}
 };
 

@@ -19,7 +19,7 @@ static void set_kpti_asid_bits(unsigned long *map, unsigned long nr)
 	/* tree: memset */
 }
 
-static void asid_mark_never(struct idgen_alloc *a, unsigned long *map)
+static void asid_exclude_ids(struct idgen_alloc *a, unsigned long *map)
 {
 	bool kpti = IS_ENABLED(CONFIG_UNMAP_KERNEL_AT_EL0);
 
@@ -39,7 +39,7 @@ static const struct idgen_ops asid_ops = {
 	.name		= "asid",
 	.pins		= true,
 	.provisional	= true,
-	.mark_never	= asid_mark_never,
+	.exclude_ids	= asid_exclude_ids,
 	.flush_cpu	= asid_flush_cpu,
 };
 /* gone: set_reserved_asid_bits asid_gen_match flush_context */
@@ -77,7 +77,7 @@ void arm64_mm_context_put(struct mm_struct *mm)
 static int __init asids_update_limit(void)
 {
 	/* Warns if there are too few ASIDs. Nothing can have been pinned. */
-	WARN_ON(idgen_alloc_update_never(&asids));
+	WARN_ON(idgen_alloc_update_excluded(&asids));
 
 	/* ASID #0 is counted: init_mm has it. */
 	pr_info("ASID allocator initialised with %lu entries\n",

@@ -10,7 +10,7 @@
 #include <linux/kthread.h>
 #include <linux/sched/mm.h>
 
-static struct mm_struct *new_context(struct kunit *test)
+static struct mm_struct *asid_test_new_mm(struct kunit *test)
 {
 	struct mm_struct *mm = kunit_kzalloc(test, sizeof(*mm), GFP_KERNEL);
 
@@ -23,9 +23,11 @@ static struct mm_struct *new_context(struct kunit *test)
  * Hand out the next ASID, on a CPU that rollovers do not know, so that it has a TLB
  * without entries and owes no flush.
  */
-static u64 take_asid(struct kunit *test)
+static u64 asid_test_take(struct kunit *test)
 {
-	struct idgen_slot elsewhere = { .active = ATOMIC64_INIT(IDGEN_FIRST_GEN) };
+	struct idgen_slot elsewhere = {
+		.active = ATOMIC64_INIT(IDGEN_FIRST_GEN),
+	};
 	atomic64_t value = ATOMIC64_INIT(0);
 
 	idgen_alloc_switch(&asids, &elsewhere, &value, NULL);
@@ -35,19 +37,19 @@ static u64 take_asid(struct kunit *test)
 	return atomic64_read(&value);
 }
 
-static void asid_roll_over(struct kunit *test)
+static void asid_test_roll_over(struct kunit *test)
 {
 	u64 generation = READ_ONCE(asids.generation);
 	unsigned long left = idgen_alloc_nr(&asids);
 
-	while ((take_asid(test) & ~IDGEN_ID_MASK) == generation)
+	while ((asid_test_take(test) & ~IDGEN_ID_MASK) == generation)
 		KUNIT_ASSERT_NE(test, left--, 0);
 	KUNIT_ASSERT_EQ(test, READ_ONCE(asids.generation),
 			generation + IDGEN_GEN_STEP);
 }
 
 /* With 4 or 5 bits, part of a long: in which bytes depends on the endianness. */
-static void kpti_keeps_the_odd_asid_of_each_pair(struct kunit *test)
+static void kpti_excludes_odd_asids(struct kunit *test)
 {
 	unsigned int bits, i;
 
@@ -64,49 +66,51 @@ static void kpti_keeps_the_odd_asid_of_each_pair(struct kunit *test)
 }
 
 /* Until asids_update_limit(), when it is known whether there is KPTI. */
-static void no_asid_can_be_pinned_while_kpti_is_a_guess(struct kunit *test)
+static void pins_wait_for_kpti_decision(struct kunit *test)
 {
 	KUNIT_EXPECT_TRUE(test, asids.ops->provisional);
 }
 
 /* Linux commit f88f42f853a8. */
-static void kernel_has_asids_only_with_kpti(struct kunit *test)
+static void asids_are_paired_only_with_kpti(struct kunit *test)
 {
 	unsigned long nr = idgen_alloc_nr(&asids);
-	unsigned long *map = kunit_kzalloc(test, BITS_TO_LONGS(nr) * sizeof(long),
-					   GFP_KERNEL);
+	unsigned long *map = kunit_kcalloc(test, BITS_TO_LONGS(nr),
+					   sizeof(long), GFP_KERNEL);
 	bool kpti = arm64_kernel_unmapped_at_el0();
 
 	KUNIT_ASSERT_NOT_NULL(test, map);
-	asid_mark_never(&asids, map);
+	asid_exclude_ids(&asids, map);
 	KUNIT_EXPECT_EQ(test, bitmap_weight(map, nr), kpti ? nr / 2 : 0);
 	KUNIT_EXPECT_EQ(test, asids.usable, kpti ? nr / 2 - 1 : nr - 1);
-	KUNIT_EXPECT_EQ(test, bitmap_weight(asids.base, nr), kpti ? nr / 2 + 1 : 1);
+	KUNIT_EXPECT_EQ(test, bitmap_weight(asids.base, nr),
+			kpti ? nr / 2 + 1 : 1);
 
 	/* From the first rollover on at the latest. */
-	asid_roll_over(test);
+	asid_test_roll_over(test);
 	KUNIT_EXPECT_EQ(test, test_bit(nr - 1, asids.map), kpti);
 }
 
-static void pinned_limit_leaves_an_asid_per_cpu_and_one(struct kunit *test)
+static void pin_limit_leaves_asid_per_cpu(struct kunit *test)
 {
 	unsigned long usable = idgen_alloc_nr(&asids) - 1;
 
 	if (arm64_kernel_unmapped_at_el0())
 		usable /= 2;
-	KUNIT_EXPECT_EQ(test, asids.max_pinned, usable - num_possible_cpus() - 1);
+	KUNIT_EXPECT_EQ(test, asids.max_pinned,
+			usable - num_possible_cpus() - 1);
 }
 
-/* take_asid() looks at each. */
-static void asid_0_is_never_handed_out(struct kunit *test)
+/* asid_test_take() looks at each. */
+static void asid_0_is_never_allocated(struct kunit *test)
 {
-	asid_roll_over(test);
-	asid_roll_over(test);
+	asid_test_roll_over(test);
+	asid_test_roll_over(test);
 }
 
-static void pinned_asid_is_the_one_of_userspace(struct kunit *test)
+static void pin_returns_user_asid(struct kunit *test)
 {
-	struct mm_struct *mm = new_context(test);
+	struct mm_struct *mm = asid_test_new_mm(test);
 	unsigned long asid = arm64_mm_context_get(mm);
 
 	KUNIT_ASSERT_NE(test, asid, 0);
@@ -120,15 +124,15 @@ static void pinned_asid_is_the_one_of_userspace(struct kunit *test)
 	arm64_mm_context_put(mm);
 }
 
-static void pinned_asid_stays_over_rollovers(struct kunit *test)
+static void pinned_asid_survives_rollovers(struct kunit *test)
 {
-	struct mm_struct *mm = new_context(test);
+	struct mm_struct *mm = asid_test_new_mm(test);
 	unsigned long asid = arm64_mm_context_get(mm);
 	int i;
 
 	KUNIT_ASSERT_NE(test, asid, 0);
 	for (i = 0; i < 3; i++) {
-		asid_roll_over(test);
+		asid_test_roll_over(test);
 		KUNIT_EXPECT_EQ(test, arm64_mm_context_get(mm), asid);
 		arm64_mm_context_put(mm);
 	}
@@ -136,9 +140,9 @@ static void pinned_asid_stays_over_rollovers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, refcount_read(&mm->context.pinned), 0);
 }
 
-static void pins_beyond_the_limit_are_refused(struct kunit *test)
+static void pins_beyond_limit_are_refused(struct kunit *test)
 {
-	struct mm_struct *mm = new_context(test);
+	struct mm_struct *mm = asid_test_new_mm(test);
 	unsigned long limit = asids.max_pinned;
 
 	asids.max_pinned = asids.nr_pinned;
@@ -149,12 +153,12 @@ static void pins_beyond_the_limit_are_refused(struct kunit *test)
 	arm64_mm_context_put(mm);
 }
 
-static unsigned long asid_in_ttbr1(void)
+static unsigned long asid_test_read_ttbr1(void)
 {
 	return read_sysreg(ttbr1_el1) >> USER_ASID_BIT;
 }
 
-static void switch_puts_the_asid_into_ttbr1(struct kunit *test)
+static void switch_writes_asid_to_ttbr1(struct kunit *test)
 {
 	struct mm_struct *mm = mm_alloc();
 	unsigned long asid, active;
@@ -162,7 +166,7 @@ static void switch_puts_the_asid_into_ttbr1(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, mm);
 	kthread_use_mm(mm);
 	preempt_disable();
-	asid = asid_in_ttbr1();
+	asid = asid_test_read_ttbr1();
 	active = atomic64_read(&this_cpu_ptr(&asid_slots)->active);
 	preempt_enable();
 	kthread_unuse_mm(mm);
@@ -175,7 +179,7 @@ static void switch_puts_the_asid_into_ttbr1(struct kunit *test)
 }
 
 /* An idle CPU, or a kernel thread, leaves the tables in place: lazy TLB. */
-static void asid_of_the_mm_that_runs_stays_over_rollovers(struct kunit *test)
+static void running_mm_keeps_asid_over_rollovers(struct kunit *test)
 {
 	struct mm_struct *mm = mm_alloc();
 	unsigned long asid, flags;
@@ -185,7 +189,7 @@ static void asid_of_the_mm_that_runs_stays_over_rollovers(struct kunit *test)
 	kthread_use_mm(mm);
 	asid = ASID(mm);
 	for (i = 0; i < 3; i++) {
-		asid_roll_over(test);
+		asid_test_roll_over(test);
 		KUNIT_EXPECT_TRUE(test, test_bit(asid, asids.map));
 	}
 	/* For the mm, that is news: it goes on with the same ASID. */
@@ -198,20 +202,20 @@ static void asid_of_the_mm_that_runs_stays_over_rollovers(struct kunit *test)
 	mmput(mm);
 }
 
-static unsigned int asid_flushes, counted_cpu;
+static unsigned int asid_test_flushes, asid_test_cpu;
 
-static void counting_flush_cpu(struct idgen_alloc *a)
+static void asid_test_flush_cpu(struct idgen_alloc *a)
 {
-	asid_flushes += smp_processor_id() == counted_cpu;
+	asid_test_flushes += smp_processor_id() == asid_test_cpu;
 	asid_flush_cpu(a);
 }
 
-static const struct idgen_ops counting_asid_ops = {
-	.mark_never	= asid_mark_never,
-	.flush_cpu	= counting_flush_cpu,
+static const struct idgen_ops asid_test_ops = {
+	.exclude_ids	= asid_exclude_ids,
+	.flush_cpu	= asid_test_flush_cpu,
 };
 
-static void first_switch_after_a_rollover_flushes_this_cpu_once(struct kunit *test)
+static void first_switch_after_rollover_flushes_once(struct kunit *test)
 {
 	struct mm_struct *mm = mm_alloc();
 	unsigned long flags;
@@ -219,13 +223,13 @@ static void first_switch_after_a_rollover_flushes_this_cpu_once(struct kunit *te
 
 	KUNIT_ASSERT_NOT_NULL(test, mm);
 	kthread_use_mm(mm);
-	asid_roll_over(test);
+	asid_test_roll_over(test);
 
 	local_irq_save(flags);
-	counted_cpu = smp_processor_id();
-	asids.ops = &counting_asid_ops;
+	asid_test_cpu = smp_processor_id();
+	asids.ops = &asid_test_ops;
 	/* None if the rollover's thread was preempted in favour of a process. */
-	asid_flushes = 0;
+	asid_test_flushes = 0;
 	atomic64_or(IDGEN_TAKEN, &this_cpu_ptr(&asid_slots)->active);
 	for (i = 0; i < 3; i++)
 		check_and_switch_context(mm);
@@ -234,10 +238,10 @@ static void first_switch_after_a_rollover_flushes_this_cpu_once(struct kunit *te
 
 	kthread_unuse_mm(mm);
 	mmput(mm);
-	KUNIT_EXPECT_EQ(test, asid_flushes, 1);
+	KUNIT_EXPECT_EQ(test, asid_test_flushes, 1);
 }
 
-static void asid_bits_are_the_hardware_ones_or_fewer(struct kunit *test)
+static void asid_bits_match_hardware(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, asid_bits, get_cpu_asid_bits());
 	KUNIT_EXPECT_LE(test, asids.bits, asid_bits);
@@ -248,18 +252,18 @@ static void asid_bits_are_the_hardware_ones_or_fewer(struct kunit *test)
 }
 
 static struct kunit_case arm64_asid_cases[] = {
-	KUNIT_CASE(kpti_keeps_the_odd_asid_of_each_pair),
-	KUNIT_CASE(no_asid_can_be_pinned_while_kpti_is_a_guess),
-	KUNIT_CASE(kernel_has_asids_only_with_kpti),
-	KUNIT_CASE(pinned_limit_leaves_an_asid_per_cpu_and_one),
-	KUNIT_CASE(asid_0_is_never_handed_out),
-	KUNIT_CASE(pinned_asid_is_the_one_of_userspace),
-	KUNIT_CASE(pinned_asid_stays_over_rollovers),
-	KUNIT_CASE(pins_beyond_the_limit_are_refused),
-	KUNIT_CASE(switch_puts_the_asid_into_ttbr1),
-	KUNIT_CASE(asid_of_the_mm_that_runs_stays_over_rollovers),
-	KUNIT_CASE(first_switch_after_a_rollover_flushes_this_cpu_once),
-	KUNIT_CASE(asid_bits_are_the_hardware_ones_or_fewer),
+	KUNIT_CASE(kpti_excludes_odd_asids),
+	KUNIT_CASE(pins_wait_for_kpti_decision),
+	KUNIT_CASE(asids_are_paired_only_with_kpti),
+	KUNIT_CASE(pin_limit_leaves_asid_per_cpu),
+	KUNIT_CASE(asid_0_is_never_allocated),
+	KUNIT_CASE(pin_returns_user_asid),
+	KUNIT_CASE(pinned_asid_survives_rollovers),
+	KUNIT_CASE(pins_beyond_limit_are_refused),
+	KUNIT_CASE(switch_writes_asid_to_ttbr1),
+	KUNIT_CASE(running_mm_keeps_asid_over_rollovers),
+	KUNIT_CASE(first_switch_after_rollover_flushes_once),
+	KUNIT_CASE(asid_bits_match_hardware),
 	{}
 };
 

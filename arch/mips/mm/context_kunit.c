@@ -12,14 +12,14 @@
 
 #include <asm/cpu.h>
 
-static int mmid_suite_init(struct kunit_suite *suite)
+static int mmid_test_suite_init(struct kunit_suite *suite)
 {
 	if (cpu_has_mmid)
 		return 0;
 	return idgen_alloc_init(&mmids, &mmid_ops, 8, &mmid_slots);
 }
 
-static void mmid_suite_exit(struct kunit_suite *suite)
+static void mmid_test_suite_exit(struct kunit_suite *suite)
 {
 	if (!cpu_has_mmid)
 		idgen_alloc_destroy(&mmids);
@@ -34,7 +34,7 @@ static int mmid_test_init(struct kunit *test)
 }
 
 /* An mm for switches only. */
-static struct mm_struct *new_mm(struct kunit *test)
+static struct mm_struct *mmid_test_new_mm(struct kunit *test)
 {
 	struct mm_struct *mm = kunit_kzalloc(test, sizeof(*mm), GFP_KERNEL);
 
@@ -44,7 +44,7 @@ static struct mm_struct *new_mm(struct kunit *test)
 }
 
 /* Run @mm for a moment. Returns this CPU's slot as it is then. */
-static u64 run(struct mm_struct *mm)
+static u64 mmid_test_run(struct mm_struct *mm)
 {
 	unsigned long flags, options;
 	u64 active;
@@ -62,15 +62,15 @@ static u64 run(struct mm_struct *mm)
 	return active;
 }
 
-static u64 mmid_of(struct mm_struct *mm)
+static u64 mmid_test_mmid(struct mm_struct *mm)
 {
 	return atomic64_read(&mm->context.mmid) & IDGEN_ID_MASK;
 }
 
 /* Hand out the next MMID on a CPU that rollovers do not know. */
-static u64 take_mmid(struct kunit *test)
+static u64 mmid_test_take(struct kunit *test)
 {
-	struct mm_struct *mm = new_mm(test);
+	struct mm_struct *mm = mmid_test_new_mm(test);
 	struct idgen_slot elsewhere = {};
 	unsigned long flags;
 
@@ -78,86 +78,87 @@ static u64 take_mmid(struct kunit *test)
 	local_irq_save(flags);
 	idgen_alloc_switch(&mmids, &elsewhere, &mm->context.mmid, NULL);
 	local_irq_restore(flags);
-	return mmid_of(mm);
+	return mmid_test_mmid(mm);
 }
 
-static void roll_over(struct kunit *test)
+static void mmid_test_roll_over(struct kunit *test)
 {
 	u64 generation = READ_ONCE(mmids.generation);
 	unsigned long left = idgen_alloc_nr(&mmids);
 
 	do
 		KUNIT_ASSERT_NE(test, left--, 0);
-	while (take_mmid(test) && READ_ONCE(mmids.generation) == generation);
+	while (mmid_test_take(test) &&
+	       READ_ONCE(mmids.generation) == generation);
 }
 
-static void switch_shows_the_mmid_to_rollovers(struct kunit *test)
+static void switch_stores_mmid_in_slot(struct kunit *test)
 {
-	struct mm_struct *mm = new_mm(test);
-	u64 active = run(mm);
+	struct mm_struct *mm = mmid_test_new_mm(test);
+	u64 active = mmid_test_run(mm);
 
 	KUNIT_EXPECT_EQ(test, active, atomic64_read(&mm->context.mmid));
-	KUNIT_EXPECT_NE(test, mmid_of(mm), MMID_KERNEL_WIRED);
+	KUNIT_EXPECT_NE(test, mmid_test_mmid(mm), MMID_KERNEL_WIRED);
 }
 
-static void mmid_of_wired_entries_is_never_handed_out(struct kunit *test)
+static void wired_mmid_is_never_allocated(struct kunit *test)
 {
 	unsigned long i;
 
 	for (i = 0; i < 2 * idgen_alloc_nr(&mmids); i++) {
-		u64 mmid = take_mmid(test);
+		u64 mmid = mmid_test_take(test);
 
 		KUNIT_ASSERT_NE(test, mmid, MMID_KERNEL_WIRED);
 		KUNIT_ASSERT_LT(test, mmid, idgen_alloc_nr(&mmids));
 	}
 }
 
-static void mm_that_runs_keeps_its_mmid_over_rollovers(struct kunit *test)
+static void running_mm_keeps_mmid_over_rollovers(struct kunit *test)
 {
-	struct mm_struct *mm = new_mm(test);
+	struct mm_struct *mm = mmid_test_new_mm(test);
 	u64 mmid;
 	int i;
 
-	run(mm);
-	mmid = mmid_of(mm);
+	mmid_test_run(mm);
+	mmid = mmid_test_mmid(mm);
 	for (i = 0; i < 3; i++) {
-		roll_over(test);
+		mmid_test_roll_over(test);
 		KUNIT_EXPECT_TRUE(test, test_bit(mmid, mmids.map));
 	}
-	run(mm);
+	mmid_test_run(mm);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&mm->context.mmid),
 			mmids.generation | mmid);
 }
 
-static unsigned int mmid_flushes;
+static unsigned int mmid_test_flushes;
 
-static void counting_flush_cpu(struct idgen_alloc *a)
+static void mmid_test_flush_cpu(struct idgen_alloc *a)
 {
-	mmid_flushes++;
+	mmid_test_flushes++;
 	mmid_flush_cpu(a);
 }
 
-static const struct idgen_ops counting_mmid_ops = {
-	.flush_cpu	= counting_flush_cpu,
+static const struct idgen_ops mmid_test_ops = {
+	.flush_cpu	= mmid_test_flush_cpu,
 };
 
-static void first_switch_after_a_rollover_flushes_once(struct kunit *test)
+static void first_switch_after_rollover_flushes_once(struct kunit *test)
 {
-	struct mm_struct *mm = new_mm(test);
+	struct mm_struct *mm = mmid_test_new_mm(test);
 	int i;
 
-	run(mm);
-	roll_over(test);
-	mmids.ops = &counting_mmid_ops;
-	mmid_flushes = 0;
+	mmid_test_run(mm);
+	mmid_test_roll_over(test);
+	mmids.ops = &mmid_test_ops;
+	mmid_test_flushes = 0;
 	for (i = 0; i < 3; i++)
-		run(mm);
+		mmid_test_run(mm);
 	mmids.ops = &mmid_ops;
-	KUNIT_EXPECT_EQ(test, mmid_flushes, 1);
+	KUNIT_EXPECT_EQ(test, mmid_test_flushes, 1);
 }
 
 /* Whether the TLB has an entry for the address and ASID in EntryHi. */
-static bool in_tlb(unsigned long entryhi)
+static bool mmid_test_in_tlb(unsigned long entryhi)
 {
 	write_c0_entryhi(entryhi);
 	mtc0_tlbw_hazard();
@@ -166,7 +167,7 @@ static bool in_tlb(unsigned long entryhi)
 	return (int)read_c0_index() >= 0;
 }
 
-static void flush_drops_the_entries_of_this_cpu(struct kunit *test)
+static void flush_drops_tlb_entries(struct kunit *test)
 {
 	unsigned long flags, old, entryhi;
 	bool before, after;
@@ -182,9 +183,9 @@ static void flush_drops_the_entries_of_this_cpu(struct kunit *test)
 	tlb_write_random();
 	tlbw_use_hazard();
 
-	before = in_tlb(entryhi);
+	before = mmid_test_in_tlb(entryhi);
 	mmid_flush_cpu(&mmids);
-	after = in_tlb(entryhi);
+	after = mmid_test_in_tlb(entryhi);
 
 	write_c0_entryhi(old);
 	htw_start();
@@ -193,28 +194,28 @@ static void flush_drops_the_entries_of_this_cpu(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, after);
 }
 
-static unsigned int icache_flushes;
+static unsigned int mmid_test_icache_flushes;
 
-static void counting_flush_icache_all(void)
+static void mmid_test_flush_icache_all(void)
 {
-	icache_flushes++;
+	mmid_test_icache_flushes++;
 }
 
-static void flush_icache_too_if_it_is_virtually_tagged(struct kunit *test)
+static void flush_includes_virtual_icache(struct kunit *test)
 {
 	void (*flush)(void) = flush_icache_all;
 	unsigned int flags = cpu_data[0].icache.flags;
 	unsigned int vtag, other;
 
 	preempt_disable();
-	flush_icache_all = counting_flush_icache_all;
-	icache_flushes = 0;
+	flush_icache_all = mmid_test_flush_icache_all;
+	mmid_test_icache_flushes = 0;
 	cpu_data[0].icache.flags = flags & ~MIPS_CACHE_VTAG;
 	mmid_flush_cpu(&mmids);
-	other = icache_flushes;
+	other = mmid_test_icache_flushes;
 	cpu_data[0].icache.flags = flags | MIPS_CACHE_VTAG;
 	mmid_flush_cpu(&mmids);
-	vtag = icache_flushes;
+	vtag = mmid_test_icache_flushes;
 	cpu_data[0].icache.flags = flags;
 	flush_icache_all = flush;
 	preempt_enable();
@@ -223,17 +224,17 @@ static void flush_icache_too_if_it_is_virtually_tagged(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vtag, 1);
 }
 
-static void siblings_flush_is_pending_until_their_next_switch(struct kunit *test)
+static void sibling_flush_pending_until_switch(struct kunit *test)
 {
 #ifdef CONFIG_SMP
 	int cpu, self = raw_smp_processor_id();
 
-	run(new_mm(test));
+	mmid_test_run(mmid_test_new_mm(test));
 	KUNIT_EXPECT_FALSE(test, sibling_flush_pending(cpumask_of(self)));
-	roll_over(test);
+	mmid_test_roll_over(test);
 	for_each_possible_cpu(cpu)
 		KUNIT_EXPECT_TRUE(test, sibling_flush_pending(cpumask_of(cpu)));
-	run(new_mm(test));
+	mmid_test_run(mmid_test_new_mm(test));
 	KUNIT_EXPECT_FALSE(test, sibling_flush_pending(cpumask_of(self)));
 	/* The others are offline. Any one of them does. */
 	KUNIT_EXPECT_EQ(test, sibling_flush_pending(cpu_possible_mask),
@@ -241,10 +242,10 @@ static void siblings_flush_is_pending_until_their_next_switch(struct kunit *test
 #endif
 }
 
-static void cpus_without_mmids_have_asids(struct kunit *test)
+static void cpus_without_mmids_use_asids(struct kunit *test)
 {
 	unsigned long flags, asid, version;
-	struct mm_struct *mm = new_mm(test);
+	struct mm_struct *mm = mmid_test_new_mm(test);
 	u64 generation = mmids.generation;
 	unsigned int cpu;
 	bool same;
@@ -269,21 +270,21 @@ static void cpus_without_mmids_have_asids(struct kunit *test)
 }
 
 static struct kunit_case mips_mmid_cases[] = {
-	KUNIT_CASE(switch_shows_the_mmid_to_rollovers),
-	KUNIT_CASE(mmid_of_wired_entries_is_never_handed_out),
-	KUNIT_CASE(mm_that_runs_keeps_its_mmid_over_rollovers),
-	KUNIT_CASE(first_switch_after_a_rollover_flushes_once),
-	KUNIT_CASE(flush_drops_the_entries_of_this_cpu),
-	KUNIT_CASE(flush_icache_too_if_it_is_virtually_tagged),
-	KUNIT_CASE(siblings_flush_is_pending_until_their_next_switch),
-	KUNIT_CASE(cpus_without_mmids_have_asids),
+	KUNIT_CASE(switch_stores_mmid_in_slot),
+	KUNIT_CASE(wired_mmid_is_never_allocated),
+	KUNIT_CASE(running_mm_keeps_mmid_over_rollovers),
+	KUNIT_CASE(first_switch_after_rollover_flushes_once),
+	KUNIT_CASE(flush_drops_tlb_entries),
+	KUNIT_CASE(flush_includes_virtual_icache),
+	KUNIT_CASE(sibling_flush_pending_until_switch),
+	KUNIT_CASE(cpus_without_mmids_use_asids),
 	{}
 };
 
 static struct kunit_suite mips_mmid_suite = {
 	.name = "mips_mmid",
-	.suite_init = mmid_suite_init,
-	.suite_exit = mmid_suite_exit,
+	.suite_init = mmid_test_suite_init,
+	.suite_exit = mmid_test_suite_exit,
 	.init = mmid_test_init,
 	.test_cases = mips_mmid_cases,
 };

@@ -13,27 +13,28 @@
 #include <linux/sched.h>
 
 /* The least that there is with the H extension of 32 bits. */
-#define TEST_VMID_BITS	7
+#define VMID_TEST_BITS	7
 
-static struct idgen_alloc kvm_own_vmids;
-static unsigned long kvm_own_vmid_bits;
+static struct idgen_alloc vmid_test_saved;
+static unsigned long vmid_test_saved_bits;
 
-static unsigned int vmid_flushes;
-static bool vmid_flush_in_order;
+static unsigned int vmid_test_flushes;
+static bool vmid_test_in_order;
 
 /* After this slot was taken, and before it has an ID again. */
-static void counting_flush_cpu(struct idgen_alloc *a)
+static void vmid_test_flush_cpu(struct idgen_alloc *a)
 {
 	struct idgen_slot *slot = this_cpu_ptr(&vmid_slots);
 
-	vmid_flush_in_order &= (idgen_atomic(read)(&slot->active) & IDGEN_TAKEN) &&
-			       test_bit(slot->reserved & IDGEN_ID_MASK, a->map);
-	vmid_flushes++;
+	vmid_test_in_order &=
+		(idgen_atomic(read)(&slot->active) & IDGEN_TAKEN) &&
+		test_bit(slot->reserved & IDGEN_ID_MASK, a->map);
+	vmid_test_flushes++;
 }
 
-static const struct idgen_ops counting_vmid_ops = {
+static const struct idgen_ops vmid_test_ops = {
 	.name		= "vmid",
-	.flush_cpu	= counting_flush_cpu,
+	.flush_cpu	= vmid_test_flush_cpu,
 };
 
 static int __init vmid_test_init(struct kunit *test)
@@ -41,17 +42,17 @@ static int __init vmid_test_init(struct kunit *test)
 	/* Slots are as they were set up, or exit could not put them back. */
 	if (vmids.map)
 		KUNIT_ASSERT_EQ(test, vmids.generation, IDGEN_FIRST_GEN);
-	kvm_own_vmids = vmids;
-	kvm_own_vmid_bits = vmid_bits;
+	vmid_test_saved = vmids;
+	vmid_test_saved_bits = vmid_bits;
 
 	/* The case runs on this thread, which then ends. */
 	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
-	vmid_flushes = 0;
-	vmid_flush_in_order = true;
+	vmid_test_flushes = 0;
+	vmid_test_in_order = true;
 
-	vmid_bits = TEST_VMID_BITS;
-	KUNIT_ASSERT_EQ(test, idgen_alloc_init(&vmids, &counting_vmid_ops,
-					       TEST_VMID_BITS, &vmid_slots), 0);
+	vmid_bits = VMID_TEST_BITS;
+	KUNIT_ASSERT_EQ(test, idgen_alloc_init(&vmids, &vmid_test_ops,
+					       VMID_TEST_BITS, &vmid_slots), 0);
 	return 0;
 }
 
@@ -60,8 +61,8 @@ static void __init vmid_test_exit(struct kunit *test)
 	unsigned int cpu;
 
 	kvm_riscv_gstage_vmid_exit();
-	vmids = kvm_own_vmids;
-	vmid_bits = kvm_own_vmid_bits;
+	vmids = vmid_test_saved;
+	vmid_bits = vmid_test_saved_bits;
 	for_each_possible_cpu(cpu) {
 		struct idgen_slot *slot = per_cpu_ptr(&vmid_slots, cpu);
 
@@ -70,18 +71,18 @@ static void __init vmid_test_exit(struct kunit *test)
 	}
 }
 
-static idgen_value_t value_of(struct kvm_vmid *vm)
+static idgen_value_t vmid_test_value(struct kvm_vmid *vm)
 {
 	return idgen_atomic(read)(&vm->id);
 }
 
-static idgen_value_t this_slot(void)
+static idgen_value_t vmid_test_slot(void)
 {
 	/* The thread stays on its CPU. */
 	return idgen_atomic(read)(&raw_cpu_ptr(&vmid_slots)->active);
 }
 
-static void load_vm(struct kvm_vmid *vm)
+static void vmid_test_load(struct kvm_vmid *vm)
 {
 	preempt_disable();
 	kvm_riscv_gstage_vmid_update(vm);
@@ -89,7 +90,7 @@ static void load_vm(struct kvm_vmid *vm)
 }
 
 /* On a CPU that rollovers do not know, with a TLB that owes no flush. */
-static void __init vmid_roll_over(struct kunit *test)
+static void __init vmid_test_roll_over(struct kunit *test)
 {
 	idgen_value_t generation = vmids.generation;
 	unsigned long left = idgen_alloc_nr(&vmids);
@@ -102,84 +103,84 @@ static void __init vmid_roll_over(struct kunit *test)
 		preempt_disable();
 		idgen_alloc_switch(&vmids, &elsewhere, &vm.id, NULL);
 		preempt_enable();
-		KUNIT_ASSERT_NE(test, value_of(&vm) & IDGEN_ID_MASK, 0);
+		KUNIT_ASSERT_NE(test, vmid_test_value(&vm) & IDGEN_ID_MASK, 0);
 	}
 	KUNIT_ASSERT_EQ(test, vmids.generation, generation + IDGEN_GEN_STEP);
 }
 
 /* Others take what is free, the lowest first, until @vmid is another's. */
-static void __init take_vmid(unsigned long vmid)
+static void __init vmid_test_take(unsigned long vmid)
 {
 	while (!test_bit(vmid, vmids.map)) {
 		struct kvm_vmid other = {};
 
-		load_vm(&other);
+		vmid_test_load(&other);
 	}
 }
 
-static void __init loaded_vcpu_has_a_vmid(struct kunit *test)
+static void __init loaded_vcpu_has_vmid(struct kunit *test)
 {
 	struct kvm_vmid vm = {};
 
-	load_vm(&vm);
+	vmid_test_load(&vm);
 	KUNIT_EXPECT_NE(test, vm.vmid, 0);
 	KUNIT_EXPECT_LT(test, vm.vmid, idgen_alloc_nr(&vmids));
-	KUNIT_EXPECT_EQ(test, vm.vmid, value_of(&vm) & IDGEN_ID_MASK);
-	KUNIT_EXPECT_EQ(test, this_slot(), value_of(&vm));
+	KUNIT_EXPECT_EQ(test, vm.vmid, vmid_test_value(&vm) & IDGEN_ID_MASK);
+	KUNIT_EXPECT_EQ(test, vmid_test_slot(), vmid_test_value(&vm));
 }
 
 /* So hgatp is as it should be, loaded or not. */
-static void __init vm_that_was_loaded_last_keeps_its_vmid_over_rollovers(struct kunit *test)
+static void __init last_loaded_vm_keeps_vmid(struct kunit *test)
 {
 	struct kvm_vmid vm = {};
 	unsigned long vmid;
 	unsigned int i;
 
-	load_vm(&vm);
+	vmid_test_load(&vm);
 	vmid = vm.vmid;
 	for (i = 0; i < 3; i++) {
-		vmid_roll_over(test);
-		KUNIT_EXPECT_EQ(test, this_slot(),
+		vmid_test_roll_over(test);
+		KUNIT_EXPECT_EQ(test, vmid_test_slot(),
 				IDGEN_TAKEN | IDGEN_FIRST_GEN | vmid);
 		KUNIT_EXPECT_TRUE(test, test_bit(vmid, vmids.map));
 	}
-	load_vm(&vm);
+	vmid_test_load(&vm);
 	KUNIT_EXPECT_EQ(test, vm.vmid, vmid);
-	KUNIT_EXPECT_EQ(test, value_of(&vm), vmids.generation | vmid);
+	KUNIT_EXPECT_EQ(test, vmid_test_value(&vm), vmids.generation | vmid);
 }
 
-static void __init vm_that_lost_its_vmid_gets_another_when_it_is_loaded(struct kunit *test)
+static void __init vm_gets_new_vmid_if_taken(struct kunit *test)
 {
 	struct kvm_vmid vm = {}, next = {};
 	unsigned long vmid;
 
-	load_vm(&vm);
+	vmid_test_load(&vm);
 	vmid = vm.vmid;
-	load_vm(&next);
-	vmid_roll_over(test);
-	take_vmid(vmid);
+	vmid_test_load(&next);
+	vmid_test_roll_over(test);
+	vmid_test_take(vmid);
 	KUNIT_EXPECT_EQ(test, vm.vmid, vmid);
-	load_vm(&vm);
+	vmid_test_load(&vm);
 	KUNIT_EXPECT_NE(test, vm.vmid, vmid);
-	KUNIT_EXPECT_EQ(test, value_of(&vm), vmids.generation | vm.vmid);
+	KUNIT_EXPECT_EQ(test, vmid_test_value(&vm), vmids.generation | vm.vmid);
 }
 
 /* Another vCPU of the VM was loaded elsewhere first. */
-static void __init vcpus_of_a_vm_agree_after_a_rollover(struct kunit *test)
+static void __init vcpus_share_vmid_after_rollover(struct kunit *test)
 {
 	struct idgen_slot elsewhere = {};
 	struct kvm_vmid vm = {};
 	unsigned long vmid;
 
-	load_vm(&vm);
+	vmid_test_load(&vm);
 	vmid = vm.vmid;
-	vmid_roll_over(test);
+	vmid_test_roll_over(test);
 	idgen_atomic(set)(&elsewhere.active, vmids.generation);
 	preempt_disable();
 	idgen_alloc_switch(&vmids, &elsewhere, &vm.id, NULL);
 	preempt_enable();
-	KUNIT_EXPECT_EQ(test, value_of(&vm), vmids.generation | vmid);
-	load_vm(&vm);
+	KUNIT_EXPECT_EQ(test, vmid_test_value(&vm), vmids.generation | vmid);
+	vmid_test_load(&vm);
 	KUNIT_EXPECT_EQ(test, vm.vmid, vmid);
 }
 
@@ -187,7 +188,7 @@ static void __init vcpus_of_a_vm_agree_after_a_rollover(struct kunit *test)
  * The CPU that got the VM its VMID has yet to store what fences read. This one does it
  * as well, on the fast path, before its guest runs.
  */
-static void __init each_load_stores_the_vmid_that_fences_read(struct kunit *test)
+static void __init each_load_stores_vmid_for_fences(struct kunit *test)
 {
 	struct idgen_slot elsewhere = {};
 	struct kvm_vmid vm = {};
@@ -197,52 +198,52 @@ static void __init each_load_stores_the_vmid_that_fences_read(struct kunit *test
 	preempt_disable();
 	idgen_alloc_switch(&vmids, &elsewhere, &vm.id, NULL);
 	preempt_enable();
-	value = value_of(&vm);
+	value = vmid_test_value(&vm);
 	KUNIT_EXPECT_EQ(test, vm.vmid, 0);
-	load_vm(&vm);
-	KUNIT_EXPECT_EQ(test, value_of(&vm), value);
+	vmid_test_load(&vm);
+	KUNIT_EXPECT_EQ(test, vmid_test_value(&vm), value);
 	KUNIT_EXPECT_EQ(test, vm.vmid, value & IDGEN_ID_MASK);
 }
 
-static void __init first_load_after_a_rollover_flushes_this_cpu_once(struct kunit *test)
+static void __init first_load_after_rollover_flushes_once(struct kunit *test)
 {
 	struct kvm_vmid vm = {}, other = {};
 	unsigned int i;
 
-	load_vm(&vm);
-	KUNIT_EXPECT_EQ(test, vmid_flushes, 0);
+	vmid_test_load(&vm);
+	KUNIT_EXPECT_EQ(test, vmid_test_flushes, 0);
 	for (i = 1; i <= 3; i++) {
-		vmid_roll_over(test);
-		KUNIT_EXPECT_EQ(test, vmid_flushes, i - 1);
-		load_vm(&vm);
-		load_vm(&other);
-		load_vm(&vm);
-		KUNIT_EXPECT_EQ(test, vmid_flushes, i);
+		vmid_test_roll_over(test);
+		KUNIT_EXPECT_EQ(test, vmid_test_flushes, i - 1);
+		vmid_test_load(&vm);
+		vmid_test_load(&other);
+		vmid_test_load(&vm);
+		KUNIT_EXPECT_EQ(test, vmid_test_flushes, i);
 	}
-	KUNIT_EXPECT_TRUE(test, vmid_flush_in_order);
+	KUNIT_EXPECT_TRUE(test, vmid_test_in_order);
 }
 
-static void __init without_vmids_all_vms_have_vmid_0(struct kunit *test)
+static void __init vms_without_vmids_use_vmid_0(struct kunit *test)
 {
 	struct kvm_vmid vm = {};
-	idgen_value_t slot = this_slot();
+	idgen_value_t slot = vmid_test_slot();
 
 	vmid_bits = 0;
-	load_vm(&vm);
+	vmid_test_load(&vm);
 	KUNIT_EXPECT_EQ(test, kvm_riscv_gstage_vmid_bits(), 0);
 	KUNIT_EXPECT_EQ(test, vm.vmid, 0);
-	KUNIT_EXPECT_EQ(test, value_of(&vm), 0);
-	KUNIT_EXPECT_EQ(test, this_slot(), slot);
+	KUNIT_EXPECT_EQ(test, vmid_test_value(&vm), 0);
+	KUNIT_EXPECT_EQ(test, vmid_test_slot(), slot);
 }
 
 static struct kunit_case __refdata riscv_kvm_vmid_cases[] = {
-	KUNIT_CASE(loaded_vcpu_has_a_vmid),
-	KUNIT_CASE(vm_that_was_loaded_last_keeps_its_vmid_over_rollovers),
-	KUNIT_CASE(vm_that_lost_its_vmid_gets_another_when_it_is_loaded),
-	KUNIT_CASE(vcpus_of_a_vm_agree_after_a_rollover),
-	KUNIT_CASE(each_load_stores_the_vmid_that_fences_read),
-	KUNIT_CASE(first_load_after_a_rollover_flushes_this_cpu_once),
-	KUNIT_CASE(without_vmids_all_vms_have_vmid_0),
+	KUNIT_CASE(loaded_vcpu_has_vmid),
+	KUNIT_CASE(last_loaded_vm_keeps_vmid),
+	KUNIT_CASE(vm_gets_new_vmid_if_taken),
+	KUNIT_CASE(vcpus_share_vmid_after_rollover),
+	KUNIT_CASE(each_load_stores_vmid_for_fences),
+	KUNIT_CASE(first_load_after_rollover_flushes_once),
+	KUNIT_CASE(vms_without_vmids_use_vmid_0),
 	{}
 };
 

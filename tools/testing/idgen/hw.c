@@ -154,7 +154,7 @@ static void flush_all(struct idgen_alloc *a)
 }
 
 /* As one that writes longs: it clears what it does not set, ID 0 as well. */
-static void mark_never(struct idgen_alloc *a, unsigned long *map)
+static void exclude_ids(struct idgen_alloc *a, unsigned long *map)
 {
 	unsigned long id;
 
@@ -169,17 +169,17 @@ static void mark_never(struct idgen_alloc *a, unsigned long *map)
 
 static const struct idgen_ops ops_local = {
 	.name = "host", .pins = true,
-	.mark_never = mark_never, .flush_cpu = flush_cpu,
+	.exclude_ids = exclude_ids, .flush_cpu = flush_cpu,
 };
 
 static const struct idgen_ops ops_broadcast = {
 	.name = "host", .pins = true,
-	.mark_never = mark_never, .flush_all = flush_all,
+	.exclude_ids = exclude_ids, .flush_all = flush_all,
 };
 
 static const struct idgen_ops ops_both = {
 	.name = "host", .pins = true,
-	.mark_never = mark_never, .flush_cpu = flush_cpu, .flush_all = flush_all,
+	.exclude_ids = exclude_ids, .flush_cpu = flush_cpu, .flush_all = flush_all,
 };
 
 const struct mode modes[NR_MODES] = {
@@ -244,7 +244,7 @@ void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode,
 	hw.up = false;
 	hw.ops = *mode->ops;
 	if (!memchr(hw.never, true, sizeof(hw.never)))
-		hw.ops.mark_never = NULL;
+		hw.ops.exclude_ids = NULL;
 	ret = idgen_alloc_init(&hw.a, &hw.ops, bits, hw.slot);
 	if (ret) {
 		fprintf(stderr, "error: init with %u bits and %u CPUs: %s\n", bits, cpus,
@@ -513,7 +513,7 @@ static bool can_happen(unsigned int step)
 	case PINS:
 		return hw.a.max_pinned;
 	case UPDATES:
-		return hw.ops.mark_never && hw.updates;
+		return hw.ops.exclude_ids && hw.updates;
 	default:
 		return true;
 	}

@@ -68,13 +68,13 @@ struct hw {
 	struct hw_cpu cpu[MAX_CPUS];
 	unsigned int nr_cpus;
 	const struct mode *mode;
-	/* The mode's, without mark_never() if it would rule out nothing. */
+	/* The mode's, without exclude_ids() if it would rule out nothing. */
 	struct idgen_ops ops;
 	bool up;
 	idgen_value_t began;
-	/* Whether the program calls idgen_alloc_update_never(), if that would. */
+	/* Whether the program calls idgen_alloc_update_excluded(), if that would. */
 	bool updates;
-	/* IDs that mark_never() rules out. */
+	/* IDs that exclude_ids() rules out. */
 	bool never[1 << IDGEN_ID_BITS];
 	unsigned long violations;
 	u32 last_serial;

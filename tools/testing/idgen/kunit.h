@@ -85,6 +85,8 @@ bool kunit_suppress(bool on);
 #define kunit_kzalloc(test, size, flags)		kunit_alloc(size)
 #define kunit_kcalloc(test, n, size, flags)		kunit_alloc((n) * (size))
 #define kunit_add_action_or_reset(test, action, ctx)	(kunit_add_action(action, ctx), 0)
+#define KUNIT_DEFINE_ACTION_WRAPPER(wrapper, orig, type)		\
+	static void wrapper(void *p) { orig((type)p); }
 
 #define KUNIT_FAIL(test, fmt...)	kunit_failed(test, false, __LINE__, "", fmt)
 #define KUNIT_IS(test, fatal, cond, fmt...) do {			\

@@ -295,10 +295,10 @@ static void *speculate(void *arg)
 /* What must never be handed out is asked for anew; it is refused while there are pins. */
 static void update(void)
 {
-	int ret = idgen_alloc_update_never(&hw.a);
+	int ret = idgen_alloc_update_excluded(&hw.a);
 
 	if (ret && ret != -EBUSY)
-		hw_violation("update_never: %s", strerror(-ret));
+		hw_violation("update_excluded: %s", strerror(-ret));
 	steps[cpus][UPDATES] += !ret;
 }
 
@@ -311,7 +311,7 @@ static void *unmap(void *arg)
 		ctx = get_any();
 		steps[cpus][UNMAPS] += hw_unmap(ctx);
 		put(ctx);
-		if (hw.ops.mark_never && !rnd(2))
+		if (hw.ops.exclude_ids && !rnd(2))
 			update();
 		sched_yield();
 	}

@@ -428,7 +428,7 @@ static void never_above(struct idgen_alloc *alloc, unsigned long *map)
 static const struct idgen_ops ops = {
 	.name = "cbmc",
 	.pins = PINS,
-	.mark_never = BASE ? never_above : NULL,
+	.exclude_ids = BASE ? never_above : NULL,
 	.flush_all = FLUSH_ALL ? flush_all : NULL,
 	.flush_cpu = FLUSH_LOCAL ? flush_cpu : NULL,
 };

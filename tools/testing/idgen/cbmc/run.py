@@ -177,7 +177,7 @@ def ask(config: Config, step: str, who: int, setup: Setup) -> Answer:
                *(f"-D{key}={value}" for key, value in settings.items()),
                "--no-standard-checks", "--unwinding-assertions", "--unwind", str(2 ** int(settings["BITS"]) + 1),
                # Its conditions compare addresses, which are not known to be constant.
-               "--unwindset", f"rollover.0:{slots},renew_reserved.0:{slots}",
+               "--unwindset", f"flush_context.0:{slots},check_update_reserved.0:{slots}",
                "--drop-unused-functions", "--stop-on-fail", "--json-ui", "--trace"]
     log = setup.out / f"{config.name}{step}{who or ''}.json"
     # Of the processor's time, which does not depend on what else runs.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Generation-tagged IDs for TLB entries (ASIDs, VMIDs).
+ * Allocator of generation-tagged IDs for TLB entries (ASIDs, VMIDs).
  *
  * The algorithm is that of arch/arm64/mm/context.c, which is
  *
@@ -8,80 +8,63 @@
  * Copyright (C) 2012 ARM Ltd.
  *
  * Hardware tags TLB entries with an ID, so that a switch to another context (an
- * mm, a guest) needs no flush. There are fewer IDs than contexts, so IDs have an
- * owner for one generation only. A context's value is the generation in which it
- * got its ID, above that ID; if the generation is the current one, the ID is
- * good. When a context needs an ID and none is left, there is a rollover: the
- * next generation starts, all IDs are free again, TLBs are flushed.
+ * mm or a guest) needs no TLB flush. There are fewer IDs than contexts, so a
+ * context owns its ID for one generation only. The value of a context holds an
+ * ID and the generation in which the context got it. The ID is valid while that
+ * generation is the current one. When no ID is left, a rollover starts the next
+ * generation: all IDs become free, and TLBs are flushed.
  *
- * CPUs run guests and processes meanwhile, and they do not stop for a rollover.
- * So what they run keeps its ID. Each CPU has a slot, which shows the value that
- * the CPU runs:
+ * CPUs keep running guests and processes during a rollover, so what they run
+ * must keep its ID. Each CPU has a slot that holds the value it runs:
  *
- *   switch	slot: value -> next value, both of one generation, by cmpxchg
- *   sched out	slot: ID -> 0, by a store of the ID's bits alone
- *   rollover	slot: adds the mark "taken", by fetch_or; the value is now
- *		reserved: its ID is taken in the new generation's map, and its
- *		context gets the same ID again when it asks
- *   slow path	slot: value of the current generation, without the mark, under
- *		the lock, after a flush of this CPU where the architecture wants one
+ *   switch	cmpxchg replaces the value by one of the same generation.
+ *   sched out	A store clears the ID, and no other bit of the slot.
+ *   rollover	fetch_or sets IDGEN_TAKEN. The value becomes reserved: its ID
+ *		is set in the new map, and its context gets the same ID again.
+ *   slow path	With the lock held, and after the pending flush of this CPU if
+ *		there is one, a store sets a value of the current generation and
+ *		clears IDGEN_TAKEN.
  *
- * All else rests on two facts about slots:
+ * The algorithm relies on two invariants:
  *
- *  - A slot without the mark has a value of the generation that its CPU has come
- *    to know, through the slow path. It may be followed on this CPU by any other
- *    value of this generation without looking at anything shared: the IDs in
- *    it are distinct, and the CPU's TLB was clean when the generation began.
+ *  - A slot without IDGEN_TAKEN holds a value of the newest generation that its
+ *    CPU has seen in the slow path. The CPU can switch to any other value of
+ *    that generation without reading shared state: no two contexts have the
+ *    same ID in one generation, and this CPU's TLB was flushed for it.
  *
- *  - A rollover marks every slot, and only the slow path of the slot's own CPU
- *    clears the mark. So the mark means: this CPU has yet to learn about the new
- *    generation, and a flush is pending there. Nothing else tells either.
+ *  - A rollover sets IDGEN_TAKEN in every slot, and only the slow path of the
+ *    slot's own CPU clears it. So the bit means that the CPU has not seen the
+ *    new generation, and that its flush is pending. Nothing else records that.
  *
- * Switch and rollover are read-modify-writes of the slot, and those have one
- * order. A switch that comes before the rollover's fetch_or is seen by it; one
- * that comes after sees the mark, takes the lock, and with it sees all that
- * the rollover did. That is all the ordering that the slots need.
+ * Switch and rollover are read-modify-write operations on the slot, so they
+ * have a total order. A rollover sees each switch before its fetch_or. A later
+ * switch sees IDGEN_TAKEN and takes the lock, which makes all stores of the
+ * rollover visible. Slots need no other ordering.
  *
- * Sched out cannot hide a mark, as it does not write those bits. A rollover that
- * comes before it reserves the ID for a CPU that no longer runs it. That lasts
- * until the next rollover, which finds ID 0 in the slot. Until then the context
- * gets the ID again when it asks.
+ * Sched out does not write IDGEN_TAKEN, so it cannot hide a rollover. A
+ * rollover that takes the slot just before sched out reserves an ID that this
+ * CPU no longer uses. The next rollover finds ID 0 and reserves nothing.
  *
- * A CPU may run one context through several rollovers, never switching. Its slot
- * is then marked each time but the first, and what it reserved is kept, while the
- * slot has an ID. If the context moves to a later generation, through another CPU
- * that runs it, then so do all its reserved values: the next rollover must find it
- * under its new one.
+ * A CPU may run one context through several rollovers without a switch. All but
+ * the first find its slot taken, and keep what is reserved while the slot has
+ * an ID. When another CPU moves the context to a later generation, it updates
+ * all reserved copies of the value. Otherwise they would no longer match the
+ * context, and it would get a second ID after the next rollover.
  *
- * A context that comes back with an ID of an earlier generation takes the same
- * ID if it is free in the map: then no CPU has reserved it, as all that is
- * reserved is in the map. If it is taken, then it may be because some CPU has
- * reserved it for this very context, and finding out means to visit all slots.
- * The hint, a small map of the reserved IDs modulo its size, spares most such
- * visits: their cost grows with the machine, and in steady state the ID of
- * nearly every context that comes back has been taken by another.
+ * A stale context first tries its old ID. If the ID is free in the map, no CPU
+ * has reserved it, as the map includes all reserved IDs. If the ID is set, a
+ * CPU may have reserved it for this context, and only a scan of all slots can
+ * tell. The cost of the scan grows with the number of CPUs, and it mostly finds
+ * nothing: another context has taken the ID. The hint, a bitmap of reserved IDs
+ * modulo its size, avoids most of these scans.
  *
- * A pinned context keeps its ID through all rollovers, since every fresh map has
- * it set.
+ * A pinned context keeps its ID through all rollovers: the ID is set in every
+ * new map.
  *
- * After 2^47 generations the count starts again at the first; it is never 0. A
- * context that sleeps for so long can be mistaken about its value, in two ways:
- *
- *  - It wakes in the very generation that its value names, by the new count. It
- *    then runs with an ID that may be another's.
- *
- *  - Some CPU has kept running one context since that generation, and has its ID
- *    reserved under a value of that generation. If the sleeper has the same
- *    value, it takes the reserved ID for its own, at any time until that CPU
- *    switches.
- *
- * At a million rollovers a second, 2^47 take four years. Where values have 32 bits
- * (IDGEN_ALLOC_32) there are 2^22 generations. With 9 bits of IDs, no more than
- * half of them reserved, these take some 2^30 switches to contexts that need an
- * ID: hours on a machine that does nothing else. For a context that has slept
- * longer, the first is one chance in 2^22 at each wakeup. The second is one in
- * 2^31, times the CPUs that have not switched since a rollover: no more than half
- * as likely, as so many CPUs have no more than half of the IDs.
+ * The generation wraps to the first one, never to 0, after 2^47 - 1
+ * generations, or 2^22 - 1 with 32-bit values. A context that sleeps that long
+ * may mistake its stale value for a current one. "Generation wraparound" in
+ * Documentation/core-api/idgen_alloc.rst says how likely that is.
  */
 #define pr_fmt(fmt) "idgen_alloc: " fmt
 
@@ -105,13 +88,13 @@
 #include "idgen_alloc_internal.h"
 
 /*
- * Bits of the hint for each CPU. With 128, no more than one in 128 of the visits that
- * it is to spare is made on average, for 16 bytes a CPU; it need not have more bits
- * than there are IDs, and then none is.
+ * Bits of the hint per possible CPU. A CPU reserves at most one ID. So at most 1
+ * in 128 of the useless scans remains, at a cost of 16 bytes per CPU. A hint
+ * with as many bits as there are IDs is exact, and none is larger.
  */
 #define HINT_BITS_PER_CPU	128
 
-/* The one user that can be a module, and the suite, are named. */
+/* The only modules among the users are KVM/riscv and the KUnit suite. */
 #if IS_ENABLED(CONFIG_IDGEN_ALLOC_MODULAR)
 #define EXPORT_SYMBOL_IF_MODULAR(s) \
 	EXPORT_SYMBOL_FOR_MODULES(s, "kvm,idgen_alloc_kunit")
@@ -129,13 +112,13 @@ static bool is_current(const struct idgen_alloc *a, idgen_value_t value)
 	return (value & ~IDGEN_ID_MASK) == a->generation;
 }
 
-/* Warns once for each invariant: one that is broken may stay so. */
+/* Warn once per invariant: it may stay violated. */
 #define check(a, invariant, cond, fmt, ...)				\
 	WARN_ONCE(IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC) && !(cond),	\
 		  "idgen_alloc: %s: " invariant " is broken: " fmt,	\
 		  (a)->ops->name, ##__VA_ARGS__)
 
-/* Look at all slots; with the lock held, at the end of each slow path. */
+/* Check all slots. Called with the lock held at the end of each slow path. */
 static void check_slots(struct idgen_alloc *a)
 {
 	unsigned long nr = idgen_alloc_nr(a);
@@ -148,7 +131,7 @@ static void check_slots(struct idgen_alloc *a)
 		struct idgen_slot *slot = a->slots[i];
 		idgen_value_t active;
 
-		/* Its CPU may replace it now, by another that must do as well. */
+		/* The slot's CPU may replace it by another valid value. */
 		active = idgen_atomic(read)(&slot->active);
 
 		check(a, "ReservedInMap",
@@ -164,7 +147,7 @@ static void check_slots(struct idgen_alloc *a)
 	}
 }
 
-/* Look at all of the maps; with the lock held, whenever one was written anew. */
+/* Check the maps. Called with the lock held after a rollover, pin or unpin. */
 static void check_maps(struct idgen_alloc *a)
 {
 	unsigned long nr = idgen_alloc_nr(a);
@@ -185,8 +168,8 @@ static void check_maps(struct idgen_alloc *a)
 }
 
 /*
- * First half of a rollover, for one slot; see __idgen_alloc_replace(). Returns the
- * ID that is now reserved for its CPU, 0 if there is none.
+ * Take one slot for a rollover. Pairs with __idgen_alloc_replace(), which may
+ * run on the slot's CPU. Returns the ID now reserved for that CPU, or 0.
  */
 VISIBLE_IF_KUNIT unsigned long idgen_take_slot(struct idgen_slot *slot)
 {
@@ -194,8 +177,9 @@ VISIBLE_IF_KUNIT unsigned long idgen_take_slot(struct idgen_slot *slot)
 							   &slot->active);
 
 	/*
-	 * Taken already, with an ID: the CPU has not switched since an earlier
-	 * rollover, and runs what it reserved then. Keep that.
+	 * If the slot was already taken and has an ID, its CPU has not switched
+	 * since an earlier rollover and still runs what that one reserved. Keep
+	 * it: the context's value may have been updated since.
 	 */
 	if (!(had & IDGEN_TAKEN) || !id_of(had))
 		slot->reserved = had & ~IDGEN_TAKEN;
@@ -204,7 +188,7 @@ VISIBLE_IF_KUNIT unsigned long idgen_take_slot(struct idgen_slot *slot)
 }
 EXPORT_SYMBOL_IF_KUNIT(idgen_take_slot);
 
-/* How many CPUs keep an ID over the rollover that has just taken their slots. */
+/* Number of CPUs that keep their ID over the rollover in progress. */
 static unsigned int nr_reserved(const struct idgen_alloc *a)
 {
 	unsigned int i, nr = 0;
@@ -214,9 +198,10 @@ static unsigned int nr_reserved(const struct idgen_alloc *a)
 	return nr;
 }
 
+/* Rollover: start the next generation. Called with the lock held. */
 static noinline void flush_context(struct idgen_alloc *a)
 {
-	/* The bits that the loop sets could be anywhere, for all the compiler knows. */
+	/* Copies, as the compiler must assume that __set_bit() writes to @a. */
 	struct idgen_slot **slot = a->slots, **end = slot + a->nr_slots;
 	unsigned long *map = a->map, *hint = a->hint;
 	unsigned long hint_mask = a->hint_size - 1;
@@ -242,8 +227,9 @@ static noinline void flush_context(struct idgen_alloc *a)
 	}
 
 	/*
-	 * Only now: what a CPU ran until its slot was taken may have left entries
-	 * in its TLB. What it runs from then on is reserved.
+	 * Not before all slots are taken. Until its slot is taken, a CPU can
+	 * switch and load TLB entries for an ID that this rollover frees. From
+	 * then on it only uses its reserved ID.
 	 */
 	if (a->ops->flush_all)
 		a->ops->flush_all(a);
@@ -252,18 +238,19 @@ static noinline void flush_context(struct idgen_alloc *a)
 	check_maps(a);
 }
 
-/* Whether some CPU may have reserved @id. In most cases none has. */
+/* Whether a CPU may have reserved @id. False positives are rare. */
 static bool may_be_reserved(const struct idgen_alloc *a, unsigned long id)
 {
 	return test_bit(id & (a->hint_size - 1), a->hint);
 }
 
 /*
- * Some CPU may have reserved @old. If so, its context goes on with @value: all
- * the reserved copies are replaced, or the next rollover would find one of
- * a generation that the context has left (Linux commit 0ebea8088095).
+ * Replace all reserved copies of @old by @value, and return whether there were
+ * any. A copy that stays behind would not match the context's new value, and
+ * the context would get a second ID later (see commit 0ebea8088095).
  */
-static noinline bool check_update_reserved(struct idgen_alloc *a, idgen_value_t old,
+static noinline bool check_update_reserved(struct idgen_alloc *a,
+					   idgen_value_t old,
 					   idgen_value_t value)
 {
 	struct idgen_slot **slot = a->slots, **end = slot + a->nr_slots;
@@ -278,20 +265,24 @@ static noinline bool check_update_reserved(struct idgen_alloc *a, idgen_value_t 
 	return found;
 }
 
-/* Two contexts must not share an ID. Returns only in tests. */
+/* Fatal, as two contexts must not share an ID. Returns in KUnit tests only. */
 static noinline void no_free_id(const struct idgen_alloc *a)
 {
 	idgen_panic("idgen_alloc: %s: no free ID: %u CPUs and %lu pins hold all %lu\n",
 		    a->ops->name, nr_reserved(a), a->nr_pinned, a->usable);
 }
 
-/* A value of the current generation for @ctx, which has @old, or 0. */
+/* Return a value of the current generation for @ctx, whose value is @old. */
 static idgen_value_t new_context(struct idgen_alloc *a, idgen_atomic_t *ctx,
 				 idgen_value_t old, refcount_t *pins)
 {
 	unsigned long nr = idgen_alloc_nr(a);
 	unsigned long id = id_of(old);
 
+	/*
+	 * Keep an ID that is free, reserved for @ctx, or pinned. Check the pin
+	 * last: the reserved copies of a pinned context need the update too.
+	 */
 	if (old && (!__test_and_set_bit(id, a->map) ||
 		    (may_be_reserved(a, id) &&
 		     check_update_reserved(a, old, a->generation | id)) ||
@@ -315,7 +306,7 @@ static idgen_value_t new_context(struct idgen_alloc *a, idgen_atomic_t *ctx,
 	return a->generation | id;
 }
 
-/* Give @ctx, which has @value, one of the current generation if that is not. */
+/* Return the value of @ctx, moved to the current generation if it is stale. */
 static idgen_value_t update_context(struct idgen_alloc *a, idgen_atomic_t *ctx,
 				    idgen_value_t value, refcount_t *pins)
 {
@@ -328,7 +319,10 @@ static idgen_value_t update_context(struct idgen_alloc *a, idgen_atomic_t *ctx,
 	return value;
 }
 
-/* Have this CPU's @slot show @value, of the current generation, in place of @old. */
+/*
+ * Store @value in this CPU's @slot, after the pending flush if there is one.
+ * @old is the context's previous value, for the trace event.
+ */
 static void set_slot(struct idgen_alloc *a, struct idgen_slot *slot,
 		     idgen_value_t old, idgen_value_t value)
 {
@@ -353,40 +347,41 @@ void __idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
 
 	raw_spin_lock_irqsave(&a->lock, flags);
 	old = idgen_atomic(read)(ctx);
-	/* First the value: that may roll over, and then the flush is due. */
+	/* Before set_slot(): this may roll over and make a flush pending. */
 	value = update_context(a, ctx, old, pins);
 	set_slot(a, slot, old, value);
 	raw_spin_unlock_irqrestore(&a->lock, flags);
 
 	/*
-	 * Others see the ID before this CPU walks @ctx's tables with it. So if
-	 * one changes an entry, and finds the old ID when it flushes, then the
-	 * walk finds the new entry. Pairs with its barrier between the two.
-	 * smp_mb() does not order the write of a translation register, or the
-	 * walks after it, on arm64 nor on RISC-V.
+	 * Order the store of a new ID before page table walks with it. Pairs
+	 * with the barrier of an unmap on another CPU, between its change of an
+	 * entry and its read of the ID for the TLB invalidation. If that CPU
+	 * reads the old ID, a walk here finds the changed entry. smp_mb() would
+	 * not do: on arm64 and RISC-V it orders neither the write of a
+	 * translation register nor the walks after it.
 	 */
 	mb();
 }
 EXPORT_SYMBOL_IF_MODULAR(__idgen_alloc_switch);
 
 /**
- * idgen_alloc_pin() - have a context keep its ID until it is unpinned
+ * idgen_alloc_pin() - make a context keep its ID until it is unpinned
  * @a: the allocator
  * @ctx: the context's value, 0 if it never had an ID
- * @pins: the context's pin count, 0 to begin with; also given to each switch to
- *	this context
+ * @pins: the context's pin count, initially 0; the same one that is passed to
+ *	each switch to this context
  *
- * For contexts whose ID is given to hardware other than CPUs. Pins nest. The first
- * one counts towards the limit: the usable IDs less one for each possible CPU,
- * less one, so that allocation succeeds.
+ * For contexts whose ID is given to hardware other than CPUs. Pins nest. Only
+ * the first pin of a context counts towards the limit. The limit leaves one
+ * usable ID for each possible CPU and one more, so that allocation succeeds.
  *
- * Ordering: the lock's; the ID is set in @ctx before the return, with a full barrier
- * in between, as in idgen_alloc_switch().
+ * Ordering: A full barrier (mb()) separates the store of the ID to @ctx from
+ * the return, as in idgen_alloc_switch(). Otherwise that of the lock.
  *
- * Context: Any; takes the lock, with interrupts off. May roll over.
- * Return: The ID, 1 to 2^bits - 1, or 0 if the limit is reached, &idgen_ops.pins
- * is not set, or &idgen_ops.provisional is and idgen_alloc_update_excluded() has not
- * been called.
+ * Context: Any but NMI. Takes the lock with interrupts off. May roll over.
+ * Return: The ID, 1 to 2^bits - 1. 0 if the limit is reached, if
+ * &idgen_ops.pins is not set, or if &idgen_ops.provisional is set and
+ * idgen_alloc_update_excluded() has not been called yet.
  */
 unsigned long idgen_alloc_pin(struct idgen_alloc *a, idgen_atomic_t *ctx,
 			      refcount_t *pins)
@@ -405,7 +400,7 @@ unsigned long idgen_alloc_pin(struct idgen_alloc *a, idgen_atomic_t *ctx,
 		check_maps(a);
 	}
 	raw_spin_unlock_irqrestore(&a->lock, flags);
-	/* This CPU may switch to @ctx next, on the fast path. */
+	/* A later switch to @ctx here may take the fast path: no barrier. */
 	mb();
 
 	return id_of(value);
@@ -418,23 +413,23 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_pin);
  * @ctx: the context's value
  * @pins: the context's pin count
  *
- * After the last one the context is as any other. If there was no rollover since
- * it was last pinned or switched to, it keeps its ID at least until the next one.
- * Otherwise its value is of an earlier generation, and it may get another ID when
- * it is switched to. Unpinning a context that is not pinned is warned about and
- * does nothing.
+ * After the last unpin, the context keeps its ID until the next rollover if its
+ * value is of the current generation. Otherwise the next switch to it may give
+ * it another ID. Warns and changes nothing if the context is not pinned.
  *
- * Ordering: the lock's.
+ * Ordering: That of the lock.
  *
- * Context: Any; takes the lock, with interrupts off.
+ * Context: Any but NMI. Takes the lock with interrupts off.
  */
-void idgen_alloc_unpin(struct idgen_alloc *a, idgen_atomic_t *ctx, refcount_t *pins)
+void idgen_alloc_unpin(struct idgen_alloc *a, idgen_atomic_t *ctx,
+		       refcount_t *pins)
 {
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&a->lock, flags);
-	/* A count of 0 would saturate: the context would seem pinned for ever. */
-	if (!WARN_ON_ONCE(!refcount_read(pins)) && refcount_dec_and_test(pins)) {
+	/* Decrementing 0 would saturate: the context would stay pinned. */
+	if (!WARN_ON_ONCE(!refcount_read(pins)) &&
+	    refcount_dec_and_test(pins)) {
 		__clear_bit(id_of(idgen_atomic(read)(ctx)), a->base);
 		a->nr_pinned--;
 		check_maps(a);
@@ -444,15 +439,15 @@ void idgen_alloc_unpin(struct idgen_alloc *a, idgen_atomic_t *ctx, refcount_t *p
 EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_unpin);
 
 /*
- * After a rollover each CPU may have reserved an ID, and one must be free. Not
- * all possible CPUs exist: some firmware counts more than there ever will be.
+ * A rollover may reserve an ID for each possible CPU, and one more must be
+ * free. It is no error if not: firmware may count CPUs that never come up.
  */
 static bool __idgen_init enough_ids(const struct idgen_alloc *a)
 {
 	return a->usable > a->nr_slots;
 }
 
-/* Fill @map with what is never handed out. */
+/* Set the bits of ID 0 and of excluded IDs in @map, and clear all others. */
 static void __idgen_init exclude_ids(struct idgen_alloc *a, unsigned long *map)
 {
 	unsigned long nr = idgen_alloc_nr(a);
@@ -464,7 +459,7 @@ static void __idgen_init exclude_ids(struct idgen_alloc *a, unsigned long *map)
 	a->usable = nr - bitmap_weight(map, nr);
 }
 
-/* @usable is final. Pinned contexts have IDs beside those of the CPUs. */
+/* Called when @usable is final. Leave an ID for each CPU, and a free one. */
 static void __idgen_init limit_pins(struct idgen_alloc *a)
 {
 	unsigned long others = a->nr_slots + 1;
@@ -480,7 +475,8 @@ static void __idgen_init warn_if_few(const struct idgen_alloc *a)
 	     a->ops->name, a->usable, a->nr_slots);
 }
 
-VISIBLE_IF_KUNIT unsigned long * __idgen_init idgen_bitmap_zalloc(unsigned long nbits)
+VISIBLE_IF_KUNIT unsigned long * __idgen_init
+idgen_bitmap_zalloc(unsigned long nbits)
 {
 	KUNIT_STATIC_STUB_REDIRECT(idgen_bitmap_zalloc, nbits);
 	return bitmap_zalloc(nbits, GFP_KERNEL);
@@ -488,8 +484,8 @@ VISIBLE_IF_KUNIT unsigned long * __idgen_init idgen_bitmap_zalloc(unsigned long 
 EXPORT_SYMBOL_IF_KUNIT(idgen_bitmap_zalloc);
 
 /*
- * The boot parameter, for kernels that are to be tested: fewer bits, and with them
- * a rollover every few contexts.
+ * The boot parameter of test kernels: with fewer bits, every few contexts cause
+ * a rollover.
  */
 #if IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC) || \
 	IS_ENABLED(CONFIG_IDGEN_ALLOC_KUNIT_TEST)
@@ -497,7 +493,8 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_bitmap_zalloc);
 VISIBLE_IF_KUNIT char *idgen_bits_param;
 EXPORT_SYMBOL_IF_KUNIT(idgen_bits_param);
 
-VISIBLE_IF_KUNIT int idgen_set_bits(const char *val, const struct kernel_param *kp)
+VISIBLE_IF_KUNIT int idgen_set_bits(const char *val,
+				    const struct kernel_param *kp)
 {
 	if (idgen_bits_param)
 		pr_warn("bits=%s replaces bits=%s\n", val, idgen_bits_param);
@@ -512,7 +509,7 @@ static const struct kernel_param_ops bits_ops = {
 module_param_cb(bits, &bits_ops, &idgen_bits_param, 0444);
 MODULE_PARM_DESC(bits, "Use fewer ID bits than there are: <allocator>:<bits>[,...]");
 
-/* How many bits it asks for; all that there are if it does not. */
+/* The number of bits that the parameter asks for, or that of the hardware. */
 static unsigned int __idgen_init wanted_bits(const struct idgen_alloc *a)
 {
 	size_t len = strlen(a->ops->name);
@@ -524,7 +521,7 @@ static unsigned int __idgen_init wanted_bits(const struct idgen_alloc *a)
 		s += *s == ',';
 		if (strncmp(s, a->ops->name, len) || s[len] != ':')
 			continue;
-		/* Two digits: a longer number cannot wrap around. */
+		/* Parse two digits at most, so that no number can wrap. */
 		end = ',';
 		if (sscanf(s + len, ":%2u%c", &bits, &end) >= 1 && end == ',' &&
 		    bits >= IDGEN_MIN_BITS && bits <= a->bits)
@@ -535,7 +532,7 @@ static unsigned int __idgen_init wanted_bits(const struct idgen_alloc *a)
 	return a->bits;
 }
 
-/* Use so many bits, or the least number that leaves enough IDs for the CPUs. */
+/* Use the bits that were asked for, or as few more as the CPUs need. */
 static void __idgen_init lower_bits(struct idgen_alloc *a)
 {
 	unsigned int bits = a->bits;
@@ -546,7 +543,8 @@ static void __idgen_init lower_bits(struct idgen_alloc *a)
 			break;
 	}
 	if (idgen_bits_param)
-		pr_info("%s: using %u bits of %u\n", a->ops->name, a->bits, bits);
+		pr_info("%s: using %u bits of %u\n", a->ops->name, a->bits,
+			bits);
 }
 
 #else
@@ -557,9 +555,10 @@ static void __idgen_init lower_bits(struct idgen_alloc *a)
 
 #endif
 
-/* All of idgen_alloc_init() but for the slots. */
-static int __idgen_init set_up(struct idgen_alloc *a, const struct idgen_ops *ops,
-			       unsigned int bits, unsigned int nr_slots)
+/* idgen_alloc_init() without the slots. */
+static int __idgen_init set_up(struct idgen_alloc *a,
+			       const struct idgen_ops *ops, unsigned int bits,
+			       unsigned int nr_slots)
 {
 	bool base = ops->pins || ops->exclude_ids;
 
@@ -600,33 +599,33 @@ static int __idgen_init set_up(struct idgen_alloc *a, const struct idgen_ops *op
 static void __idgen_init add_slot(struct idgen_alloc *a, unsigned int i,
 				  struct idgen_slot *slot)
 {
-	/* As if scheduled out: nothing to reserve, and no flush pending. */
+	/* As after sched out: nothing to reserve, and no flush pending. */
 	idgen_atomic(set)(&slot->active, IDGEN_FIRST_GEN);
 	slot->reserved = IDGEN_FIRST_GEN;
 	a->slots[i] = slot;
 }
 
 /**
- * idgen_alloc_init() - set up an allocator
- * @a: the allocator, of which nothing is in use
- * @ops: what the architecture does its own way; must outlive the allocator
- * @bits: ID bits that the hardware has, %IDGEN_MIN_BITS to %IDGEN_ID_BITS
- * @slots: one for each possible CPU; zero-filled memory will do
+ * idgen_alloc_init() - initialise an allocator
+ * @a: the allocator
+ * @ops: the architecture's callbacks; must outlive the allocator
+ * @bits: ID bits of the hardware, %IDGEN_MIN_BITS to %IDGEN_ID_BITS
+ * @slots: one slot for each possible CPU
  *
- * The boot parameter idgen_alloc.bits= of kernels to be tested can have it use fewer
- * bits, but not so few that there are no more usable IDs than possible CPUs.
+ * The boot parameter idgen_alloc.bits= of test kernels can lower the number of
+ * bits. There are always more usable IDs than possible CPUs then.
  *
- * If the hardware has no more usable IDs than there are possible CPUs, it warns.
- * Nothing can be pinned then. IDs are handed out all the same, as some of those
- * CPUs may never come up. A rollover that finds no free ID, since CPUs hold them
- * all, ends in panic().
+ * Warns if the hardware has no more usable IDs than there are possible CPUs. No
+ * context can be pinned then. The allocator works all the same, since some of
+ * these CPUs may never come up. A rollover that finds no free ID panics. With
+ * &idgen_ops.provisional, the warning waits for idgen_alloc_update_excluded().
  *
- * Ordering: none; publish @a to those who use it.
+ * Ordering: None. The caller has to publish @a to its users.
  *
- * Context: At boot (__init); may sleep. The possible CPUs are known. Nobody uses
- * @a or the slots.
- * Return: 0; -EINVAL if @bits is out of range or @ops has no flush; -ENOMEM.
- * If not 0, @a needs no idgen_alloc_destroy().
+ * Context: Process context. At boot (__init) unless the user is modular. May
+ * sleep. cpu_possible_mask is final. @a and @slots are not in use.
+ * Return: 0 on success. -EINVAL if @bits is out of range or if @ops has no
+ * flush callback. -ENOMEM. No idgen_alloc_destroy() is needed after an error.
  */
 int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_ops *ops,
 		     unsigned int bits, struct idgen_slot __percpu *slots)
@@ -649,7 +648,7 @@ EXPORT_SYMBOL_IF_MODULAR(idgen_alloc_init);
 typeof(idgen_panic) idgen_panic = panic;
 EXPORT_SYMBOL_IF_KUNIT(idgen_panic);
 
-/* The same for simulated CPUs 0 to @nr - 1, with their slots in an array. */
+/* idgen_alloc_init() for simulated CPUs 0 to @nr - 1 with slots in an array. */
 int idgen_alloc_init_array(struct idgen_alloc *a, const struct idgen_ops *ops,
 			   unsigned int bits, struct idgen_slot *array,
 			   unsigned int nr)
@@ -666,21 +665,21 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_init_array);
 #endif
 
 /**
- * idgen_alloc_update_excluded() - the architecture rules out fewer IDs than it did
+ * idgen_alloc_update_excluded() - release IDs that need not be excluded
  * @a: the allocator
  *
- * Asks &idgen_ops.exclude_ids again, for an architecture that had to assume the
- * worst at first (&idgen_ops.provisional). The IDs that are no longer ruled out are
- * handed out from the next rollover on. An ID must not be ruled out that was not
- * before: a context may have it. Warns if there are too few, as idgen_alloc_init()
- * does, and allows pins.
+ * Calls &idgen_ops.exclude_ids again. For architectures that initially have to
+ * assume the worst case (&idgen_ops.provisional). IDs that are no longer
+ * excluded are used from the next rollover on. The callback must not exclude
+ * more IDs than before: a context may have one of them. Warns about too few IDs
+ * as idgen_alloc_init() does, and allows pins.
  *
- * Ordering: the lock's.
+ * Ordering: That of the lock.
  *
- * Context: At boot (__init). Takes the lock, with interrupts off. Switches may go
- * on.
- * Return: 0; -EBUSY if a context is pinned, and then nothing has changed. None is
- * if @provisional is set and this is the first call.
+ * Context: Any but NMI, at boot (__init). Takes the lock with interrupts off.
+ * CPUs may switch meanwhile.
+ * Return: 0 on success. -EBUSY if a context is pinned; nothing changes then.
+ * The first call for a provisional allocator always succeeds.
  */
 int idgen_alloc_update_excluded(struct idgen_alloc *a)
 {
@@ -704,11 +703,13 @@ int idgen_alloc_update_excluded(struct idgen_alloc *a)
 EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_excluded);
 
 /**
- * idgen_alloc_destroy() - undo idgen_alloc_init()
- * @a: the allocator; one on which init failed, or zero-filled, will do
+ * idgen_alloc_destroy() - free the memory of an allocator
+ * @a: the allocator; zero-filled memory is fine, and so is a failed init
  *
- * Context: At boot (__init); may sleep. Nobody uses @a any more. It can be set up
- * again, but then contexts must start from 0, and TLBs without entries of theirs.
+ * Before @a is initialised again, reset all contexts to 0 and flush all TLBs:
+ * the first generation makes no flush pending.
+ *
+ * Context: At boot (__init) unless the user is modular. @a is not in use.
  */
 noinline void idgen_alloc_destroy(struct idgen_alloc *a)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the KUnit suite reaches of lib/idgen_alloc.c. A kernel that has KUnit but
- * not this suite is built as one without KUnit.
+ * Internals of lib/idgen_alloc.c that its KUnit suite uses. Without that suite
+ * they are static, even in a kernel with KUnit.
  */
 #ifndef _LIB_IDGEN_ALLOC_INTERNAL_H
 #define _LIB_IDGEN_ALLOC_INTERNAL_H
@@ -22,11 +22,11 @@ int idgen_alloc_init_array(struct idgen_alloc *a, const struct idgen_ops *ops,
 unsigned long *idgen_bitmap_zalloc(unsigned long nbits);
 unsigned long idgen_take_slot(struct idgen_slot *slot);
 
-/* The boot parameter idgen_alloc.bits=; NULL if there is none. */
+/* The boot parameter idgen_alloc.bits=, or NULL. */
 extern char *idgen_bits_param;
 int idgen_set_bits(const char *val, const struct kernel_param *kp);
 
-/* panic(), in a place where a test can have its own. */
+/* panic(), which tests replace. */
 extern __printf(1, 2) void (*idgen_panic)(const char *fmt, ...);
 
 #else

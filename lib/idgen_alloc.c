@@ -88,8 +88,8 @@
 #include "idgen_alloc_internal.h"
 
 /*
- * Bits of the hint per possible CPU. A CPU reserves at most one ID. So at most 1
- * in 128 of the useless scans remains, at a cost of 16 bytes per CPU. A hint
+ * Bits of the hint per possible CPU. A CPU reserves at most one ID. So at most
+ * 1 in 128 of the useless scans remains, at a cost of 16 bytes per CPU. A hint
  * with as many bits as there are IDs is exact, and none is larger.
  */
 #define HINT_BITS_PER_CPU	128
@@ -115,7 +115,7 @@ static bool is_current(const struct idgen_alloc *a, idgen_value_t value)
 /* Warn once per invariant: it may stay violated. */
 #define check(a, invariant, cond, fmt, ...)				\
 	WARN_ONCE(IS_ENABLED(CONFIG_DEBUG_IDGEN_ALLOC) && !(cond),	\
-		  "idgen_alloc: %s: " invariant " is broken: " fmt,	\
+		  "idgen_alloc: %s: " invariant " violated: " fmt,	\
 		  (a)->ops->name, ##__VA_ARGS__)
 
 /* Check all slots. Called with the lock held at the end of each slow path. */
@@ -158,13 +158,13 @@ static void check_maps(struct idgen_alloc *a)
 	check(a, "ExcludedInMap",
 	      a->generation && !id_of(a->generation) && test_bit(0, a->map) &&
 	      (!a->base || bitmap_subset(a->base, a->map, nr)),
-	      "ID 0, or one never handed out or pinned, is free in %#llx\n",
+	      "a pinned or excluded ID, or ID 0, is free in generation %#llx\n",
 	      (u64)a->generation);
 	check(a, "PinsCounted",
 	      a->nr_pinned <= a->max_pinned &&
 	      (!a->base || bitmap_weight(a->base, nr) ==
 			   nr - a->usable + a->nr_pinned),
-	      "%lu pinned, at most %lu\n", a->nr_pinned, a->max_pinned);
+	      "%lu pinned, the limit is %lu\n", a->nr_pinned, a->max_pinned);
 }
 
 /*
@@ -471,7 +471,7 @@ static void __idgen_init limit_pins(struct idgen_alloc *a)
 static void __idgen_init warn_if_few(const struct idgen_alloc *a)
 {
 	WARN(!enough_ids(a),
-	     "idgen_alloc: %s: %lu usable IDs for %u possible CPUs: a rollover may find no free ID\n",
+	     "idgen_alloc: %s: only %lu usable IDs for %u possible CPUs\n",
 	     a->ops->name, a->usable, a->nr_slots);
 }
 
@@ -507,7 +507,7 @@ static const struct kernel_param_ops bits_ops = {
 	.get = param_get_charp,
 };
 module_param_cb(bits, &bits_ops, &idgen_bits_param, 0444);
-MODULE_PARM_DESC(bits, "Use fewer ID bits than there are: <allocator>:<bits>[,...]");
+MODULE_PARM_DESC(bits, "Lower the ID bits: <allocator>:<bits>[,...]");
 
 /* The number of bits that the parameter asks for, or that of the hardware. */
 static unsigned int __idgen_init wanted_bits(const struct idgen_alloc *a)

@@ -19,7 +19,7 @@ from typing import Any
 COMPLAINT = re.compile(
     r"WARNING:|\bBUG:|\bBUG at|Oops|Internal error|Kernel panic|Unable to handle|INFO: (task|rcu|possible|trying)|"
     r"rcu:.*(stall|starved)|possible .* detected|inconsistent lock state|bad unlock|KASAN|KCSAN:|UBSAN:|"
-    r"is broken:|suspicious RCU|scheduling while atomic|soft lockup|hard LOCKUP|stack-protector")
+    r"idgen_alloc: .* violated:|suspicious RCU|scheduling while atomic|soft lockup|hard LOCKUP|stack-protector")
 
 PLAIN = {"PASS": "passed", "SKIP": "skipped"}
 

@@ -126,7 +126,7 @@ def judge(row: Row, lines: list[str]) -> Result:
                 result.reasons.append(f"programs: {match[1]} failed")
     complaints = [line for line in lines if COMPLAINT.search(line)]
     if complaints:
-        label = "invariant" if "is broken:" in complaints[0] else "kernel"
+        label = "invariant" if " violated:" in complaints[0] else "kernel"
         result.reasons.append(f"{label}: {len(complaints)} lines like: {complaints[0]}")
     found = [line for line in lines if "wrong: " in line]
     if found or result.wrong:

@@ -28,7 +28,7 @@ MAKE = ["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-", "CC=ccache aarch64-lin
 FILES = ("lib/idgen_alloc.c", "include/linux/idgen_alloc.h", "arch/arm64/kvm/vmid.c", "arch/arm64/mm/context.c")
 # Which check a line of the log is from.
 CHECKS = {
-    r"is broken:": "library's checks",
+    r" violated:": "library's checks",
     r"^tlb: wrong:": "tagged TLB",
     r"asid_probe: wrong:|wrong: .*: (pin|unpin|audit):": "audit of ASIDs",
     r"^(guests|processes): wrong:": "contents",

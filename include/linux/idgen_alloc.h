@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Generation-tagged IDs for TLB entries (ASIDs, VMIDs).
+ * Allocator of generation-tagged IDs for TLB entries (ASIDs, VMIDs).
  *
  * The algorithm is that of arch/arm64/mm/context.c, which is
  *
  * Copyright (C) 2002-2003 Deep Blue Solutions Ltd, all rights reserved.
  * Copyright (C) 2012 ARM Ltd.
  *
- * This header holds the part that runs at every switch. lib/idgen_alloc.c tells
- * how the whole works; Documentation/core-api/idgen_alloc.rst how to use it.
+ * This header holds the fast paths. The head of lib/idgen_alloc.c describes the
+ * algorithm, and Documentation/core-api/idgen_alloc.rst how to use it.
  */
 #ifndef _LINUX_IDGEN_ALLOC_H
 #define _LINUX_IDGEN_ALLOC_H
@@ -22,14 +22,13 @@
 #include <linux/types.h>
 
 /*
- * A value is a generation above an ID. The split is a constant, so that the
- * switch need not load it, and allocators with fewer bits leave the upper ID
- * bits zero. The top bit of a value is always zero: in a slot it is the mark
- * IDGEN_TAKEN.
+ * A value is an ID in the low bits and a generation above it. The split is
+ * constant, so that a switch need not load it. With fewer ID bits, the upper
+ * ones are zero. The top bit is IDGEN_TAKEN in a slot, and otherwise zero.
  *
- * A value has 64 bits, or 32 where atomics of 64 bits would take a lock. With 32,
- * there are 2^22 - 1 generations before the first comes again: the head of
- * lib/idgen_alloc.c tells what that means.
+ * Values have 64 bits, or 32 where 64-bit atomics would take a lock. With 32
+ * bits, generations wrap sooner: see "Generation wraparound" in
+ * Documentation/core-api/idgen_alloc.rst.
  */
 #if IS_ENABLED(CONFIG_IDGEN_ALLOC_32)
 #define IDGEN_ID_BITS		9
@@ -45,17 +44,18 @@ typedef atomic64_t idgen_atomic_t;
 #define IDGEN_GEN_STEP		((idgen_value_t)1 << IDGEN_ID_BITS)
 #define IDGEN_ID_MASK		(IDGEN_GEN_STEP - 1)
 #define IDGEN_FIRST_GEN		IDGEN_GEN_STEP
-/* In a slot: a rollover has taken it. Its CPU must use the slow path next. */
-#define IDGEN_TAKEN		((idgen_value_t)1 << (8 * sizeof(idgen_value_t) - 1))
-/* Minimum number of ID bits. */
+/* A rollover has taken the slot. The next switch of its CPU must be slow. */
+#define IDGEN_TAKEN \
+	((idgen_value_t)1 << (8 * sizeof(idgen_value_t) - 1))
+/* The minimum number of ID bits. */
 #define IDGEN_MIN_BITS		4
 
 struct idgen_alloc;
 
 /*
- * An ID of 16 bits can be stored without the rest of the value, so that sched out
- * needs no atomic operation. Not where 64-bit atomics may take a lock (32-bit
- * machines, parisc): such a store would bypass it.
+ * Sched out needs no atomic operation if it can store the 16-bit ID alone.
+ * Where 64-bit atomics may take a lock (32-bit machines, parisc), such a store
+ * would bypass it.
  */
 #if defined(CONFIG_64BIT) && !defined(CONFIG_PARISC) && IDGEN_ID_BITS == 16
 #define IDGEN_STORE_ID		1
@@ -64,26 +64,28 @@ struct idgen_alloc;
 #endif
 
 /**
- * struct idgen_slot - what one CPU tells rollovers about itself
- * @active: Value that the CPU runs, with ID 0 once it is scheduled out. A
- *	rollover adds %IDGEN_TAKEN. Without that mark the generation is the
- *	current one, or the one before it if the rollover has yet to come to
- *	this slot. With it the ID only tells whether the CPU still runs what is
- *	in @reserved. Only the slow path of the slot's own CPU clears the mark.
- * @id: The ID in @active, for sched out to clear.
- * @reserved: Value that the last rollover found in @active, kept over further
- *	rollovers for as long as the CPU runs it, and brought up to date
- *	whenever its context moves on to a later generation. Protected by the
- *	allocator's lock.
+ * struct idgen_slot - per-CPU state scanned by rollovers
+ * @active: The value that the CPU runs, with ID 0 while scheduled out.
+ * @id: The ID bits of @active, which sched out clears.
+ * @reserved: The value that the CPU keeps over rollovers, or one with ID 0.
  *
- * Zero-filled memory will do: idgen_alloc_init() sets it.
+ * A rollover sets %IDGEN_TAKEN in @active and copies the value to @reserved. It
+ * leaves @reserved alone if @active was taken already and has an ID: the CPU
+ * still runs what an earlier rollover reserved. Only the slow path of the
+ * slot's own CPU clears %IDGEN_TAKEN. The generation in @active is the current
+ * one while the slot is not taken, except while a rollover is on its way to it.
+ *
+ * @reserved is protected by the allocator's lock. It is updated whenever its
+ * context moves to a later generation.
+ *
+ * idgen_alloc_init() initialises slots.
  */
 struct idgen_slot {
 	union {
 		idgen_atomic_t active;
 		struct {
 #if IDGEN_STORE_ID && defined(CONFIG_CPU_BIG_ENDIAN)
-			/* private: the rest of @active */
+			/* private: upper bits of @active */
 			u16 __generation[3];
 			/* public: */
 #endif
@@ -94,30 +96,32 @@ struct idgen_slot {
 } __aligned(2 * sizeof(idgen_value_t));
 
 /**
- * struct idgen_ops - what an architecture does its own way
- * @name: Short name, for messages and the boot parameter idgen_alloc.bits=.
- * @pins: Whether idgen_alloc_pin() may be used. It costs a second map, which each
- *	rollover copies, also if nobody pins.
- * @exclude_ids: Set in @map, which is clear, the bit of every ID, from 1 to
- *	2^bits - 1, that must never be handed out. ID 0 never is. May be NULL. Called by
- *	idgen_alloc_init(), possibly more than once, each time for one bit more;
- *	and by idgen_alloc_update_excluded(), under the lock with interrupts off.
- * @provisional: Whether @exclude_ids may rule out too much to begin with, until
- *	idgen_alloc_update_excluded() is called. Until then no context can be pinned.
- * @flush_all: Drop the TLB entries of all IDs on all CPUs, and complete before
- *	returning. Called once in each rollover: after every slot was taken,
- *	before any ID of the new generation is out. NULL if @flush_cpu does.
- * @flush_cpu: Drop the TLB entries of all IDs on the CPU that calls, and complete
- *	before returning. Called at most once on each CPU in each generation except
- *	the first: by its first switch, before its slot shows an ID of that
- *	generation. NULL if @flush_all does.
- * @new_id: A context, whose value is at @ctx, gets another ID than it had, or its
- *	first; no CPU runs it. Called before the value says so. May be NULL. Users
- *	that have it select %CONFIG_IDGEN_ALLOC_NEW_ID, so that others need not ask.
+ * struct idgen_ops - architecture callbacks
+ * @name: Short name for messages and the boot parameter idgen_alloc.bits=.
+ * @pins: Allow idgen_alloc_pin(), at the cost of a second map.
+ * @provisional: @exclude_ids may exclude too much at first.
+ * @exclude_ids: Set the bits of IDs that must never be allocated.
+ * @flush_all: Flush the TLB entries of all IDs on all CPUs.
+ * @flush_cpu: Flush the TLB entries of all IDs on the calling CPU.
+ * @new_id: Note that a context is about to get an ID that it did not have.
  *
- * One of the two flushes is needed; with both, both are called. They, and @new_id,
- * run under the allocator's lock with interrupts off: they must not sleep, nor call
- * the allocator, nor wait for another CPU to make progress in it.
+ * At least one of @flush_all and @flush_cpu is required. If both are set, both
+ * are called. They complete the flush before they return. @flush_all is called
+ * once per rollover, after all slots are taken and before any ID of the new
+ * generation is in use. @flush_cpu is called on a CPU's first switch in each
+ * generation but the first, before its slot shows an ID of that generation.
+ *
+ * @exclude_ids may be NULL. Its map is clear and has 2^bits bits. ID 0 is
+ * always excluded. idgen_alloc_init() calls it once or more, with increasing
+ * numbers of bits. idgen_alloc_update_excluded() calls it again with the lock
+ * held. Until then a @provisional allocator refuses pins.
+ *
+ * @new_id may be NULL. It requires %CONFIG_IDGEN_ALLOC_NEW_ID. No CPU runs the
+ * context. The value at its @ctx is still the old one, or 0.
+ *
+ * Context: @flush_all, @flush_cpu and @new_id are called with the allocator's
+ * lock held and interrupts off. They must not sleep, call the allocator, or
+ * wait for another CPU that may be in it.
  */
 struct idgen_ops {
 	const char *name;
@@ -130,30 +134,25 @@ struct idgen_ops {
 };
 
 /**
- * struct idgen_alloc - an allocator of generation-tagged IDs
- * @lock: Serialises all but sched out and the fast path of switch. Taken with
- *	interrupts off.
- * @generation: Current generation, a multiple of %IDGEN_GEN_STEP, never 0.
- * @cursor: Every ID below it is set in @map; a search starts here.
- * @nr_pinned: Number of pinned contexts.
- * @max_pinned: Most contexts that can be pinned such that allocation succeeds; 0
- *	while it is not known.
- * @usable: Number of IDs that can be handed out in a generation.
- * @bits: ID bits in use: the hardware's, or fewer by idgen_alloc.bits=.
- * @nr_slots: Number of slots, one for each possible CPU.
- * @map: IDs not to be handed out in this generation: taken, reserved, pinned,
- *	or never handed out.
- * @base: What a fresh map starts from: IDs pinned or never handed out. NULL if
- *	that is ID 0 alone.
+ * struct idgen_alloc - allocator of generation-tagged IDs
+ * @lock: Serialises everything but the fast paths; taken with interrupts off.
+ * @generation: The current generation, a multiple of %IDGEN_GEN_STEP, never 0.
+ * @cursor: The ID at which a search of @map starts; all lower ones are set.
+ * @nr_pinned: The number of pinned contexts.
+ * @max_pinned: The limit of @nr_pinned; 0 while it is not known.
+ * @usable: The number of IDs that a generation can allocate.
+ * @bits: The number of ID bits in use.
+ * @nr_slots: The number of slots, one for each possible CPU.
+ * @map: IDs that are in use, reserved, pinned or excluded in this generation.
+ * @base: IDs that are pinned or excluded; NULL if that can only be ID 0.
  * @hint: Bit (ID mod @hint_size) is set if a slot may have reserved that ID.
- * @hint_size: Number of bits in @hint, a power of two.
- * @slots: Where they are. A table, as rollovers and those who look for a reserved
- *	value go through all of them with the lock held.
- * @ops: What the architecture does its own way.
+ * @hint_size: The number of bits in @hint, a power of two.
+ * @slots: The addresses of all slots, for scans with the lock held.
+ * @ops: The architecture callbacks.
  *
- * @lock protects @generation, @cursor, @nr_pinned and the contents of the maps;
- * the rest changes in idgen_alloc_init(), idgen_alloc_update_excluded() and
- * idgen_alloc_destroy() only. The fast paths read none of it.
+ * @lock protects @generation, @cursor, @nr_pinned and the contents of the maps.
+ * The rest changes in idgen_alloc_init(), idgen_alloc_update_excluded() and
+ * idgen_alloc_destroy() only. The fast paths read no member.
  */
 struct idgen_alloc {
 	raw_spinlock_t lock;
@@ -173,8 +172,8 @@ struct idgen_alloc {
 };
 
 /*
- * Allocators are set up at boot and stay; only tests, and modules, come later.
- * Not at definitions, where kernel-doc only knows __init.
+ * Only modular users and tests initialise allocators after boot. The
+ * definitions have no __idgen_init, which kernel-doc does not parse.
  */
 #if IS_ENABLED(CONFIG_IDGEN_ALLOC_KUNIT_TEST) || \
 	IS_ENABLED(CONFIG_IDGEN_ALLOC_MODULAR)
@@ -183,23 +182,26 @@ struct idgen_alloc {
 #define __idgen_init __init
 #endif
 
-int __idgen_init idgen_alloc_init(struct idgen_alloc *a, const struct idgen_ops *ops,
-				  unsigned int bits, struct idgen_slot __percpu *slots);
+int __idgen_init idgen_alloc_init(struct idgen_alloc *a,
+				  const struct idgen_ops *ops,
+				  unsigned int bits,
+				  struct idgen_slot __percpu *slots);
 void __idgen_init idgen_alloc_destroy(struct idgen_alloc *a);
 int __idgen_init idgen_alloc_update_excluded(struct idgen_alloc *a);
 unsigned long idgen_alloc_pin(struct idgen_alloc *a, idgen_atomic_t *ctx,
 			      refcount_t *pins);
-void idgen_alloc_unpin(struct idgen_alloc *a, idgen_atomic_t *ctx, refcount_t *pins);
+void idgen_alloc_unpin(struct idgen_alloc *a, idgen_atomic_t *ctx,
+		       refcount_t *pins);
 
 void __idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
 			  idgen_atomic_t *ctx, refcount_t *pins);
 
 /**
- * idgen_alloc_nr() - number of IDs that the bits in use can express
+ * idgen_alloc_nr() - number of IDs, including ID 0 and excluded ones
  * @a: the allocator
  *
  * Context: Any.
- * Return: 2^bits; IDs are below it.
+ * Return: 2^bits for the bits in use. All IDs are less than that.
  */
 static inline unsigned long idgen_alloc_nr(const struct idgen_alloc *a)
 {
@@ -207,26 +209,25 @@ static inline unsigned long idgen_alloc_nr(const struct idgen_alloc *a)
 }
 
 /*
- * The second half of a switch's fast path: @slot held @old, the context @value,
- * when they were read; make the slot show @value, unless a rollover has come in
- * between or the two are of different generations. Returns whether it does.
+ * Second half of the fast path: replace @old in @slot by @value. Fails if a
+ * rollover has taken the slot, or if the generations of @old and @value differ.
  *
- * A part of its own so that tests can let a rollover happen between the halves.
+ * Tests call it directly, to let a rollover happen between the two halves.
  */
 static __always_inline bool
 __idgen_alloc_replace(struct idgen_slot *slot, idgen_value_t old,
 		      idgen_value_t value)
 {
 	/*
-	 * A slot that is not taken tells the generation of its CPU, so the
-	 * current one need not be looked up. Nothing matches a slot that is
-	 * taken, and a context that never had an ID (0) matches no slot.
+	 * The slot has the generation that its CPU uses, so there is no need to
+	 * read the current one. A taken slot matches no context, and a context
+	 * that never had an ID (0) matches no slot.
 	 *
-	 * Pairs with the fetch_or_relaxed in idgen_take_slot(). Read-modify-
-	 * writes of one location have one order: either the rollover comes
-	 * first, then its mark is seen here, or it comes second, then it finds
-	 * @value and reserves it. A plain store could hide its mark.
-	 * (Linux commit a8ffaaa060b8 tells of that bug.)
+	 * Pairs with fetch_or_relaxed in idgen_take_slot(). The two are
+	 * ordered, as they are read-modify-write operations on one location. If
+	 * the rollover is first, IDGEN_TAKEN is seen here. If it is second, it
+	 * finds @value and reserves it. A store or an xchg could overwrite
+	 * IDGEN_TAKEN: commit a8ffaaa060b8 fixed that bug in arm64.
 	 */
 	return likely(!((old ^ value) >> IDGEN_ID_BITS)) &&
 	       !(idgen_atomic(cmpxchg_relaxed)(&slot->active, old, value) &
@@ -234,30 +235,30 @@ __idgen_alloc_replace(struct idgen_slot *slot, idgen_value_t old,
 }
 
 /**
- * idgen_alloc_switch() - this CPU is about to run a context
+ * idgen_alloc_switch() - give a context an ID before this CPU runs it
  * @a: the allocator
  * @slot: this CPU's slot
  * @ctx: the context's value, 0 if it never had an ID
- * @pins: the context's pin count, or NULL if contexts here have none
+ * @pins: the context's pin count, or NULL if contexts of @a have none
  *
- * When it returns, @ctx has an ID, which this CPU's slot shows, so that rollovers
- * reserve it: it stays @ctx's own on all CPUs until this CPU switches again or is
- * sched out, and at least until the rollover after that. Call it before the
- * hardware is given the ID; read the ID from @ctx thereafter. Rollovers may raise
- * its generation at any time, but not change its number.
+ * After the return, @ctx has an ID that stays the same on all CPUs until this
+ * CPU switches again or calls idgen_alloc_sched_out(), and at least until the
+ * next rollover after that. Only its generation may change. Read the ID from
+ * @ctx after the return, and only then write it to the hardware.
  *
- * From before this call until the hardware is given the ID, it must not walk the
- * tables that it had, unless every CPU flushes for itself (&idgen_ops.flush_cpu)
- * and none shares a TLB with another (CnP). For once the slot shows the new ID, a
- * rollover gives the old one away, and an entry made after its flush would stay.
+ * From before the call until that write, the CPU must not walk the previous
+ * tables. This does not apply if each CPU flushes its own TLB
+ * (&idgen_ops.flush_cpu) and shares it with no other CPU (CnP). Otherwise a
+ * rollover may reuse the previous ID as soon as the slot shows the new one, and
+ * an entry that is loaded after its flush would stay.
  *
- * Ordering: none in the fast path. If a rollover was noticed, all that happened
- * before it on the CPU which ran it (lock, acquire) and the pending flush come
- * before the return. If the ID is new, its store and a full barrier (mb()) come
- * before the return, and so before walks of the context's tables with it.
+ * Ordering: None on the fast path. The slow path makes all stores before a
+ * rollover on another CPU visible (acquire of the lock), and completes the
+ * pending flush. If it stores a new ID, a full barrier (mb()) orders that store
+ * before the return and before walks of the context's tables with the ID.
  *
- * Context: Preemption disabled; must not be interrupted by another call with the
- * same slot. May take the lock, with interrupts off. Does not fail.
+ * Context: Preemption disabled. An interrupt must not use the same slot. May
+ * take the lock with interrupts off. Does not fail.
  */
 static __always_inline void
 idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
@@ -271,31 +272,31 @@ idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
 }
 
 /**
- * idgen_alloc_sched_out() - this CPU no longer runs its context
+ * idgen_alloc_sched_out() - mark this CPU's context scheduled out
  * @slot: this CPU's slot
  *
- * From now on a rollover need not keep the context's ID for this CPU. Use it
- * only if the hardware makes no new TLB entries with that ID after the call:
- * otherwise leave the slot alone, which keeps the ID (lazy TLB). The slot is
- * left with ID 0 (KVM's INVALID_VMID), which no context ever has. The next
- * switch on this CPU takes the fast path, unless there was a rollover.
+ * From now on, rollovers do not reserve the context's ID for this CPU. A
+ * rollover that does not see the store yet reserves it once more.
  *
- * If a rollover takes the slot before the store is visible to it, it keeps the
- * context's ID for one more generation.
+ * Only for hardware that loads no TLB entries with that ID after the call.
+ * Otherwise leave the slot alone, which keeps the ID (lazy TLB).
  *
- * Ordering: none.
+ * The slot then has ID 0, as KVM's INVALID_VMID, which no context has. The next
+ * switch takes the fast path unless there is a rollover before it.
  *
- * Context: As idgen_alloc_switch(), but takes no lock. Harmless on a CPU that
- * never ran a context or is scheduled out already.
+ * Ordering: None.
+ *
+ * Context: As idgen_alloc_switch(), but takes no lock. Harmless if no context
+ * runs on this CPU.
  */
 static __always_inline void idgen_alloc_sched_out(struct idgen_slot *slot)
 {
 	/*
-	 * Keeps the generation, which the next switch compares, and the mark of
-	 * a rollover. Both are in other bytes than the ID, so the store cannot
-	 * undo a rollover's fetch_or_relaxed. See "Memory ordering" in
-	 * Documentation/core-api/idgen_alloc.rst for why the two sizes do not
-	 * matter. Spinlocks clear their pending byte in the same way.
+	 * Keep the generation, which the next switch compares, and IDGEN_TAKEN.
+	 * Neither shares a byte with the ID, so the store cannot overwrite the
+	 * fetch_or_relaxed of a rollover. "Memory ordering" in
+	 * Documentation/core-api/idgen_alloc.rst says why mixing access sizes
+	 * is safe. Queued spinlocks clear their pending byte in the same way.
 	 */
 	if (IDGEN_STORE_ID)
 		WRITE_ONCE(slot->id, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the allocators of generation-tagged IDs do out of their fast paths.
- * Documentation/core-api/idgen_alloc.rst tells how to read it.
+ * Rollovers and slow paths of the allocators of generation-tagged IDs. See
+ * "Trace events" in Documentation/core-api/idgen_alloc.rst.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM idgen
@@ -13,8 +13,8 @@
 #include <linux/tracepoint.h>
 
 /*
- * A new generation has begun: @reserved CPUs keep the ID that they run. With the
- * lock held, after the broadcast flush if there is one.
+ * A new generation started, and @reserved CPUs keep their ID. Called with the
+ * lock held, after flush_all().
  */
 TRACE_EVENT(idgen_rollover,
 	TP_PROTO(const struct idgen_alloc *a, unsigned int reserved),
@@ -37,8 +37,8 @@ TRACE_EVENT(idgen_rollover,
 );
 
 /*
- * This CPU took the lock to switch to a context that had the value @old and has
- * @value now. @flush says whether that took a flush of this CPU.
+ * This CPU took the slow path to a context whose value was @old and is now
+ * @value. @flush: it also flushed its own TLB.
  */
 TRACE_EVENT(idgen_slow_path,
 	TP_PROTO(const struct idgen_alloc *a, u64 old, u64 value, bool flush),
@@ -58,8 +58,8 @@ TRACE_EVENT(idgen_slow_path,
 	TP_printk("name=%s old=%llu:%llu new=%llu:%llu flush_cpu=%d",
 		  __get_str(name),
 		  __entry->old >> IDGEN_ID_BITS, __entry->old & IDGEN_ID_MASK,
-		  __entry->value >> IDGEN_ID_BITS, __entry->value & IDGEN_ID_MASK,
-		  __entry->flush)
+		  __entry->value >> IDGEN_ID_BITS,
+		  __entry->value & IDGEN_ID_MASK, __entry->flush)
 );
 
 #endif /* _TRACE_IDGEN_H */

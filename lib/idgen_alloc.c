@@ -171,7 +171,7 @@ static void check_maps(struct idgen_alloc *a)
  * Take one slot for a rollover. Pairs with __idgen_alloc_replace(), which may
  * run on the slot's CPU. Returns the ID now reserved for that CPU, or 0.
  */
-VISIBLE_IF_KUNIT unsigned long idgen_take_slot(struct idgen_slot *slot)
+static unsigned long take_slot(struct idgen_slot *slot)
 {
 	idgen_value_t had = idgen_atomic(fetch_or_relaxed)(IDGEN_TAKEN,
 							   &slot->active);
@@ -186,7 +186,6 @@ VISIBLE_IF_KUNIT unsigned long idgen_take_slot(struct idgen_slot *slot)
 
 	return id_of(slot->reserved);
 }
-EXPORT_SYMBOL_IF_KUNIT(idgen_take_slot);
 
 /* Number of CPUs that keep their ID over the rollover in progress. */
 static unsigned int nr_reserved(const struct idgen_alloc *a)
@@ -220,8 +219,10 @@ static noinline void flush_context(struct idgen_alloc *a)
 	a->cursor = 0;
 
 	for (; slot < end; slot++) {
-		unsigned long id = idgen_take_slot(*slot);
+		unsigned long id;
 
+		idgen_before_take(*slot);
+		id = take_slot(*slot);
 		__set_bit(id, map);
 		__set_bit(id & hint_mask, hint);
 	}
@@ -647,6 +648,13 @@ EXPORT_SYMBOL_IF_MODULAR(idgen_alloc_init);
 
 typeof(idgen_panic) idgen_panic = panic;
 EXPORT_SYMBOL_IF_KUNIT(idgen_panic);
+
+static void do_nothing(struct idgen_slot *slot)
+{
+}
+
+typeof(idgen_before_take) idgen_before_take = do_nothing;
+EXPORT_SYMBOL_IF_KUNIT(idgen_before_take);
 
 /* idgen_alloc_init() for simulated CPUs 0 to @nr - 1 with slots in an array. */
 int idgen_alloc_init_array(struct idgen_alloc *a, const struct idgen_ops *ops,

@@ -20,7 +20,6 @@ int idgen_alloc_init_array(struct idgen_alloc *a, const struct idgen_ops *ops,
 			   unsigned int bits, struct idgen_slot *array,
 			   unsigned int nr);
 unsigned long *idgen_bitmap_zalloc(unsigned long nbits);
-unsigned long idgen_take_slot(struct idgen_slot *slot);
 
 /* The boot parameter idgen_alloc.bits=, or NULL. */
 extern char *idgen_bits_param;
@@ -29,11 +28,15 @@ int idgen_set_bits(const char *val, const struct kernel_param *kp);
 /* panic(), which tests replace. */
 extern __printf(1, 2) void (*idgen_panic)(const char *fmt, ...);
 
+/* Called before a rollover takes a slot: in tests, other CPUs act there. */
+extern void (*idgen_before_take)(struct idgen_slot *slot);
+
 #else
 #define EXPORT_SYMBOL_IF_KUNIT(symbol)
 #define KUNIT_STATIC_STUB_REDIRECT(...)	do { } while (0)
 #define VISIBLE_IF_KUNIT		static
 #define idgen_panic			panic
+#define idgen_before_take(slot)		((void)(slot))
 #endif
 
 #endif /* _LIB_IDGEN_ALLOC_INTERNAL_H */

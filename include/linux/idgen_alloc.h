@@ -223,7 +223,7 @@ __idgen_alloc_replace(struct idgen_slot *slot, idgen_value_t old,
 	 * read the current one. A taken slot matches no context, and a context
 	 * that never had an ID (0) matches no slot.
 	 *
-	 * Pairs with fetch_or_relaxed in idgen_take_slot(). The two are
+	 * Pairs with fetch_or_relaxed in take_slot(). The two are
 	 * ordered, as they are read-modify-write operations on one location. If
 	 * the rollover is first, IDGEN_TAKEN is seen here. If it is second, it
 	 * finds @value and reserves it. A store or an xchg could overwrite

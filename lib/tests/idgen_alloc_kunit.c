@@ -1435,13 +1435,46 @@ static void sched_out_after_rollover_uses_no_ids(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sim_id(&vm[12]), had);
 }
 
-/* What a rollover does to one slot. */
-static void sim_take_slot(struct sim_world *w, unsigned int cpu)
-{
-	u64 id = idgen_take_slot(&w->slot[cpu]);
+/* What happens during a rollover, before it takes @slot. */
+static struct {
+	struct idgen_slot *slot;
+	void (*act)(struct sim_world *w, struct sim_context *ctx);
+	struct sim_world *w;
+	struct sim_context *ctx;
+} sim_interruption;
 
-	__set_bit(id, w->a.map);
-	__set_bit(id & (w->a.hint_size - 1), w->a.hint);
+static void sim_interrupt(struct idgen_slot *slot)
+{
+	if (slot != sim_interruption.slot)
+		return;
+	sim_interruption.slot = NULL;
+	sim_interruption.act(sim_interruption.w, sim_interruption.ctx);
+}
+
+/* CPU 0 rolls over. Before it takes the slot of @cpu, @act is called. */
+static void sim_roll_over_interrupted(struct sim_world *w, unsigned int cpu,
+				      void (*act)(struct sim_world *w,
+						  struct sim_context *ctx),
+				      struct sim_context *ctx)
+{
+	void (*saved)(struct idgen_slot *slot) = idgen_before_take;
+
+	sim_interruption = (typeof(sim_interruption)){ &w->slot[cpu], act, w, ctx };
+	idgen_before_take = sim_interrupt;
+	sim_roll_over(w, 0);
+	idgen_before_take = saved;
+	KUNIT_ASSERT_NULL(w->test, sim_interruption.slot);
+}
+
+/* The slot of CPU 1 is taken, that of CPU 2 is not. */
+static void sim_sched_out_1_and_2(struct sim_world *w, struct sim_context *unused)
+{
+	KUNIT_EXPECT_TRUE(w->test, sim_taken(w, 1));
+	KUNIT_EXPECT_FALSE(w->test, sim_taken(w, 2));
+	sim_sched_out(w, 1);
+	sim_sched_out(w, 2);
+	/* Too late for this rollover, which has reserved the ID. */
+	w->cpu[1].out = false;
 }
 
 static void sched_out_races_with_take_slot(struct kunit *test)
@@ -1453,32 +1486,20 @@ static void sched_out_races_with_take_slot(struct kunit *test)
 	sim_new_contexts(w, vm, 4);
 	for (i = 0; i < 4; i++)
 		sim_run(w, i, &vm[i]);
-	/* As a rollover does, up to the slot of CPU 1. */
-	w->a.generation += IDGEN_GEN_STEP;
-	bitmap_copy(w->a.map, w->a.base, idgen_alloc_nr(&w->a));
-	w->a.cursor = 0;
-	sim_take_slot(w, 0);
-	sim_take_slot(w, 1);
-	/* CPUs 1 and 2 are scheduled out: one too late, one in time. */
-	sim_sched_out(w, 1);
-	sim_sched_out(w, 2);
-	sim_take_slot(w, 2);
-	sim_take_slot(w, 3);
-	if (w->a.ops->flush_all)
-		w->a.ops->flush_all(&w->a);
+	sim_roll_over_interrupted(w, 2, sim_sched_out_1_and_2, NULL);
 
 	KUNIT_EXPECT_EQ(test, sim_reserved(w, 1), sim_id(&vm[1]));
 	KUNIT_EXPECT_TRUE(test, sim_in_map(w, sim_id(&vm[1])));
 	KUNIT_EXPECT_EQ(test, sim_reserved(w, 2), 0);
 	KUNIT_EXPECT_FALSE(test, sim_in_map(w, sim_id(&vm[2])));
 	/* Both know. */
-	w->generation_checked = w->a.generation;
 	for (i = 1; i < 3; i++) {
 		KUNIT_EXPECT_EQ(test, sim_active(w, i),
 				IDGEN_TAKEN | IDGEN_FIRST_GEN);
 		KUNIT_EXPECT_FALSE(test, sim_run_fast(w, i, &vm[i]));
 	}
 	/* The one that was too late keeps it for one generation. */
+	w->cpu[1].out = true;
 	sim_roll_over(w, 0);
 	KUNIT_EXPECT_EQ(test, sim_reserved(w, 1), 0);
 	KUNIT_EXPECT_EQ(test, sim_reserved(w, 3), sim_id(&vm[3]));
@@ -1600,6 +1621,18 @@ static void switch_racing_with_rollover_is_slow(struct kunit *test)
 	sim_run(w, 2, &from);
 }
 
+/* The slot of CPU 1 is not taken: the old generation is still good for it. */
+static void sim_switch_1_fast(struct sim_world *w, struct sim_context *ctx)
+{
+	KUNIT_EXPECT_TRUE(w->test, sim_taken(w, 0));
+	KUNIT_EXPECT_TRUE(w->test,
+			  __idgen_alloc_replace(&w->slot[1], sim_active(w, 1),
+						sim_value(ctx)));
+	w->cpu[1].ctx = ctx;
+	w->cpu[1].id = sim_id(ctx);
+	sim_fill_tlb(w, 1);
+}
+
 /*
  * A draft after v3 of the VMID series stored to the slot, and then looked at the
  * generation: what a rollover took in between was not what was then run.
@@ -1614,19 +1647,7 @@ static void switch_before_take_slot_is_reserved(struct kunit *test)
 	sim_new_context(w, &to);
 	sim_run(w, 1, &to);
 	sim_run(w, 1, &from);
-
-	/* CPU 0 rolls over. It has taken its own slot, */
-	w->a.generation += IDGEN_GEN_STEP;
-	bitmap_copy(w->a.map, w->a.base, idgen_alloc_nr(&w->a));
-	w->a.cursor = 0;
-	sim_take_slot(w, 0);
-	/* CPU 1 switches: the old generation is still good for it. */
-	KUNIT_EXPECT_TRUE(test, sim_run_fast(w, 1, &to));
-	/* Then the others. */
-	sim_take_slot(w, 1);
-	sim_take_slot(w, 2);
-	if (w->a.ops->flush_all)
-		w->a.ops->flush_all(&w->a);
+	sim_roll_over_interrupted(w, 1, sim_switch_1_fast, &to);
 
 	KUNIT_EXPECT_EQ(test, w->slot[1].reserved, sim_value(&to));
 	KUNIT_EXPECT_TRUE(test, sim_in_map(w, sim_id(&to)));
@@ -2151,9 +2172,10 @@ static void init_cleans_up_without_memory(struct kunit *test)
 		KUNIT_EXPECT_NULL(test, w->a.hint);
 		KUNIT_EXPECT_NULL(test, w->a.slots);
 	}
-	/* There is no fourth allocation. */
 	sim_zallocs_left = 3;
 	KUNIT_EXPECT_EQ(test, sim_init(w, &sim_ops[LOCAL], 8), 0);
+	/* All three were made, and no fourth. */
+	KUNIT_EXPECT_EQ(test, sim_zallocs_left, 0);
 	idgen_alloc_destroy(&w->a);
 	kunit_deactivate_static_stub(test, idgen_bitmap_zalloc);
 }
@@ -2278,6 +2300,7 @@ static const struct boot_param boot_params[] = {
 	{ "empty", "", 2, 8 },
 	{ "only commas", ",,", 2, 8 },
 	{ "good after bad", "test:99,test:6", 2, 6, true },
+	{ "good after no number", "test:5x,test:6", 2, 6, true },
 	{ "raised to what the CPUs need", "test:4", 15, 5 },
 	{ "raised further", "test:4", 63, 7 },
 	{ "raised to all there is", "test:4", 200, 8 },

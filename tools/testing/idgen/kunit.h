@@ -110,6 +110,7 @@ bool kunit_suppress(bool on);
 #define KUNIT_ASSERT_FALSE(test, c)		KUNIT_IS(test, true, !(c), NULL)
 #define KUNIT_EXPECT_FALSE_MSG(test, c, fmt...)	KUNIT_IS(test, false, !(c), fmt)
 #define KUNIT_EXPECT_NULL(test, p)		KUNIT_IS(test, false, !(p), NULL)
+#define KUNIT_ASSERT_NULL(test, p)		KUNIT_IS(test, true, !(p), NULL)
 #define KUNIT_ASSERT_NOT_NULL(test, p)		KUNIT_IS(test, true, p, NULL)
 #define KUNIT_EXPECT_EQ(test, a, b)		KUNIT_COMPARE(test, false, a, ==, b, NULL)
 #define KUNIT_ASSERT_EQ(test, a, b)		KUNIT_COMPARE(test, true, a, ==, b, NULL)

@@ -76,9 +76,10 @@ def fails(command: list[str], tries: int = 1, **options: Any) -> bool:
 
 def host(program: str, tries: int, *arguments: str) -> Callable[[Path, Mutant], bool]:
     """A layer that is a program of the Makefile of tools/testing/idgen, run with each of these arguments."""
-    def layer(scratch: Path, _: Mutant) -> bool:
+    def layer(scratch: Path, mutant: Mutant) -> bool:
         run(["make", "-s", "-C", str(IDGEN), f"O={scratch}/out", f"SRC={scratch}/idgen_alloc.c",
-             f"HEADER={scratch}/idgen_alloc.h", f"TOP={TOP}", "DEBUG=0", "CFLAGS=-O2 -w", f"{scratch}/out/{program}"])
+             f"HEADER={scratch}/idgen_alloc.h", f"TOP={TOP}", f"DEBUG={int('debug' in mutant)}", "CFLAGS=-O2 -w",
+             f"{scratch}/out/{program}"])
         return any(fails([f"{scratch}/out/{program}", *line.split()], tries) for line in arguments)
     return layer
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the conversion to idgen_alloc changes in the kernel's file of this name.
- * See the head of harness/overlay/splice.py for how to read it.
+ * Conversion of the kernel's file of this name to idgen_alloc. The head of
+ * harness/overlay/splice.py describes the format.
  */
 
 #include <linux/idgen_alloc.h>
@@ -33,7 +33,7 @@ void a15_erratum_get_cpumask(int this_cpu, struct mm_struct *mm,
 
 /* gone: new_context check_update_reserved_asid flush_context */
 
-/* TLB, predicted branches and an ASID-tagged I-cache are each CPU's own. */
+/* Flush all that may be tagged with ASIDs. CPUs share none of it. */
 static void asid_flush_cpu(struct idgen_alloc *a)
 {
 	if (icache_is_vivt_asid_tagged())
@@ -42,13 +42,13 @@ static void asid_flush_cpu(struct idgen_alloc *a)
 	local_flush_tlb_all();
 }
 
-/* No CPU has TLB entries with the ASID that an mm gets now. */
+/* The mm gets another ASID, for which no CPU has TLB entries. */
 static void asid_new_id(struct idgen_alloc *a, atomic64_t *id)
 {
 	struct mm_struct *mm = container_of(id, struct mm_struct, context.id);
 
 	cpumask_clear(mm_cpumask(mm));
-	/* Before the ID is set. Pairs with check_and_switch_context(). */
+	/* Clear the mask before setting the ASID; pairs with smp_rmb() below. */
 	smp_wmb();
 }
 
@@ -64,16 +64,18 @@ void check_and_switch_context(struct mm_struct *mm, struct task_struct *tsk)
 
 	/* tree: cpu_set_reserved_ttbr0 */
 
-	idgen_alloc_switch(&asids, this_cpu_ptr(&asid_slots), &mm->context.id, NULL);
+	idgen_alloc_switch(&asids, this_cpu_ptr(&asid_slots), &mm->context.id,
+			   NULL);
 
 	/*
-	 * switch_mm() has set this CPU's bit, but the mm may have got a new ASID
-	 * since. It cannot get another while the slot shows it.
+	 * switch_mm() has set this CPU's bit, but asid_new_id() on another CPU
+	 * may have cleared it since. That cannot happen again while this CPU's
+	 * slot has the ASID. Pairs with smp_wmb() in asid_new_id().
 	 */
 	smp_rmb();
 	if (unlikely(!cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm)))) {
 		cpumask_set_cpu(smp_processor_id(), mm_cpumask(mm));
-		/* Before the first walk. On ARMv6, cpu_switch_mm() has one too. */
+		/* Order the bit before walks, as cpu_switch_mm() on ARMv6. */
 		dsb(ishst);
 	}
 
@@ -85,7 +87,8 @@ static int __init asids_init(void)
 	int ret = idgen_alloc_init(&asids, &asid_ops, ASID_BITS, &asid_slots);
 
 	if (ret)
-		panic("Failed to set up %u ASIDs: error %d\n", 1U << ASID_BITS, ret);
+		panic("Failed to set up %u ASIDs: error %d\n",
+		      1U << ASID_BITS, ret);
 	return 0;
 }
 early_initcall(asids_init);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the conversion to idgen_alloc changes in the kernel's file of this name.
- * See the head of harness/overlay/splice.py for how to read it.
+ * Conversion of the kernel's file of this name to idgen_alloc. The head of
+ * harness/overlay/splice.py describes the format.
  */
 
 #include <linux/idgen_alloc.h>
@@ -32,14 +32,16 @@ void kvm_arm_vmid_clear_active(void)
 
 void kvm_arm_vmid_update(struct kvm_vmid *kvm_vmid)
 {
-	idgen_alloc_switch(&vmids, this_cpu_ptr(&vmid_slots), &kvm_vmid->id, NULL);
+	idgen_alloc_switch(&vmids, this_cpu_ptr(&vmid_slots), &kvm_vmid->id,
+			   NULL);
 }
 
 int __init kvm_arm_vmid_alloc_init(void)
 {
 	/* tree: kvm_get_vmid_bits */
 
-	return idgen_alloc_init(&vmids, &vmid_ops, kvm_arm_vmid_bits, &vmid_slots);
+	return idgen_alloc_init(&vmids, &vmid_ops, kvm_arm_vmid_bits,
+				&vmid_slots);
 }
 
 void __init kvm_arm_vmid_alloc_free(void)

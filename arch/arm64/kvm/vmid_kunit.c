@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What KVM adds to the VMID allocator: part of vmid.c, so that the slots of this
- * CPU can be looked at.
+ * What KVM adds to the VMID allocator: part of vmid.c, so that the slots of
+ * this CPU can be looked at.
  *
- * Works with and without EL2: each case has an allocator of its own in the place of
- * KVM's, and a flush that counts in the place of the hypervisor's. No guest runs
- * meanwhile, as suites run before userspace.
+ * Works with and without EL2: each case has an allocator of its own in the
+ * place of KVM's, and a flush that counts in the place of the hypervisor's. No
+ * guest runs meanwhile, as suites run before userspace.
  */
 #include <kunit/test.h>
 

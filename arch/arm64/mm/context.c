@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the conversion to idgen_alloc changes in the kernel's file of this name.
- * See the head of harness/overlay/splice.py for how to read it.
+ * Conversion of the kernel's file of this name to idgen_alloc. The head of
+ * harness/overlay/splice.py describes the format.
  */
 
 #include <linux/idgen_alloc.h>
@@ -23,7 +23,7 @@ static void asid_exclude_ids(struct idgen_alloc *a, unsigned long *map)
 {
 	bool kpti = IS_ENABLED(CONFIG_UNMAP_KERNEL_AT_EL0);
 
-	/* Assume KPTI until it is known. */
+	/* Assume KPTI until all CPUs have been checked. */
 	if (system_capabilities_finalized())
 		kpti = arm64_kernel_unmapped_at_el0();
 	if (kpti)
@@ -61,7 +61,7 @@ unsigned long arm64_mm_context_get(struct mm_struct *mm)
 {
 	u64 asid;
 
-	/* Until asids_update_limit(), KPTI is a guess, and this is refused. */
+	/* Fails before asids_update_limit(), while KPTI is undecided. */
 	asid = idgen_alloc_pin(&asids, &mm->context.id, &mm->context.pinned);
 
 	/* tree: arm64_kernel_unmapped_at_el0 */
@@ -76,10 +76,10 @@ void arm64_mm_context_put(struct mm_struct *mm)
 
 static int __init asids_update_limit(void)
 {
-	/* Warns if there are too few ASIDs. Nothing can have been pinned. */
+	/* Cannot fail, as nothing is pinned yet. Warns about too few ASIDs. */
 	WARN_ON(idgen_alloc_update_excluded(&asids));
 
-	/* ASID #0 is counted: init_mm has it. */
+	/* Add ASID #0, which init_mm uses. */
 	pr_info("ASID allocator initialised with %lu entries\n",
 		asids.usable + 1);
 	return 0;

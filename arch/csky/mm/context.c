@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the conversion to idgen_alloc changes in the kernel's file of this name.
- * See the head of harness/overlay/splice.py for how to read it.
+ * Conversion of the kernel's file of this name to idgen_alloc. The head of
+ * harness/overlay/splice.py describes the format.
  */
 
 #include <linux/idgen_alloc.h>
@@ -13,16 +13,16 @@ static struct idgen_alloc asids;
 static DEFINE_PER_CPU(struct idgen_slot, asid_slots);
 
 /*
- * TLB flushes read the ASID with cpu_asid(), some of them before the sync.is that
- * follows the change to the page table. That is enough as long as atomic64_t takes
- * a lock (GENERIC_ATOMIC64): a CPU that sets an ASID later takes the same lock.
+ * TLB flushes read the ASID with cpu_asid(). Some do so before the sync.is that
+ * follows the change to the page table. That is safe while atomic64_t takes a
+ * lock (GENERIC_ATOMIC64): a CPU that sets an ASID later takes the same lock.
  */
 static_assert(!(ASID_MASK & ~IDGEN_ID_MASK));
 
 /*
- * mm_cpumask() says where the I-cache can have lines of @mm. The bit is set before
- * the sync.is in setup_pgd(), after which flush_icache_deferred() looks for a flush
- * that flush_icache_mm_range() has deferred to this CPU.
+ * mm_cpumask() has the CPUs whose I-cache may hold lines of @mm. Set this CPU's
+ * bit before the sync.is in setup_pgd(): flush_icache_deferred() then checks
+ * for a flush that flush_icache_mm_range() has deferred to this CPU.
  */
 void check_and_switch_context(struct mm_struct *mm, unsigned int cpu)
 {
@@ -45,8 +45,10 @@ static const struct idgen_ops asid_ops = {
 
 static int __init asids_init(void)
 {
-	int ret = idgen_alloc_init(&asids, &asid_ops, CONFIG_CPU_ASID_BITS, &asid_slots);
+	int ret;
 
+	ret = idgen_alloc_init(&asids, &asid_ops, CONFIG_CPU_ASID_BITS,
+			       &asid_slots);
 	if (ret)
 		panic("Unable to initialize ASID allocator for %u ASIDs\n",
 		      1U << CONFIG_CPU_ASID_BITS);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the conversion to idgen_alloc changes in the kernel's file of this name.
- * See the head of harness/overlay/splice.py for how to read it.
+ * Conversion of the kernel's file of this name to idgen_alloc. The head of
+ * harness/overlay/splice.py describes the format.
  */
 
 #include <linux/idgen_alloc.h>
@@ -15,7 +15,7 @@
 static struct idgen_alloc mmids;
 static DEFINE_PER_CPU(struct idgen_slot, mmid_slots);
 
-/* idgen_alloc never hands out ID 0. */
+/* idgen_alloc never allocates ID 0. */
 static_assert(MMID_KERNEL_WIRED == 0);
 
 /* tree: EXPORT_SYMBOL_GPL(check_mmu_context) */
@@ -38,7 +38,8 @@ static bool sibling_flush_pending(const struct cpumask *siblings)
 	unsigned int cpu;
 
 	for_each_cpu(cpu, siblings)
-		if (atomic64_read(&per_cpu(mmid_slots, cpu).active) & IDGEN_TAKEN)
+		if (atomic64_read(&per_cpu(mmid_slots, cpu).active) &
+		    IDGEN_TAKEN)
 			return true;
 	return false;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the conversion to idgen_alloc changes in the kernel's file of this name.
- * See the head of harness/overlay/splice.py for how to read it.
+ * Conversion of the kernel's file of this name to idgen_alloc. The head of
+ * harness/overlay/splice.py describes the format.
  */
 
 void kvm_arch_vcpu_load(struct kvm_vcpu *vcpu, int cpu)
@@ -9,7 +9,7 @@ void kvm_arch_vcpu_load(struct kvm_vcpu *vcpu, int cpu)
 	/* tree: void *nsh */
 	/* tree: guest_csr */
 
-	/* The VMID of a vCPU whose hgatp is kept does not change here. */
+	/* If hgatp is not rewritten below, this CPU's slot keeps the VMID. */
 	kvm_riscv_gstage_vmid_update(&vcpu->kvm->arch.vmid);
 	/* tree: ... */
 }

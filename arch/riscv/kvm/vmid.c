@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the conversion to idgen_alloc changes in the kernel's file of this name.
- * See the head of harness/overlay/splice.py for how to read it.
+ * Conversion of the kernel's file of this name to idgen_alloc. The head of
+ * harness/overlay/splice.py describes the format.
  */
 
 #include <linux/idgen_alloc.h>
@@ -10,13 +10,14 @@
 /* gone: vmid_version vmid_next vmid_lock */
 
 /*
- * A CPU's slot shows the VM of the vCPU that was last loaded there, even after the
- * put: it is never scheduled out. hgatp keeps that VM's VMID, and the host uses it
- * to read guest memory (HLV). So a rollover must reserve the VMID for this CPU.
+ * A slot keeps the VM of the vCPU that was last loaded on its CPU, even after
+ * the put: there is no sched out. hgatp keeps the VMID of that VM, and the host
+ * reads guest memory with it (HLV). So a rollover must reserve it.
  *
- * Only fences of VS-stage entries (kvm_riscv_local_hfence_vvma_*()) put another one
- * into hgatp for a moment: the one that was current when they were queued, which
- * can be another VM's by now. hgatp has MODE Bare then, so no G-stage is walked.
+ * Only the fences of VS-stage entries, kvm_riscv_local_hfence_vvma_*(), write
+ * another VMID to hgatp for a moment: the one from when they were queued, which
+ * may be another VM's by now. hgatp is in mode Bare then, so there are no
+ * G-stage walks.
  */
 static struct idgen_alloc vmids;
 static DEFINE_PER_CPU(struct idgen_slot, vmid_slots);
@@ -43,8 +44,8 @@ void __init kvm_riscv_gstage_vmid_detect(void)
 	/* tree: ... */
 
 	/*
-	 * Drop what the probe left, and what VMs from before KVM was last unloaded
-	 * left on any CPU: the first generation flushes nothing.
+	 * Flush entries of the probe, and of VMs from before KVM was unloaded:
+	 * no flush is pending in the first generation.
 	 */
 	/* gone: kvm_riscv_local_hfence_gvma_all */
 	on_each_cpu(flush_this_cpu, NULL, 1);
@@ -52,7 +53,8 @@ void __init kvm_riscv_gstage_vmid_detect(void)
 	/* tree comment: 1UL << vmid_bits */
 	/* gone: 1UL << vmid_bits */
 	if (BIT(vmid_bits) - 1 > num_possible_cpus()) {
-		err = idgen_alloc_init(&vmids, &vmid_ops, vmid_bits, &vmid_slots);
+		err = idgen_alloc_init(&vmids, &vmid_ops, vmid_bits,
+				       &vmid_slots);
 		if (!err)
 			return;
 		kvm_err("no VMIDs: error %d\n", err);
@@ -60,7 +62,7 @@ void __init kvm_riscv_gstage_vmid_detect(void)
 	vmid_bits = 0;
 }
 
-/* KVM is unloaded, or failed to initialise. */
+/* Called at module exit, and when init fails. */
 void kvm_riscv_gstage_vmid_exit(void)
 {
 	idgen_alloc_destroy(&vmids);
@@ -75,7 +77,7 @@ int kvm_riscv_gstage_vmid_init(struct kvm *kvm)
 }
 /* gone: kvm_riscv_gstage_vmid_ver_changed __local_hfence_gvma_all */
 
-/* vCPU load, with preemption disabled: before hgatp is written. */
+/* Called by vCPU load with preemption disabled, before hgatp is written. */
 void kvm_riscv_gstage_vmid_update(struct kvm_vmid *vmid)
 {
 	unsigned long id;
@@ -88,12 +90,12 @@ void kvm_riscv_gstage_vmid_update(struct kvm_vmid *vmid)
 	if (READ_ONCE(vmid->vmid) == id)
 		return;
 
-	/* Several CPUs can be here, all with one VMID: it stays in each slot. */
+	/* CPUs that race here store the same VMID: it stays in their slots. */
 	WRITE_ONCE(vmid->vmid, id);
 	/*
-	 * The store comes before walks with the VMID (pairs with the barrier in
-	 * gstage_tlb_flush()), and before the slot shows another VM, so before
-	 * the store of the VMID that comes after this one.
+	 * Order the store before walks with the VMID: pairs with the barrier in
+	 * gstage_tlb_flush(). Also order it before this slot gets another VM,
+	 * and so before the store of a later VMID of this VM.
 	 */
 	mb();
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What KVM adds to the VMID allocator: part of vmid.c, so that the slots of this
- * CPU can be looked at.
+ * What KVM adds to the VMID allocator: part of vmid.c, so that the slots of
+ * this CPU can be looked at.
  *
- * Works with and without the H extension: each case has an allocator of its own in
- * the place of KVM's, and a flush that counts. No guest runs meanwhile, as suites
- * run before userspace.
+ * Works with and without the H extension: each case has an allocator of its own
+ * in the place of KVM's, and a flush that counts. No guest runs meanwhile, as
+ * suites run before userspace.
  */
 #include <kunit/test.h>
 
@@ -185,8 +185,8 @@ static void __init vcpus_share_vmid_after_rollover(struct kunit *test)
 }
 
 /*
- * The CPU that got the VM its VMID has yet to store what fences read. This one does it
- * as well, on the fast path, before its guest runs.
+ * The CPU that got the VM its VMID has yet to store what fences read. This one
+ * does it as well, on the fast path, before its guest runs.
  */
 static void __init each_load_stores_vmid_for_fences(struct kunit *test)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the conversion to idgen_alloc changes in the kernel's file of this name.
- * See the head of harness/overlay/splice.py for how to read it.
+ * Conversion of the kernel's file of this name to idgen_alloc. The head of
+ * harness/overlay/splice.py describes the format.
  */
 
 #include <linux/idgen_alloc.h>
@@ -15,13 +15,14 @@
 static struct idgen_alloc asids;
 static DEFINE_PER_CPU(struct idgen_slot, asid_slots);
 
-/* cntx2asid() reads what the allocator wrote. */
+/* cntx2asid() extracts the ID from the allocator's value. */
 static_assert(IDGEN_ID_MASK == SATP_ASID_MASK);
 
 /*
- * This comes before satp is written, so the previous mm can be walked once more
- * after it. That is harmless: its ASID was reserved by this rollover, and each
- * hart flushes its own TLB again before it uses any ASID of the next generation.
+ * Called before satp is written, so walks of the previous mm may load entries
+ * after this flush. They are harmless: the rollover has reserved the previous
+ * ASID, and this hart flushes again before it uses an ASID of the next
+ * generation.
  */
 static void asid_flush_cpu(struct idgen_alloc *a)
 {
@@ -38,7 +39,8 @@ static void set_mm_asid(struct mm_struct *mm, unsigned int cpu)
 {
 	unsigned long cntx;
 
-	idgen_alloc_switch(&asids, &per_cpu(asid_slots, cpu), &mm->context.id, NULL);
+	idgen_alloc_switch(&asids, &per_cpu(asid_slots, cpu), &mm->context.id,
+			   NULL);
 	cntx = atomic_long_read(&mm->context.id);
 	/* tree: csr_write */
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the conversion to idgen_alloc changes in the kernel's file of this name.
- * See the head of harness/overlay/splice.py for how to read it.
+ * Conversion of the kernel's file of this name to idgen_alloc. The head of
+ * harness/overlay/splice.py describes the format.
  */
 
 #include <linux/idgen_alloc.h>
 
 struct kvm_vmid {
-	/* Generation and VMID. 0 if the VM never ran. */
+	/* Generation and VMID, or 0 if the VM never ran. */
 	idgen_atomic_t id;
-	/* The VMID in it, written at each vCPU load. */
+	/* The VMID in id, for fences. Stored by vCPU load. */
 	unsigned long vmid;
 };
 

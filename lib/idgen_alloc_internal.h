@@ -28,7 +28,7 @@ int idgen_set_bits(const char *val, const struct kernel_param *kp);
 /* panic(), which tests replace. */
 extern __printf(1, 2) void (*idgen_panic)(const char *fmt, ...);
 
-/* Called before a rollover takes a slot: in tests, other CPUs act there. */
+/* Called before a rollover takes a slot, so that tests can interrupt it. */
 extern void (*idgen_before_take)(struct idgen_slot *slot);
 
 #else

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The allocator of generation-tagged IDs on simulated CPUs.
+ * KUnit tests of lib/idgen_alloc.c on simulated CPUs.
  *
- * Each case runs in a small world: CPUs with a slot, a translation register and
- * a TLB, and contexts. One thread plays all CPUs, in the order that the case
- * wants, so a race is a sequence like any other. The hardware is played at its
- * worst: a TLB takes in an entry for what the register holds as soon as the
- * register is written and again as soon as a flush ends, and drops none on its own.
+ * A simulated CPU has a slot, a translation register and a TLB. One thread runs
+ * all CPUs in the order that a case needs, so that races are deterministic. The
+ * TLB is the worst case: it loads an entry for the ID in the register as soon
+ * as the register is written, and again after each flush. It never evicts
+ * entries.
  *
- * Whatever a case is about, each of its steps is also checked against what must
- * always hold; the names are those of Documentation/core-api/idgen_alloc.rst.
+ * Each step of each case also checks the invariants, by their names in
+ * Documentation/core-api/idgen_alloc.rst.
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
@@ -30,7 +30,7 @@
 
 #include "../idgen_alloc_internal.h"
 
-/* Older kernels have no way to expect a warning. */
+/* Older kernels cannot expect warnings. */
 #ifndef kunit_warning_suppress
 #define kunit_warning_suppress(test) \
 	for (({ kunit_skip(test, "this kernel cannot suppress warnings"); });;)
@@ -53,32 +53,32 @@ MODULE_PARM_DESC(steps, "Steps of each random case; a tenth per racing CPU");
 struct sim_context {
 	idgen_atomic_t value;
 	refcount_t pins;
-	/* Tells contexts apart. */
+	/* Unique number. */
 	u32 serial;
-	/* Raised when a page of its tables is unmapped. */
+	/* Incremented when a page is unmapped. */
 	u32 version;
-	/* ID that it was pinned with. */
+	/* The ID while pinned. */
 	u64 pinned_id;
-	/* How often it was told of a new ID, and its value when it last was. */
-	unsigned int told;
-	u64 told_had;
+	/* Calls of new_id(), and the value at the last one. */
+	unsigned int new_id_calls;
+	u64 new_id_old;
 };
 
-/* An entry: whose tables it is from, and as of which version. */
+/* A TLB entry: serial and version of its context. */
 struct sim_entry {
 	u32 serial;
 	u32 version;
 };
 
 struct sim_cpu {
-	/* Translation register: ID, and the context whose tables are walked. */
+	/* Translation register: the ID, and the context that is walked. */
 	u64 id;
 	struct sim_context *ctx;
-	/* Switches from it: the kernel runs, userspace or guest do not. */
+	/* In a switch away from ctx. */
 	bool leaving;
-	/* Scheduled out: a rollover has nothing to reserve for it. */
+	/* Scheduled out. */
 	bool out;
-	/* By ID. */
+	/* Indexed by ID. */
 	struct sim_entry *tlb;
 	unsigned int flushes;
 };
@@ -89,17 +89,17 @@ struct sim_world {
 	struct idgen_slot *slot;
 	struct sim_cpu *cpu;
 	unsigned int nr_cpus;
-	/* Who is calling into the allocator. */
+	/* The CPU that calls the allocator. */
 	unsigned int self;
 	u32 last_serial;
-	/* IDs that must never be seen. */
+	/* IDs that must never be allocated. */
 	unsigned long *excluded;
-	/* By the case, to see that something notices. */
+	/* Corrupted by a case on purpose. */
 	bool map_is_broken;
 	unsigned int broadcasts;
 	idgen_value_t generation_flushed;
 	idgen_value_t generation_checked;
-	/* Who is about to be given an ID, and the value from before. */
+	/* The context passed to the allocator, and its value before that. */
 	struct sim_context *asking;
 	idgen_value_t asking_had;
 };
@@ -128,7 +128,7 @@ struct width_param {
 	unsigned int bits;
 };
 
-/* Values of 32 bits hold no more than 9. */
+/* 32-bit values hold 9 ID bits. */
 static const struct width_param widths[] = {
 	{ "4 bits", 4 }, { "8 bits", 8 }, { "9 bits", 9 },
 	{ "all bits", IDGEN_ID_BITS },
@@ -166,7 +166,7 @@ static idgen_value_t sim_active(struct sim_world *w, unsigned int cpu)
 	return idgen_atomic(read)(&w->slot[cpu].active);
 }
 
-/* By a rollover, and the CPU does not know it yet. */
+/* Whether a rollover has taken the slot. */
 static bool sim_taken(struct sim_world *w, unsigned int cpu)
 {
 	return sim_active(w, cpu) & IDGEN_TAKEN;
@@ -177,7 +177,7 @@ static u64 sim_reserved(struct sim_world *w, unsigned int cpu)
 	return w->slot[cpu].reserved & IDGEN_ID_MASK;
 }
 
-/* The hardware walks the tables that it has been given. */
+/* Walk the tables in the register and load the entry. */
 static void sim_fill_tlb(struct sim_world *w, unsigned int cpu)
 {
 	struct sim_cpu *c = &w->cpu[cpu];
@@ -191,7 +191,7 @@ static void sim_fill_tlb(struct sim_world *w, unsigned int cpu)
 			      !e->serial || e->serial == c->ctx->serial,
 			      "UniquePerCPU: CPU%u, ID %llu: context %u, %u",
 			      cpu, c->id, c->ctx->serial, e->serial);
-	/* An old entry is hit, and hides the new one. */
+	/* An old entry is hit and hides the new one. */
 	if (!e->serial)
 		*e = (struct sim_entry){ c->ctx->serial, c->ctx->version };
 }
@@ -202,7 +202,7 @@ static void sim_flush_tlb(struct sim_world *w, unsigned int cpu)
 	sim_fill_tlb(w, cpu);
 }
 
-/* Callbacks come under the lock. */
+/* Callbacks are called with the lock held. */
 static void sim_check_irqs_off(struct sim_world *w)
 {
 	KUNIT_EXPECT_TRUE(w->test, irqs_disabled());
@@ -244,10 +244,10 @@ static void sim_flush_all(struct idgen_alloc *a)
 	w->broadcasts++;
 }
 
-/* As one that writes whole longs: it clears what it does not set. */
+/* Overwrites the whole map, as arm64 does: the caller must set ID 0. */
 static void sim_exclude_ids(struct idgen_alloc *a, unsigned long *map)
 {
-	/* Slots come last in init: this is idgen_alloc_update_excluded(). */
+	/* In idgen_alloc_update_excluded(): init sets the slots last. */
 	if (a->slots[0])
 		sim_check_irqs_off(sim_world_of(a));
 	bitmap_copy(map, sim_world_of(a)->excluded, idgen_alloc_nr(a));
@@ -345,7 +345,7 @@ static void sim_new_contexts(struct sim_world *w, struct sim_context *ctx,
 		sim_new_context(w, ctx++);
 }
 
-/* More of them than a stack should hold. */
+/* For more contexts than fit on the stack. */
 static struct sim_context *sim_alloc_contexts(struct sim_world *w,
 					      unsigned int nr)
 {
@@ -357,7 +357,7 @@ static struct sim_context *sim_alloc_contexts(struct sim_world *w,
 	return ctx;
 }
 
-/* What must hold once @cpu has its ID. */
+/* Check the invariants after a switch of @cpu. */
 static void sim_check_switch(struct sim_world *w, unsigned int cpu)
 {
 	struct sim_cpu *c = &w->cpu[cpu];
@@ -400,7 +400,7 @@ static void sim_begin_call(struct sim_world *w, unsigned int cpu,
 	w->asking_had = sim_value(ctx);
 }
 
-/* The allocator is done. If it rolled over, then no CPU has changed since. */
+/* After a rollover, no CPU's slot has changed yet. */
 static void sim_end_call(struct sim_world *w)
 {
 	unsigned int cpu;
@@ -416,8 +416,8 @@ static void sim_end_call(struct sim_world *w)
 }
 
 /*
- * A switch begins. If others flush for this CPU, what its register has must not be
- * walked until the switch is done.
+ * Begin a switch. Without flush_cpu(), the old tables must not be walked until
+ * the register is written.
  */
 static void sim_leave(struct sim_world *w, unsigned int cpu)
 {
@@ -427,7 +427,7 @@ static void sim_leave(struct sim_world *w, unsigned int cpu)
 		w->cpu[cpu].ctx = NULL;
 }
 
-/* The register is written. Ends the case if all is not well. */
+/* Write the register. Ends the case on failure. */
 static void sim_write_register(struct sim_world *w, unsigned int cpu,
 			       struct sim_context *ctx)
 {
@@ -451,7 +451,7 @@ static void sim_run(struct sim_world *w, unsigned int cpu,
 	sim_write_register(w, cpu, ctx);
 }
 
-/* Whether the fast path is enough; the slow path is not taken if it is not. */
+/* Try the fast path only. */
 static bool sim_run_fast(struct sim_world *w, unsigned int cpu,
 			 struct sim_context *ctx)
 {
@@ -495,7 +495,7 @@ static void sim_unpin(struct sim_world *w, struct sim_context *ctx)
 	idgen_alloc_unpin(&w->a, &ctx->value, &ctx->pins);
 }
 
-/* New contexts, each run once, until there is one with this ID: @ctx. */
+/* Run new contexts in @ctx until one gets ID @wanted. */
 static void sim_run_until(struct sim_world *w, unsigned int cpu,
 			  struct sim_context *ctx, u64 wanted)
 {
@@ -508,7 +508,7 @@ static void sim_run_until(struct sim_world *w, unsigned int cpu,
 	} while (sim_id(ctx) != wanted);
 }
 
-/* New contexts, each run once, until there is a rollover. CPU @cpu does it. */
+/* Run new contexts on @cpu until it rolls over. */
 static void sim_roll_over(struct sim_world *w, unsigned int cpu)
 {
 	static struct sim_context other[2];
@@ -523,11 +523,11 @@ static void sim_roll_over(struct sim_world *w, unsigned int cpu)
 	} while (w->a.generation == generation && --left);
 
 	KUNIT_ASSERT_EQ(w->test, w->a.generation, generation + IDGEN_GEN_STEP);
-	/* The struct will be another's. */
+	/* The next call reuses the struct. */
 	sim_sched_out(w, cpu);
 }
 
-/* Whether the kernel log has @what, from where @log was last read to. */
+/* Whether the kernel log has @what since the last call. */
 static bool sim_log_has(struct kmsg_dump_iter *log, const char *what)
 {
 	static char line[256];
@@ -619,7 +619,7 @@ static void exhaustion_rolls_over_once(struct kunit *test)
 		sim_run(w, i, &ctx[i]);
 	sim_roll_over(w, 0);
 	KUNIT_EXPECT_EQ(test, w->a.generation, SECOND_GEN);
-	/* All of them come back: none needs another rollover. */
+	/* No context needs another rollover. */
 	for (i = 0; i < 4; i++)
 		sim_run(w, i, &ctx[i]);
 	KUNIT_EXPECT_EQ(test, w->a.generation, SECOND_GEN);
@@ -656,7 +656,7 @@ static void generation_wraps_to_first(struct kunit *test)
 	sim_run(w, 1, &ctx);
 	KUNIT_EXPECT_EQ(test, sim_gen(&ctx), LAST_GEN);
 
-	/* Not 0, which is a context without ID, nor the mark of a taken slot. */
+	/* Neither 0, which means no ID, nor IDGEN_TAKEN. */
 	for (i = 0; i < 16 && w->a.generation == LAST_GEN; i++) {
 		sim_new_context(w, &fresh);
 		sim_run(w, 0, &fresh);
@@ -671,7 +671,7 @@ static void generation_wraps_to_first(struct kunit *test)
 	sim_run(w, 0, &ctx);
 }
 
-/* However long it slept: each bit of the generation tells. */
+/* A stale value differs in any one bit of the generation. */
 static void all_generation_bits_are_compared(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, LOCAL, 1, 8);
@@ -692,7 +692,7 @@ static void all_generation_bits_are_compared(struct kunit *test)
 }
 
 /*
- * What is reserved, and what comes back
+ * Reserved IDs and stale contexts
  */
 
 static void rollover_reserves_active_ids(struct kunit *test)
@@ -715,7 +715,7 @@ static void rollover_reserves_active_ids(struct kunit *test)
 	}
 }
 
-/* Linux commit ae120d9edfe9. */
+/* See commit ae120d9edfe9. */
 static void idle_cpu_keeps_id_over_rollovers(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 3, 4);
@@ -737,7 +737,7 @@ static void idle_cpu_keeps_id_over_rollovers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sim_id(&idle), had);
 }
 
-/* Linux commit 0ebea8088095. */
+/* See commit 0ebea8088095. */
 static void shared_context_keeps_one_id(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 4, 4);
@@ -752,13 +752,13 @@ static void shared_context_keeps_one_id(struct kunit *test)
 	had = sim_id(&mm);
 	for (i = 0; i < 6; i++) {
 		sim_roll_over(w, 0);
-		/* CPU 1 brings the value up to date; 2 and 3 have yet to notice. */
+		/* CPU 1 updates the value, before CPUs 2 and 3 switch. */
 		sim_run(w, 1, &mm);
 		KUNIT_EXPECT_EQ(test, sim_id(&mm), had);
 		KUNIT_EXPECT_EQ(test, w->slot[2].reserved, sim_value(&mm));
 		KUNIT_EXPECT_EQ(test, w->slot[3].reserved, sim_value(&mm));
 	}
-	/* CPU 1 leaves. Now only their reserved values keep the ID. */
+	/* Without CPU 1, only their reserved values keep the ID. */
 	for (i = 0; i < 3; i++) {
 		sim_sched_out(w, 1);
 		sim_roll_over(w, 0);
@@ -769,7 +769,7 @@ static void shared_context_keeps_one_id(struct kunit *test)
 	sim_run(w, 3, &mm);
 }
 
-/* Linux commit fb544d1ca65a, in KVM's older allocator. */
+/* See commit fb544d1ca65a, for KVM's previous allocator. */
 static void vcpus_of_a_vm_share_one_id(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 3, 4);
@@ -780,7 +780,7 @@ static void vcpus_of_a_vm_share_one_id(struct kunit *test)
 	for (i = 0; i < 5; i++) {
 		sim_run(w, 1, &vm);
 		sim_roll_over(w, 0);
-		/* The second vCPU enters after, the first has not left. */
+		/* The second vCPU enters while the first still runs. */
 		sim_run(w, 2, &vm);
 		KUNIT_EXPECT_EQ(test, w->cpu[1].id, w->cpu[2].id);
 		sim_roll_over(w, 0);
@@ -821,7 +821,7 @@ static void stale_context_gets_new_id_if_taken(struct kunit *test)
 
 	sim_new_context(w, &first);
 	sim_new_context(w, &old);
-	/* Not the ID that the rollover's own context will take. */
+	/* The rollover's own context takes the first free ID. */
 	sim_run(w, 1, &first);
 	sim_run(w, 1, &old);
 	had = sim_id(&old);
@@ -834,14 +834,14 @@ static void stale_context_gets_new_id_if_taken(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->a.generation, SECOND_GEN);
 }
 
-/* An architecture that keeps track of where an mm's TLB entries can be: arch/arm. */
+/* For architectures that track CPUs with TLB entries of an mm (arch/arm). */
 static void sim_new_id(struct idgen_alloc *a, idgen_atomic_t *value)
 {
 	struct sim_context *ctx =
 		container_of(value, struct sim_context, value);
 
-	ctx->told++;
-	ctx->told_had = idgen_atomic(read)(value);
+	ctx->new_id_calls++;
+	ctx->new_id_old = idgen_atomic(read)(value);
 }
 
 static void new_id_is_called_for_new_ids_only(struct kunit *test)
@@ -863,34 +863,34 @@ static void new_id_is_called_for_new_ids_only(struct kunit *test)
 	sim_new_context(w, &old);
 	sim_new_context(w, &idle);
 	sim_new_context(w, &stays);
-	/* Not the ID that the rollover's own context will take. */
+	/* The rollover's own context takes the first free ID. */
 	sim_run(w, 1, &first);
 	sim_run(w, 1, &old);
-	KUNIT_EXPECT_EQ(test, old.told, 1);
-	KUNIT_EXPECT_EQ(test, old.told_had, 0);
+	KUNIT_EXPECT_EQ(test, old.new_id_calls, 1);
+	KUNIT_EXPECT_EQ(test, old.new_id_old, 0);
 	had = sim_value(&old);
 	sim_run(w, 1, &idle);
 	sim_run(w, 1, &old);
 	sim_run(w, 2, &old);
-	KUNIT_EXPECT_EQ(test, old.told, 1);
+	KUNIT_EXPECT_EQ(test, old.new_id_calls, 1);
 
-	/* Not if the ID was reserved, nor if it is free. */
+	/* Not called if the ID was reserved or is free. */
 	sim_run(w, 2, &stays);
 	sim_sched_out(w, 1);
 	sim_roll_over(w, 0);
 	sim_run(w, 1, &stays);
 	sim_run(w, 1, &idle);
 	KUNIT_EXPECT_EQ(test, sim_gen(&stays), SECOND_GEN);
-	KUNIT_EXPECT_EQ(test, stays.told, 1);
+	KUNIT_EXPECT_EQ(test, stays.new_id_calls, 1);
 	KUNIT_EXPECT_EQ(test, sim_gen(&idle), SECOND_GEN);
-	KUNIT_EXPECT_EQ(test, idle.told, 1);
+	KUNIT_EXPECT_EQ(test, idle.new_id_calls, 1);
 
-	/* Before the new value is out. */
+	/* Called before the new value is stored. */
 	sim_run_until(w, 0, &taker, had & IDGEN_ID_MASK);
 	sim_run(w, 1, &old);
 	KUNIT_EXPECT_NE(test, sim_id(&old), had & IDGEN_ID_MASK);
-	KUNIT_EXPECT_EQ(test, old.told, 2);
-	KUNIT_EXPECT_EQ(test, old.told_had, had);
+	KUNIT_EXPECT_EQ(test, old.new_id_calls, 2);
+	KUNIT_EXPECT_EQ(test, old.new_id_old, had);
 }
 
 static void long_stale_context_gets_new_id(struct kunit *test)
@@ -926,7 +926,7 @@ static void reserved_id_not_given_to_former_owner(struct kunit *test)
 	sim_roll_over(w, 0);
 	sim_run_until(w, 2, &after, wanted);
 	sim_roll_over(w, 0);
-	/* CPU 2 runs @after; @before's value has the same ID. */
+	/* CPU 2 runs @after. @before has the same ID in its value. */
 	KUNIT_ASSERT_EQ(test, sim_reserved(w, 2), wanted);
 	sim_run(w, 1, &before);
 	KUNIT_EXPECT_NE(test, sim_id(&before), wanted);
@@ -935,8 +935,8 @@ static void reserved_id_not_given_to_former_owner(struct kunit *test)
 }
 
 /*
- * Not wanted, but so it is: generations are counted modulo their number, and CPU 1
- * has not switched since one that the sleeper knows by the same number.
+ * A known limitation. CPU 1 has not switched since a generation which, after a
+ * wraparound, has the same number as that of the sleeper.
  */
 static void wraparound_can_match_reserved_id(struct kunit *test)
 {
@@ -957,7 +957,7 @@ static void wraparound_can_match_reserved_id(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sim_id(&sleeper), w->cpu[1].id);
 }
 
-/* IDs that share a bit of the hint are kept apart by the visit to the slots. */
+/* The scan of the slots tells IDs with one hint bit apart. */
 static void hint_collision_is_harmless(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 2, 9);
@@ -966,7 +966,7 @@ static void hint_collision_is_harmless(struct kunit *test)
 	u64 wanted;
 
 	KUNIT_ASSERT_LT(test, size, idgen_alloc_nr(&w->a));
-	/* Both IDs are k modulo size. */
+	/* Both IDs are equal modulo size. */
 	sim_new_context(w, &running);
 	sim_run(w, 1, &running);
 	wanted = sim_id(&running) + size;
@@ -996,11 +996,11 @@ static void hint_has_every_reserved_id(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, test_bit(sim_reserved(w, cpu) &
 						 (w->a.hint_size - 1),
 						 w->a.hint));
-	/* And no more, of earlier generations neither: it is to spare visits. */
+	/* A rollover clears what earlier ones have set. */
 	for (i = 0; i < 8; i++)
 		sim_sched_out(w, i);
 	sim_roll_over(w, 0);
-	/* ID 0, and what CPU 0 ran when it rolled over. */
+	/* ID 0, and the ID that CPU 0 had during the rollover. */
 	KUNIT_EXPECT_EQ(test, bitmap_weight(w->a.hint, w->a.hint_size), 2);
 }
 
@@ -1032,12 +1032,12 @@ static void each_cpu_flushes_once_per_rollover(struct kunit *test)
 		for (i = 1; i < 4; i++)
 			sim_run(w, i, &ctx[i]);
 		sim_roll_over(w, 0);
-		/* All owe a flush, but the one that did the rollover. */
+		/* Pending on all CPUs but the one that rolled over. */
 		KUNIT_EXPECT_EQ(test, w->cpu[0].flushes, round);
 		for (i = 1; i < 4; i++) {
 			KUNIT_EXPECT_EQ(test, w->cpu[i].flushes, round - 1);
 			KUNIT_EXPECT_TRUE(test, sim_taken(w, i));
-			/* sim_flush_cpu() sees to it that the slot is not set yet. */
+			/* sim_flush_cpu() checks that the slot is taken. */
 			sim_run(w, i, &ctx[i]);
 			KUNIT_EXPECT_EQ(test, w->cpu[i].flushes, round);
 		}
@@ -1055,7 +1055,7 @@ static void no_flush_without_rollover(struct kunit *test)
 	sim_run(w, 1, &ctx[0]);
 	flushes = w->cpu[1].flushes;
 	broadcasts = w->broadcasts;
-	/* Slow path, for a new ID, then fast path. */
+	/* Slow path for a new ID, then fast path. */
 	for (i = 0; i < 6; i++)
 		sim_run(w, 1, &ctx[i]);
 	for (i = 0; i < 6; i++)
@@ -1064,7 +1064,7 @@ static void no_flush_without_rollover(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->broadcasts, broadcasts);
 }
 
-/* sim_flush_all() sees to it that it comes after the slots and before any new ID. */
+/* sim_flush_all() checks the order of slots, flush and new ID. */
 static void one_broadcast_per_rollover(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, BROADCAST, 4, 5);
@@ -1119,8 +1119,9 @@ static void rollover_in_pin_leaves_flush_pending(struct kunit *test)
 }
 
 /*
- * Linux commit 5e10f9887ed8: an unmap reads the ID, a rollover gives the context
- * another, the TLBI is for the old one. That will do, as the new ID is clean.
+ * See commit 5e10f9887ed8. An unmap reads the ID, then a rollover gives the
+ * context a new one. The TLBI for the old ID is enough: no TLB has entries with
+ * the new ID.
  */
 static void unmap_with_stale_id_is_safe(struct kunit *test)
 {
@@ -1132,7 +1133,7 @@ static void unmap_with_stale_id_is_safe(struct kunit *test)
 	sim_new_context(w, &mm);
 	sim_run(w, 1, &mm);
 	sim_sched_out(w, 1);
-	/* CPU 2: the page-table entry is cleared, then the ID is read. */
+	/* CPU 2 clears the page table entry and reads the ID. */
 	mm.version++;
 	old = sim_id(&mm);
 
@@ -1141,7 +1142,7 @@ static void unmap_with_stale_id_is_safe(struct kunit *test)
 	sim_run(w, 1, &mm);
 	KUNIT_ASSERT_NE(test, sim_id(&mm), old);
 
-	/* CPU 2: TLBI. */
+	/* CPU 2 executes the TLBI. */
 	for (cpu = 0; cpu < 3; cpu++)
 		memset(&w->cpu[cpu].tlb[old], 0, sizeof(struct sim_entry));
 
@@ -1150,7 +1151,7 @@ static void unmap_with_stale_id_is_safe(struct kunit *test)
 }
 
 /*
- * IDs that are never handed out
+ * Excluded IDs
  */
 
 static void sim_exclude_odd(struct sim_world *w)
@@ -1173,7 +1174,7 @@ static void excluded_ids_are_never_allocated(struct kunit *test)
 	sim_new_contexts(w, ctx, 3);
 	for (i = 0; i < 200; i++) {
 		sim_run(w, i % 3, &ctx[i % 3]);
-		/* sim_check_switch() looks at each ID. */
+		/* sim_check_switch() checks each ID. */
 		sim_roll_over(w, (i + 1) % 3);
 	}
 }
@@ -1213,11 +1214,11 @@ static void id_0_is_never_allocated(struct kunit *test)
 	struct sim_context ctx[4];
 	unsigned int i;
 
-	/* With nothing to start a map from: neither marks nor pins. */
+	/* Neither excluded IDs nor pins: there is no base map. */
 	sim_power_on(w, &no_marks[sim_mode(test)], 4);
 	KUNIT_EXPECT_NULL(test, w->a.base);
 	KUNIT_EXPECT_EQ(test, w->a.usable, 15);
-	/* No CPU is ever sched out: that alone would keep ID 0 out of the map. */
+	/* Without sched out, which would reserve ID 0 at a rollover. */
 	for (i = 0; i < 200; i++) {
 		sim_new_context(w, &ctx[i % 4]);
 		sim_run(w, i % 2, &ctx[i % 4]);
@@ -1280,7 +1281,7 @@ static void too_few_ids_warn_after_update(struct kunit *test)
 {
 	struct sim_world *w = sim_new_world(test, 7);
 
-	/* 7 usable, 7 CPUs. */
+	/* 7 usable IDs for 7 CPUs. */
 	sim_exclude_odd(w);
 	kunit_warning_suppress(test) {
 		sim_power_on(w, &sim_provisional_ops, 4);
@@ -1345,7 +1346,7 @@ static void rollover_after_sched_out_frees_id(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sim_reserved(w, 1), 0);
 }
 
-/* The VMID series, v3: every switch after a sched out took the slow path. */
+/* Fails if sched out sets the slot to 0, as v3 of KVM's VMID series did. */
 static void switch_after_sched_out_is_fast(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 2, 4);
@@ -1365,7 +1366,7 @@ static void switch_after_sched_out_is_fast(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, sim_run_fast(w, 1, &vm[0]));
 }
 
-/* The VMID series, v3: and the ID stayed reserved all the same. */
+/* The ID must not stay reserved forever, as in v3 of KVM's VMID series. */
 static void sched_out_after_rollover_frees_id_later(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 2, 4);
@@ -1375,10 +1376,10 @@ static void sched_out_after_rollover_frees_id_later(struct kunit *test)
 	sim_new_context(w, &vm);
 	sim_run(w, 1, &vm);
 	had = sim_id(&vm);
-	/* The rollover takes the slot while the vCPU runs, */
+	/* A rollover takes the slot while the vCPU runs. */
 	sim_roll_over(w, 0);
 	KUNIT_EXPECT_TRUE(test, sim_in_map(w, had));
-	/* and then it is scheduled out. */
+	/* Then the vCPU is scheduled out. */
 	sim_sched_out(w, 1);
 	KUNIT_EXPECT_TRUE(test, sim_taken(w, 1));
 	KUNIT_EXPECT_EQ(test, sim_reserved(w, 1), had);
@@ -1388,8 +1389,8 @@ static void sched_out_after_rollover_frees_id_later(struct kunit *test)
 }
 
 /*
- * Linux's VMID allocator: a plain store at sched out hides the rollover's 0, and
- * if the new generation is not visible yet, the old ID is used again.
+ * A store to the whole slot would hide a rollover, and the next switch would
+ * use the old ID if it does not see the new generation yet.
  */
 static void sched_out_does_not_hide_rollover(struct kunit *test)
 {
@@ -1401,7 +1402,7 @@ static void sched_out_does_not_hide_rollover(struct kunit *test)
 	sim_run(w, 1, &vm);
 	value = sim_value(&vm);
 	sim_roll_over(w, 0);
-	/* Until a generation later its ID is another's. */
+	/* One rollover later, its ID has a new owner. */
 	sim_sched_out(w, 1);
 	sim_roll_over(w, 0);
 	sim_run_until(w, 0, &fresh, value & IDGEN_ID_MASK);
@@ -1412,8 +1413,8 @@ static void sched_out_does_not_hide_rollover(struct kunit *test)
 }
 
 /*
- * After a rollover all vCPUs are scheduled out and loaded again sooner or later. If
- * each took another ID then, CPUs with one VM each could roll over for ever.
+ * If each vCPU took a new ID when it is loaded again after a rollover, a few
+ * CPUs with one VM each could roll over forever.
  */
 static void sched_out_after_rollover_uses_no_ids(struct kunit *test)
 {
@@ -1435,7 +1436,7 @@ static void sched_out_after_rollover_uses_no_ids(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sim_id(&vm[12]), had);
 }
 
-/* What happens during a rollover, before it takes @slot. */
+/* Called during a rollover, before it takes @slot. */
 static struct {
 	struct idgen_slot *slot;
 	void (*act)(struct sim_world *w, struct sim_context *ctx);
@@ -1451,7 +1452,7 @@ static void sim_interrupt(struct idgen_slot *slot)
 	sim_interruption.act(sim_interruption.w, sim_interruption.ctx);
 }
 
-/* CPU 0 rolls over. Before it takes the slot of @cpu, @act is called. */
+/* Roll over on CPU 0, and call @act before it takes the slot of @cpu. */
 static void sim_roll_over_interrupted(struct sim_world *w, unsigned int cpu,
 				      void (*act)(struct sim_world *w,
 						  struct sim_context *ctx),
@@ -1459,21 +1460,25 @@ static void sim_roll_over_interrupted(struct sim_world *w, unsigned int cpu,
 {
 	void (*saved)(struct idgen_slot *slot) = idgen_before_take;
 
-	sim_interruption = (typeof(sim_interruption)){ &w->slot[cpu], act, w, ctx };
+	sim_interruption.slot = &w->slot[cpu];
+	sim_interruption.act = act;
+	sim_interruption.w = w;
+	sim_interruption.ctx = ctx;
 	idgen_before_take = sim_interrupt;
 	sim_roll_over(w, 0);
 	idgen_before_take = saved;
 	KUNIT_ASSERT_NULL(w->test, sim_interruption.slot);
 }
 
-/* The slot of CPU 1 is taken, that of CPU 2 is not. */
-static void sim_sched_out_1_and_2(struct sim_world *w, struct sim_context *unused)
+/* The slot of CPU 1 is taken already, that of CPU 2 is not. */
+static void sim_sched_out_1_and_2(struct sim_world *w,
+				  struct sim_context *unused)
 {
 	KUNIT_EXPECT_TRUE(w->test, sim_taken(w, 1));
 	KUNIT_EXPECT_FALSE(w->test, sim_taken(w, 2));
 	sim_sched_out(w, 1);
 	sim_sched_out(w, 2);
-	/* Too late for this rollover, which has reserved the ID. */
+	/* Too late: this rollover has reserved the ID of CPU 1. */
 	w->cpu[1].out = false;
 }
 
@@ -1492,13 +1497,13 @@ static void sched_out_races_with_take_slot(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, sim_in_map(w, sim_id(&vm[1])));
 	KUNIT_EXPECT_EQ(test, sim_reserved(w, 2), 0);
 	KUNIT_EXPECT_FALSE(test, sim_in_map(w, sim_id(&vm[2])));
-	/* Both know. */
+	/* Both see the rollover. */
 	for (i = 1; i < 3; i++) {
 		KUNIT_EXPECT_EQ(test, sim_active(w, i),
 				IDGEN_TAKEN | IDGEN_FIRST_GEN);
 		KUNIT_EXPECT_FALSE(test, sim_run_fast(w, i, &vm[i]));
 	}
-	/* The one that was too late keeps it for one generation. */
+	/* CPU 1 keeps its ID reserved for one generation. */
 	w->cpu[1].out = true;
 	sim_roll_over(w, 0);
 	KUNIT_EXPECT_EQ(test, sim_reserved(w, 1), 0);
@@ -1556,7 +1561,7 @@ static void sched_out_keeps_flush_pending(struct kunit *test)
 	sim_roll_over(w, 0);
 	sim_sched_out(w, 1);
 	KUNIT_EXPECT_EQ(test, w->cpu[1].flushes, 0);
-	/* Without the flush it would hit vm's entries if it got vm's ID. */
+	/* Without a flush, a context with the same ID would hit its entries. */
 	sim_new_context(w, &fresh);
 	sim_run(w, 0, &fresh);
 	KUNIT_EXPECT_FALSE(test, sim_run_fast(w, 1, &fresh));
@@ -1564,7 +1569,7 @@ static void sched_out_keeps_flush_pending(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->cpu[1].flushes, 1);
 }
 
-/* The question in the thread: INVALID_VMID looks like a valid one. Is it? */
+/* INVALID_VMID, ID 0 of the first generation, is never valid. */
 static void no_context_has_sched_out_value(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 2, 4);
@@ -1572,7 +1577,7 @@ static void no_context_has_sched_out_value(struct kunit *test)
 	unsigned int i, j;
 
 	for (i = 0; i < 1000; i++) {
-		/* Some are new, some come back, and CPU 1 runs them as well. */
+		/* A mix of new and stale contexts, on both CPUs. */
 		if (i % 3)
 			sim_new_context(w, &ctx[i % 8]);
 		sim_run(w, 0, &ctx[i % 8]);
@@ -1595,7 +1600,7 @@ static void no_context_has_sched_out_value(struct kunit *test)
  * The fast path against rollovers
  */
 
-/* Linux commit a8ffaaa060b8, and arch/arm until it used this. */
+/* See commit a8ffaaa060b8. */
 static void switch_racing_with_rollover_is_slow(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 3, 4);
@@ -1606,22 +1611,22 @@ static void switch_racing_with_rollover_is_slow(struct kunit *test)
 	sim_new_context(w, &to);
 	sim_run(w, 1, &to);
 	sim_run(w, 1, &from);
-	/* CPU 1 has read both values, */
+	/* CPU 1 reads both values. */
 	old = sim_active(w, 1);
 	value = sim_value(&to);
-	/* the rollover takes the slot, */
+	/* A rollover takes its slot. */
 	sim_roll_over(w, 0);
-	/* and the slot must not get the old value. */
+	/* The slot must not get the old value. */
 	KUNIT_EXPECT_FALSE(test,
 			   __idgen_alloc_replace(&w->slot[1], old, value));
 	KUNIT_EXPECT_EQ(test, sim_active(w, 1), IDGEN_TAKEN | old);
 	sim_run(w, 1, &to);
 	KUNIT_EXPECT_EQ(test, sim_gen(&to), w->a.generation);
-	/* What it ran meanwhile is kept. */
+	/* The ID that it ran meanwhile is reserved. */
 	sim_run(w, 2, &from);
 }
 
-/* The slot of CPU 1 is not taken: the old generation is still good for it. */
+/* The slot of CPU 1 is not taken yet, so it uses the old generation. */
 static void sim_switch_1_fast(struct sim_world *w, struct sim_context *ctx)
 {
 	KUNIT_EXPECT_TRUE(w->test, sim_taken(w, 0));
@@ -1634,8 +1639,8 @@ static void sim_switch_1_fast(struct sim_world *w, struct sim_context *ctx)
 }
 
 /*
- * A draft after v3 of the VMID series stored to the slot, and then looked at the
- * generation: what a rollover took in between was not what was then run.
+ * A draft of KVM's VMID series stored to the slot and then checked the
+ * generation. A rollover in between reserved the wrong value.
  */
 static void switch_before_take_slot_is_reserved(struct kunit *test)
 {
@@ -1651,7 +1656,7 @@ static void switch_before_take_slot_is_reserved(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, w->slot[1].reserved, sim_value(&to));
 	KUNIT_EXPECT_TRUE(test, sim_in_map(w, sim_id(&to)));
-	/* All other IDs go to others, while CPU 1 runs on. */
+	/* CPU 1 does not switch while all other IDs are reused. */
 	for (i = 0; i < 3; i++)
 		sim_roll_over(w, 0);
 	KUNIT_EXPECT_EQ(test, w->cpu[1].id, sim_id(&to));
@@ -1671,7 +1676,7 @@ static void newer_context_is_slow_on_stale_cpu(struct kunit *test)
 	had = sim_active(w, 1);
 	sim_roll_over(w, 0);
 	sim_run(w, 0, &new);
-	/* CPU 1 read its slot before the rollover, and the context after it. */
+	/* CPU 1 reads its slot before and the context after the rollover. */
 	KUNIT_EXPECT_FALSE(test, __idgen_alloc_replace(&w->slot[1], had,
 						       sim_value(&new)));
 	sim_run(w, 1, &new);
@@ -1692,7 +1697,7 @@ static void context_without_id_is_never_fast(struct kunit *test)
 	KUNIT_EXPECT_NE(test, sim_id(&ctx), 0);
 }
 
-/* Linux commit fa808ed4e199: a vCPU entered its guest with VMID 0. */
+/* See commit fa808ed4e199: a vCPU entered its guest with VMID 0. */
 static void switch_returns_with_id(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 2, 4);
@@ -1774,7 +1779,7 @@ static void pin_of_running_context_keeps_id(struct kunit *test)
 	sim_run(w, 1, &ctx);
 	had = sim_id(&ctx);
 	sim_roll_over(w, 0);
-	/* Stale, but reserved: and the reserved copy must follow. */
+	/* Stale but reserved. The reserved copy is updated. */
 	KUNIT_EXPECT_EQ(test, sim_pin(w, 0, &ctx), had);
 	KUNIT_EXPECT_EQ(test, w->slot[1].reserved, sim_value(&ctx));
 	sim_unpin(w, &ctx);
@@ -1793,10 +1798,10 @@ static void pinned_context_updates_reserved(struct kunit *test)
 	sim_run(w, 1, &ctx);
 	had = sim_pin(w, 0, &ctx);
 	sim_roll_over(w, 0);
-	/* CPU 1 has yet to switch. */
+	/* CPU 1 has not switched yet. */
 	sim_run(w, 2, &ctx);
 	KUNIT_EXPECT_EQ(test, w->slot[1].reserved, sim_value(&ctx));
-	/* When it is pinned no longer, that alone keeps the ID. */
+	/* After the unpin, only the reserved copy keeps the ID. */
 	sim_unpin(w, &ctx);
 	sim_sched_out(w, 2);
 	sim_roll_over(w, 0);
@@ -1835,7 +1840,7 @@ static void pins_nest(struct kunit *test)
 	sim_new_context(w, &ctx);
 	had = sim_pin(w, 0, &ctx);
 	sim_roll_over(w, 0);
-	/* Its value is of the generation before; the ID is right all the same. */
+	/* The value is stale, but the ID is still right. */
 	KUNIT_EXPECT_EQ(test, sim_pin(w, 0, &ctx), had);
 	KUNIT_EXPECT_EQ(test, w->a.nr_pinned, 1);
 	sim_unpin(w, &ctx);
@@ -1870,10 +1875,10 @@ static void unpin_after_rollover_drops_id(struct kunit *test)
 	sim_new_context(w, &ctx);
 	had = sim_pin(w, 0, &ctx);
 	sim_roll_over(w, 0);
-	/* It has not been switched to since: its value is an old one, */
+	/* The context has not run since the rollover: its value is stale. */
 	sim_unpin(w, &ctx);
 	sim_run(w, 1, &ctx);
-	/* and all that is known is that somebody has its ID. */
+	/* Another context may have its ID. */
 	KUNIT_EXPECT_NE(test, sim_id(&ctx), had);
 	KUNIT_EXPECT_EQ(test, w->a.generation, SECOND_GEN);
 }
@@ -1930,7 +1935,7 @@ static void pin_limit_leaves_free_ids(struct kunit *test)
 
 	for (i = 0; i < 16; i++)
 		nr += sim_pin(w, 0, &ctx[i]) != 0;
-	/* 15 usable, 4 CPUs, one to be free. */
+	/* 15 usable IDs, less one for each of 4 CPUs, less a free one. */
 	KUNIT_EXPECT_EQ(test, nr, 10);
 	KUNIT_EXPECT_EQ(test, w->a.nr_pinned, 10);
 	KUNIT_EXPECT_EQ(test, refcount_read(&ctx[10].pins), 0);
@@ -1944,7 +1949,7 @@ static void pin_limit_leaves_free_ids(struct kunit *test)
 		sim_unpin(w, &ctx[i]);
 	}
 	KUNIT_EXPECT_EQ(test, w->a.nr_pinned, 0);
-	/* One more that was refused before. */
+	/* This pin was refused above. */
 	KUNIT_EXPECT_NE(test, sim_pin(w, 0, &ctx[10]), 0);
 }
 
@@ -1957,10 +1962,10 @@ static void pin_can_roll_over(struct kunit *test)
 	sim_new_context(w, &next);
 	sim_run_until(w, 0, &fresh, 14);
 	sim_sched_out(w, 0);
-	/* The very last ID, */
+	/* Take the last ID of the generation. */
 	KUNIT_EXPECT_EQ(test, sim_pin(w, 0, &last), 15);
 	KUNIT_EXPECT_EQ(test, w->a.generation, IDGEN_FIRST_GEN);
-	/* and one more. */
+	/* The next pin rolls over. */
 	KUNIT_EXPECT_NE(test, sim_pin(w, 0, &next), 0);
 	KUNIT_EXPECT_EQ(test, w->a.generation, SECOND_GEN);
 	sim_run(w, 1, &last);
@@ -2024,7 +2029,7 @@ static void pin_count_is_optional(struct kunit *test)
 }
 
 /*
- * Set up and tear down
+ * Init and destroy
  */
 
 struct bad_init {
@@ -2062,7 +2067,7 @@ static void init_rejects_bad_arguments(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, w->a.base);
 	KUNIT_EXPECT_NULL(test, w->a.hint);
 	KUNIT_EXPECT_NULL(test, w->a.slots);
-	/* Nothing to undo, and undoing it is harmless. */
+	/* Not needed, but harmless. */
 	idgen_alloc_destroy(&w->a);
 }
 
@@ -2072,7 +2077,7 @@ static void init_counts_usable_ids(struct kunit *test)
 
 	sim_exclude_odd(w);
 	kunit_warning_suppress(test) {
-		/* 7 usable, 7 CPUs. */
+		/* 7 usable IDs for 7 CPUs. */
 		KUNIT_EXPECT_EQ(test, sim_init(w, &sim_ops[LOCAL], 4), 0);
 		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
 		KUNIT_EXPECT_EQ(test, w->a.usable, 7);
@@ -2126,7 +2131,7 @@ static void no_free_id_panics(struct kunit *test)
 	struct sim_context ctx[4];
 	unsigned int i;
 
-	/* 3 usable. */
+	/* 3 usable IDs. */
 	bitmap_set(w->excluded, 4, 12);
 	kunit_warning_suppress(test) {
 		sim_power_on(w, &sim_ops[sim_mode(test)], 4);
@@ -2143,7 +2148,7 @@ static void no_free_id_panics(struct kunit *test)
 	idgen_alloc_switch(&w->a, &w->slot[3], &ctx[3].value, NULL);
 	idgen_panic = panic;
 	KUNIT_EXPECT_STREQ(test, sim_panic_msg, message);
-	/* Nobody else's ID, and nothing beyond the map. */
+	/* No ID of another context, and no write past the map. */
 	KUNIT_EXPECT_EQ(test, sim_id(&ctx[3]), 0);
 	KUNIT_EXPECT_EQ(test, w->a.map[0], GENMASK(15, 0));
 }
@@ -2174,7 +2179,7 @@ static void init_cleans_up_without_memory(struct kunit *test)
 	}
 	sim_zallocs_left = 3;
 	KUNIT_EXPECT_EQ(test, sim_init(w, &sim_ops[LOCAL], 8), 0);
-	/* All three were made, and no fourth. */
+	/* There are three allocations. */
 	KUNIT_EXPECT_EQ(test, sim_zallocs_left, 0);
 	idgen_alloc_destroy(&w->a);
 	kunit_deactivate_static_stub(test, idgen_bitmap_zalloc);
@@ -2221,7 +2226,7 @@ static int sim_warnings;
 	sim_warnings = KUNIT_SUPPRESSED_WARNING_COUNT();		\
 } while (0)
 
-/* Each may warn only once after boot: this case cannot be run again. */
+/* Each check warns once per boot, so this case fails when run again. */
 static void each_debug_check_warns(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, LOCAL, 3, 4);
@@ -2373,12 +2378,12 @@ static void fewer_bits_roll_over_sooner(struct kunit *test)
 }
 
 /*
- * At random
+ * Random steps
  */
 
 #define RANDOM_CONTEXTS	48
 
-/* What a CPU is in the middle of. */
+/* A switch in progress. */
 struct sim_midway {
 	enum { NOTHING, SWITCH, REGISTER } in;
 	struct sim_context *ctx;
@@ -2390,7 +2395,7 @@ struct sim_random {
 	struct rnd_state rnd;
 	struct sim_context ctx[RANDOM_CONTEXTS];
 	struct sim_midway *mid;
-	/* An unmap that has read the ID, but has yet to issue its TLBI. */
+	/* An unmap that has read the ID and not yet executed its TLBI. */
 	struct sim_context *unmapping;
 	u64 unmapping_id;
 };
@@ -2411,7 +2416,7 @@ static void sim_begin_switch(struct sim_random *r, unsigned int cpu)
 	m->value = sim_value(m->ctx);
 }
 
-/* Do the next part of it. */
+/* Execute the next part of a switch. */
 static void sim_proceed(struct sim_random *r, unsigned int cpu)
 {
 	struct idgen_slot *slot = &r->w->slot[cpu];
@@ -2467,7 +2472,7 @@ static void sim_unmap(struct sim_random *r)
 	r->unmapping = NULL;
 }
 
-/* A context that nobody runs, is about to run, or has pinned, ends. */
+/* Replace a context that is neither running nor pinned. */
 static void sim_replace_context(struct sim_random *r)
 {
 	struct sim_context *ctx = &r->ctx[sim_rand_below(r, RANDOM_CONTEXTS)];
@@ -2596,8 +2601,8 @@ static void percpu_slots(struct kunit *test)
 #define THREAD_BITS	4
 
 /*
- * As above, but races are real. Each thread owns the TLB of its CPU, except that
- * a broadcast flush empties all.
+ * As above with real races. Each thread owns the TLB of its CPU, but a
+ * broadcast flush clears all.
  */
 struct threads {
 	struct idgen_alloc a;
@@ -2605,7 +2610,7 @@ struct threads {
 	unsigned int nr;
 	idgen_atomic_t value[THREAD_CONTEXTS];
 	refcount_t pins[THREAD_CONTEXTS];
-	/* By CPU and ID: 1 + context, or 0. */
+	/* Indexed by CPU and ID: 1 + context, or 0. */
 	atomic_t (*tlb)[BIT(THREAD_BITS)];
 	atomic_t self, left, conflicts, id_0;
 	int switches;
@@ -2699,7 +2704,7 @@ static void real_cpus_race(struct kunit *test)
 					       &threads_ops[sim_mode(test)],
 					       THREAD_BITS, t->slot, t->nr));
 
-	/* The lock goes from CPU to CPU, each of which QEMU may have stopped. */
+	/* Slow on QEMU, which may stop a CPU that holds the lock. */
 	t->switches = steps / 10;
 	t->seed = seed ?: get_random_u64();
 	kunit_info(test, "idgen_alloc_kunit.seed=%llu\n", t->seed);
@@ -2731,16 +2736,16 @@ static void real_cpus_race(struct kunit *test)
 }
 
 /*
- * An adopter: what an architecture has to provide, on one that does not exist. It
- * has up to 9 bits of ASID in a register, beside the tables; ASID 1 is the kernel's
- * own; each CPU can flush its own TLB, and none shares one with another.
+ * Example of a user, on an imaginary architecture. One register holds the page
+ * table address and up to 9 bits of ASID. The kernel uses ASID 1. Each CPU
+ * flushes its own TLB and shares it with no other CPU.
  */
 
 #define EXAMPLE_ASID_BITS	9
 #define EXAMPLE_ASID		GENMASK_ULL(EXAMPLE_ASID_BITS - 1, 0)
 #define EXAMPLE_KERNEL_ASID	1
 
-/* The hardware. This machine has 8 bits. */
+/* The hardware, with 8 bits of ASID. */
 static u64 example_register;
 static unsigned int example_flushes;
 
@@ -2757,13 +2762,13 @@ struct example_mm {
 static struct idgen_alloc example_asids;
 static DEFINE_PER_CPU(struct idgen_slot, example_slots);
 
-/* IDs that no context may have, besides 0; without any, leave it out. */
+/* Optional: IDs besides 0 that must not be allocated. */
 static void example_exclude_ids(struct idgen_alloc *a, unsigned long *map)
 {
 	__set_bit(EXAMPLE_KERNEL_ASID, map);
 }
 
-/* One flush is needed, of this CPU's TLB or of all. */
+/* Required: flush_cpu(), flush_all() or both. */
 static void example_flush_cpu(struct idgen_alloc *a)
 {
 	example_flushes++;
@@ -2775,23 +2780,23 @@ static const struct idgen_ops example_ops = {
 	.flush_cpu	= example_flush_cpu,
 };
 
-/* Before the first switch, and once it is known how many CPUs there can be. */
+/* Called before the first switch, when cpu_possible_mask is final. */
 static int example_init(void)
 {
-	/* The bits that the register keeps. */
+	/* Count the ASID bits that the register keeps. */
 	example_write(EXAMPLE_ASID);
 	return idgen_alloc_init(&example_asids, &example_ops,
 				hweight64(example_register & EXAMPLE_ASID),
 				&example_slots);
 }
 
-/* fork(), or execve(): no ID yet. It gets one when it first runs. */
+/* Called by fork() and execve(). The first switch allocates an ID. */
 static void example_init_new_context(struct example_mm *mm)
 {
 	idgen_atomic(set)(&mm->id, 0);
 }
 
-/* Preemption is off. First the ID, and only then the register. */
+/* Called with preemption off. Get the ID before writing the register. */
 static void example_switch_mm(struct example_mm *mm)
 {
 	idgen_alloc_switch(&example_asids, this_cpu_ptr(&example_slots),
@@ -2823,7 +2828,7 @@ static void example_user(struct kunit *test)
 		KUNIT_EXPECT_GT(test, example_register & EXAMPLE_ASID,
 				EXAMPLE_KERNEL_ASID);
 	}
-	/* There were more contexts than IDs. */
+	/* There are more contexts than IDs, so there was a rollover. */
 	KUNIT_EXPECT_GT(test, example_flushes, 0);
 	idgen_alloc_destroy(&example_asids);
 }

@@ -24,8 +24,9 @@ help:
 	@echo 'make torture         lib/idgen_alloc.c on real threads, sanitised, and in every order of a few steps'
 	@echo 'make litmus          its relaxed accesses, judged by herd7'
 	@echo 'make prove           CBMC over it, its schedules and litmus tests; make prove-deep: more of CBMC'
+	@echo 'make weak GENMC=/path/genmc   the C file in a few programs under weak memory, and wrong versions of it'
 	@echo 'make tla TLA2TOOLS=/path/tla2tools.jar   the PlusCal model, all configurations'
-	@echo 'make mutants [TLA2TOOLS=...]  wrong versions of it, each of which some layer must notice'
+	@echo 'make mutants [TLA2TOOLS=...] [GENMC=...]  wrong versions of it, each of which some layer must notice'
 	@echo 'make series          the project as patches with a cover letter, by mail or for git am; LINUX= as above'
 	@echo '  WITH=csky            with the patch for csky, which no compiler of Debian can build; make apply has it too'
 	@echo 'make series-refresh  bring harness/series/*.patch up to date with our files'
@@ -64,9 +65,13 @@ tla:
 	@TLA2TOOLS="$(TLA2TOOLS)" tools/testing/idgen/tla/tla.sh
 
 mutants:
-	@TLA2TOOLS="$(TLA2TOOLS)" harness/check/mutants.sh
+	@TLA2TOOLS="$(TLA2TOOLS)" GENMC="$(GENMC)" harness/check/mutants.sh
+
+weak:
+	@GENMC="$(GENMC)" tools/testing/idgen/weak/run.py
+	@GENMC="$(GENMC)" harness/check/mutants.py --layer weak --csv build/mutants-weak.csv
 
 clean:
 	rm -rf build
 
-.PHONY: help kunit apply uml lint configs csky bench test prove prove-deep series series-check series-refresh e2e e2e-mutants e2e-selftests torture litmus tla mutants clean
+.PHONY: help kunit apply uml lint configs csky bench test prove prove-deep series series-check series-refresh e2e e2e-mutants e2e-selftests torture litmus weak tla mutants clean

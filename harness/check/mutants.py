@@ -9,11 +9,13 @@ The files are changed in a scratch directory. The layers:
   torture   threads, without the library's own checks; torture-tsan the same under ThreadSanitizer
   cbmc      the quick proofs
   litmus    that the same fault, as a litmus test, has the bad outcome
+  weak      one program of few steps under weak memory, the kernel's model or another (needs GENMC)
   tla       that the same fault, as a configuration of the model, violates an invariant (needs TLA2TOOLS)
 
-Litmus tests and configurations are there for some faults only, and litmus needs a kernel tree (--linux). The unchanged
-files go first, and must pass everywhere. Fails if a mutant is noticed by fewer than two layers (torture and torture-tsan
-are one), or, where mutants.toml says why it is "alone", by none. With --layer one is enough.
+Litmus tests, programs and configurations are there for some faults only, and litmus needs a kernel tree (--linux). The
+unchanged files go first, and must pass everywhere. Fails if a mutant is noticed by fewer than two layers (torture and
+torture-tsan are one), or, where mutants.toml says why it is "alone", by none. With --layer one is enough, of those that
+have what the layer needs.
 """
 
 import argparse
@@ -114,6 +116,20 @@ def litmus(tree: Path) -> Callable[[Path, Mutant], bool | None]:
     return layer
 
 
+def weak(scratch: Path, mutant: Mutant) -> bool | None:
+    """Whether GenMC finds an execution of the program that is named in which an invariant is violated."""
+    if "weak" not in mutant:
+        return None
+    table = scratch / "weak.csv"
+    done = subprocess.run([str(IDGEN / "weak/run.py"), "--csv", str(table), "--out", f"{scratch}/weak", mutant["weak"]],
+                          capture_output=True, text=True, check=False,
+                          env={**os.environ, "SRC": f"{scratch}/idgen_alloc.c", "HEADER": f"{scratch}/idgen_alloc.h"})
+    if not table.is_file():
+        raise SystemExit(f"error: weak/run.py failed:\n{(done.stdout + done.stderr)[-3000:]}")
+    with table.open(newline="") as rows:
+        return any(row["verdict"] == "violated" for row in csv.DictReader(rows))
+
+
 def tla(_: Path, mutant: Mutant) -> bool | None:
     """Whether the model's configuration comes to the violation that is stated for it."""
     return None if "tla" not in mutant else not fails([str(IDGEN / "tla/tla.sh"), mutant["tla"]])
@@ -137,6 +153,8 @@ def main() -> int:
     }
     if args.linux:
         layers |= {"litmus": litmus(args.linux.resolve())}
+    if os.environ.get("GENMC"):
+        layers |= {"weak": weak}
     if os.environ.get("TLA2TOOLS"):
         layers |= {"tla": tla}
     if unknown := set(args.layer or ()) - set(layers):
@@ -167,6 +185,8 @@ def main() -> int:
                 if caught is not None:
                     found[layer] = caught
                     told.append(f"{layer}:{'caught' if caught else '-'} ({time.monotonic() - start:.0f} s)")
+        if not found:
+            continue
         rows += [(name, layer, "yes" if caught else "no") for layer, caught in found.items()]
         noticed = {layer.split("-")[0] for layer, caught in found.items() if caught}
         enough = 1 if args.layer or "alone" in mutant else 2

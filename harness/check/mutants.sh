@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # mutants.sh [NAME...]: wrong versions of the allocator, and which layer notices each; see harness/check/mutants.py.
-# With TLA2TOOLS=/path/tla2tools.jar the model's layer too.
+# With TLA2TOOLS=/path/tla2tools.jar the model's layer too, with GENMC=/path/genmc that of weak memory.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" uml

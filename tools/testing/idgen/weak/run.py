@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Have GenMC go through the programs of the file "programs" on lib/idgen_alloc.c, under weak memory.
+
+GENMC in the environment names the program. v0.9 judges by the kernel's memory model (LKMM) and by IMM, which lies between C
+and what the hardware of the kernel's architectures does; newer ones have IMM only. Each invariant of each program gets a
+verdict in a CSV: "holds" in all executions, "violated", "unknown" (another one was violated first), "timeout".
+SRC and HEADER in the environment take the place of lib/idgen_alloc.c and its header. Exits with 1 unless all hold.
+"""
+
+import argparse
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[3]
+OPTIONS = ("IDGEN_ALLOC_KUNIT_TEST", "IDGEN_ALLOC_NEW_ID", "IDGEN_ALLOC_MODULAR")
+HOW = """error: no GenMC: give the program as GENMC=/path/genmc
+It is built from its public source (project MPI-SWS/genmc on GitHub, tag v0.9 for the kernel's memory model) with LLVM 14 or 15
+(Debian 12: llvm-14-dev libclang-14-dev clang-14 libffi-dev libhwloc-dev autoconf automake; autoreconf --install;
+./configure --with-llvm=/usr/lib/llvm-14 --with-clang=/usr/lib/llvm-14/bin/clang; make), in some minutes."""
+INVARIANTS = sorted(set(re.findall(r"must\(.*?, (\w+)\);", (HERE / "weak.c").read_text(), re.DOTALL)))
+
+
+def read_programs() -> dict[str, tuple[dict[str, str], list[str]]]:
+    """Settings and scripts by name, in the order of the file."""
+    programs: dict[str, tuple[dict[str, str], list[str]]] = {}
+    defaults: dict[str, str] = {}
+    for line in (HERE / "programs").read_text().splitlines():
+        if not line or line.startswith("#"):
+            continue
+        head, _, scripts = line.replace("\t", " ").partition(" : ")
+        name, *words = head.split()
+        settings = dict(word.split("=") for word in words)
+        if name == "default":
+            defaults = settings
+        elif set(settings) - set(defaults):
+            raise SystemExit(f"error: programs: {name}: no such setting")
+        else:
+            programs[name] = (defaults | settings, scripts.split("|"))
+    return programs
+
+
+def make_include(source: Path, header: Path, out: Path) -> None:
+    """A header of one line for each that the two files include, as shim.h has what is in them."""
+    shutil.rmtree(out, ignore_errors=True)
+    for file in (source, header):
+        for name in re.findall(r"^#include <(.*)>", file.read_text(), re.MULTILINE):
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            (out / name).write_text('#include "shim.h"\n')
+    shutil.copy(header, out / "linux/idgen_alloc.h")
+
+
+def code(script: str, thread: int) -> str:
+    """A script in C."""
+    calls = [step.split() for step in script.split(",") if step.strip()]
+    return " ".join(f"{what}({', '.join([str(thread), *args])});" for what, *args in calls)
+
+
+def definitions(settings: dict[str, str], scripts: list[str], source: Path, model: str) -> str:
+    """What is a macro in weak.c."""
+    macros = settings | {f"CONFIG_{name}": "0" for name in OPTIONS} | {
+        "CONFIG_64BIT": "1", "CONFIG_IDGEN_ALLOC_32": settings["VALUE32"], "CONFIG_DEBUG_IDGEN_ALLOC": settings["DEBUG"],
+        "LKMM": str(int(model == "lkmm")), "THREADS": str(len(scripts)), "SRC": f'"{source}"'}
+    macros |= {f"SCRIPT{thread}": code(script, thread) for thread, script in enumerate([*scripts, "", ""][:3])}
+    return "".join(f"#define {name} {value}\n" for name, value in macros.items())
+
+
+def main() -> int:
+    """Ask for each program under each model, and make the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=TOP / "build/weak", help="where logs go")
+    parser.add_argument("--csv", type=Path, default=TOP / "build/weak.csv")
+    parser.add_argument("--limit", type=int, default=900, help="seconds for each question; to need more is a failure")
+    parser.add_argument("--model", action="append", choices=("lkmm", "imm"), help="only this one")
+    parser.add_argument("names", nargs="*", help="only these programs")
+    args = parser.parse_args()
+
+    genmc = shutil.which(os.environ.get("GENMC") or "genmc")
+    if not genmc:
+        raise SystemExit(HOW)
+    told = subprocess.run([genmc, "--help"], capture_output=True, text=True, check=False).stdout
+    models = [model for model in args.model or ("lkmm", "imm") if f"--{model}" in told]
+    programs = read_programs()
+    if set(args.names) - set(programs) or not models:
+        raise SystemExit(f"error: no such program in {HERE}/programs, or no such model")
+    source = Path(os.environ.get("SRC", TOP / "lib/idgen_alloc.c")).resolve()
+    header = Path(os.environ.get("HEADER", TOP / "include/linux/idgen_alloc.h")).resolve()
+    out = args.out.resolve()
+    make_include(source, header, out / "include")
+
+    rows: list[tuple[str, str, str, str, str]] = []
+    failed = 0
+    print(f"{'program':22} {'model':5} {'verdict':32} {'executions':>10} {'seconds':>7}", flush=True)
+    for name in args.names or programs:
+        for model in models:
+            (out / "program.h").write_text(definitions(*programs[name], source, model))
+            start = time.monotonic()
+            try:
+                done = subprocess.run([genmc, f"--{model}", "--", "-O0", "-w", f"-I{HERE}", f"-I{out}/include", f"-I{TOP}/lib",
+                                       "-include", f"{out}/program.h", str(HERE / "weak.c")], timeout=args.limit,
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                      check=False)
+                log = done.stdout
+            except subprocess.TimeoutExpired:
+                log = "timeout"
+            (out / f"{name}-{model}.log").write_text(log)
+            executions = re.search(r"complete executions explored: (\d+)", log)
+            bad = re.search(r"^Assertion violation: (.*)", log, re.MULTILINE) or re.search(r"^Error detected: (.*)", log, re.MULTILINE)
+            holds = "No errors were detected" in log and executions is not None
+            if not holds and not bad and log != "timeout":
+                raise SystemExit(f"error: GenMC failed on {name}, see {out}/{name}-{model}.log:\n{log[-2000:]}")
+            verdict = "holds" if holds else f"violated: {bad[1]}" if bad else "timeout"
+            failed += not holds
+            seconds = f"{time.monotonic() - start:.0f}"
+            count = executions[1] if executions else "-"
+            other = "holds" if holds else "unknown" if bad else "timeout"
+            rows += [(name, model, invariant, "violated" if bad and bad[1] == invariant else other, count)
+                     for invariant in INVARIANTS]
+            print(f"{name:22} {model:5} {verdict:32} {count:>10} {seconds:>7}", flush=True)
+
+    with args.csv.open("w", newline="") as table:
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(("program", "model", "invariant", "verdict", "executions"))
+        writer.writerows(rows)
+    print(f"weak: {len(args.names or programs) * len(models) - failed} hold, {failed} not; logs in {out}")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

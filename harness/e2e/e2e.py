@@ -26,6 +26,10 @@ from results import COMPLAINT
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parents[1] / "build/e2e"
 
+# RCU warns after 21 s by default. QEMU's CPUs share the few of this machine, and one that spins in stop_machine() can
+# keep another from running for that long, on the original kernel as well. 100 s is a hang.
+STALL = "rcupdate.rcu_cpu_stall_timeout=100"
+
 SUMMARY = re.compile(r"^(\w+): (?:.*, )?(\d+) checks, (\d+) wrong")
 ROLLOVERS = re.compile(r"^e2e: (-?\d+) rollovers of asid, (-?\d+) of vmid$")
 END = re.compile(r"^e2e: end, (\d+) failures$")
@@ -83,7 +87,7 @@ class Row:
         """The command that boots it."""
         commands = " ".join(f'"{command}"' for command in self.run)
         machine = MACHINES[self.arch]
-        append = f"console={machine.console} kunit.enable=0 panic=-1 oops=panic {self.args} -- {commands}"
+        append = f"console={machine.console} kunit.enable=0 panic=-1 oops=panic {STALL} {self.args} -- {commands}"
         qemu = [machine.qemu]
         if self.tlb:
             # One whose plugins read registers; its CPUs in threads of their own, see tlb.c.

@@ -48,7 +48,7 @@ static void asid_new_id(struct idgen_alloc *a, atomic64_t *id)
 	struct mm_struct *mm = container_of(id, struct mm_struct, context.id);
 
 	cpumask_clear(mm_cpumask(mm));
-	/* Clear the mask before setting the ASID; pairs with smp_rmb() below. */
+	/* Clear the mask before the ASID is set; pairs with smp_rmb(). */
 	smp_wmb();
 }
 

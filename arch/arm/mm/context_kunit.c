@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What 32-bit ARM adds to the ASID allocator: part of context.c, so that its
- * allocator can be looked at while the kernel runs on it.
+ * KUnit tests of what 32-bit ARM adds to the ASID allocator. Included by
+ * context.c to reach its static data. The kernel uses this allocator while the
+ * tests run.
  *
- * The contexts here never run, but for the cases that switch to a real mm.
+ * Contexts from asid_test_new_mm() never run.
  */
 #include <kunit/test.h>
 
@@ -11,8 +12,8 @@
 #include <linux/sched/mm.h>
 
 /*
- * Have an mm switched to on a CPU that rollovers do not know, so that it has a TLB without
- * entries and owes no flush.
+ * Switch to @mm on an imaginary CPU that rollovers do not scan and that has no
+ * flush pending.
  */
 static void asid_test_switch_elsewhere(struct mm_struct *mm)
 {
@@ -23,7 +24,7 @@ static void asid_test_switch_elsewhere(struct mm_struct *mm)
 	idgen_alloc_switch(&asids, &elsewhere, &mm->context.id, NULL);
 }
 
-/* To begin with, and until another is switched to, it runs on this CPU. */
+/* The mm runs on this CPU until there is a switch to another one. */
 static struct mm_struct *asid_test_use_new_mm(struct kunit *test)
 {
 	struct mm_struct *mm = mm_alloc();
@@ -41,7 +42,7 @@ static void asid_test_unuse_mm(struct mm_struct *mm)
 
 static struct mm_struct *asid_test_new_mm(struct kunit *test)
 {
-	/* The mask of CPUs is behind it. */
+	/* mm_cpumask() follows the struct. */
 	struct mm_struct *mm = kunit_kzalloc(test, sizeof(*mm) + cpumask_size(),
 					     GFP_KERNEL);
 
@@ -72,14 +73,14 @@ static void asid_test_roll_over(struct kunit *test)
 			generation + IDGEN_GEN_STEP);
 }
 
-/* asid_test_take() looks at each. */
+/* asid_test_take() checks each ASID. */
 static void asid_0_is_never_allocated(struct kunit *test)
 {
 	asid_test_roll_over(test);
 	asid_test_roll_over(test);
 }
 
-/* All that reads mm->context.id in assembly, or through ASID(), takes 8 bits of it. */
+/* ASID() and assembly code read the lowest 8 bits of mm->context.id. */
 static void asid_is_in_lowest_byte(struct kunit *test)
 {
 	struct mm_struct *mm = asid_test_new_mm(test);
@@ -98,14 +99,14 @@ static void new_asid_clears_mm_cpumask(struct kunit *test)
 	asid_test_switch_elsewhere(mm);
 	KUNIT_EXPECT_TRUE(test, cpumask_empty(mm_cpumask(mm)));
 
-	/* Until its ASID is another's, */
+	/* Not cleared while another mm takes its ASID, */
 	cpumask_setall(mm_cpumask(mm));
 	asid_test_roll_over(test);
 	do {
 		asid_test_take(test, taker);
 	} while (!test_bit(ASID(mm), asids.map));
 	KUNIT_EXPECT_TRUE(test, cpumask_full(mm_cpumask(mm)));
-	/* and then it gets another. */
+	/* but when it gets a new one. */
 	asid_test_switch_elsewhere(mm);
 	KUNIT_EXPECT_TRUE(test, cpumask_empty(mm_cpumask(mm)));
 }
@@ -117,7 +118,7 @@ static void kept_asid_keeps_mm_cpumask(struct kunit *test)
 	cpumask_setall(mm_cpumask(mm));
 	asid_test_switch_elsewhere(mm);
 	asid_test_roll_over(test);
-	/* It is reserved for this CPU. */
+	/* The ASID is reserved for this CPU. */
 	asid_test_switch_elsewhere(mm);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&mm->context.id) & ~IDGEN_ID_MASK,
 			asids.generation);
@@ -126,9 +127,9 @@ static void kept_asid_keeps_mm_cpumask(struct kunit *test)
 }
 
 /*
- * Between switch_mm(), which sets this CPU's bit, and the switch, another CPU may give
- * the mm its ASID. The fast path is enough then. Without the bit no TLB flush for
- * the mm comes to this CPU, where flushes are sent to CPUs.
+ * switch_mm() sets this CPU's bit in mm_cpumask(). Before the fast path of the
+ * switch, another CPU may give the mm a new ASID and clear the mask. Without
+ * its bit, this CPU would miss TLB flushes that are sent by IPI.
  */
 static void switch_restores_mm_cpumask_bit(struct kunit *test)
 {
@@ -137,7 +138,7 @@ static void switch_restores_mm_cpumask_bit(struct kunit *test)
 	u64 active;
 
 	local_irq_save(flags);
-	/* Again if mm's ASID is the first of a generation that this CPU does not know. */
+	/* Retry after a rollover: a taken slot has no fast path. */
 	do {
 		check_and_switch_context(mm, current);
 		init_new_context(NULL, mm);
@@ -151,7 +152,7 @@ static void switch_restores_mm_cpumask_bit(struct kunit *test)
 	check_and_switch_context(mm, current);
 	KUNIT_EXPECT_TRUE(test,
 			  cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm)));
-	/* Nor does the slow path leave it cleared. */
+	/* The slow path sets the bit too. */
 	init_new_context(NULL, mm);
 	check_and_switch_context(mm, current);
 	KUNIT_EXPECT_TRUE(test,
@@ -204,7 +205,7 @@ static void contextidr_has_running_pid(struct kunit *test)
 #endif
 
 #ifdef CONFIG_ARM_ERRATA_798181
-/* Whether this CPU is one of those to be told of a TLBI for @mm. */
+/* Whether this CPU needs an IPI for a TLBI of @mm. */
 static bool asid_test_erratum_has_this_cpu(struct mm_struct *mm)
 {
 	cpumask_t mask = CPU_MASK_NONE;
@@ -226,16 +227,16 @@ static void erratum_798181_finds_cpus_of_mm(struct kunit *test)
 	a15_erratum_get_cpumask(smp_processor_id(), mm, &mask);
 	KUNIT_EXPECT_FALSE(test, cpumask_test_cpu(smp_processor_id(), &mask));
 
-	/* What a rollover has taken is reserved. */
+	/* Reserved ASIDs count. */
 	for (i = 0; i < 3; i++) {
 		asid_test_roll_over(test);
 		KUNIT_EXPECT_TRUE(test, asid_test_erratum_has_this_cpu(mm));
 	}
-	/* The mm moves on, by another CPU's doing: so does what is reserved. */
+	/* Another CPU updates the mm, and so the reserved copy. */
 	asid_test_switch_elsewhere(mm);
 	KUNIT_EXPECT_TRUE(test, asid_test_erratum_has_this_cpu(mm));
 
-	/* Another mm, without an ASID, with one, and with one that was this one's once. */
+	/* Another mm: without an ASID, with one, and with a stale one. */
 	KUNIT_EXPECT_FALSE(test, asid_test_erratum_has_this_cpu(other));
 	asid_test_switch_elsewhere(other);
 	KUNIT_EXPECT_FALSE(test, asid_test_erratum_has_this_cpu(other));
@@ -243,7 +244,7 @@ static void erratum_798181_finds_cpus_of_mm(struct kunit *test)
 		     atomic64_read(&mm->context.id) - IDGEN_GEN_STEP);
 	KUNIT_EXPECT_FALSE(test, asid_test_erratum_has_this_cpu(other));
 
-	/* A kernel thread leaves the tables in place: lazy TLB. */
+	/* With lazy TLB, the CPU keeps the tables. */
 	kthread_unuse_mm(mm);
 	KUNIT_EXPECT_TRUE(test, asid_test_erratum_has_this_cpu(mm));
 	migrate_enable();

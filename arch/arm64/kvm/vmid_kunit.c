@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What KVM adds to the VMID allocator: part of vmid.c, so that the slots of
- * this CPU can be looked at.
+ * KUnit tests of what KVM adds to the VMID allocator. Included by vmid.c to
+ * reach its static data.
  *
- * Works with and without EL2: each case has an allocator of its own in the
- * place of KVM's, and a flush that counts in the place of the hypervisor's. No
- * guest runs meanwhile, as suites run before userspace.
+ * They work with and without EL2. Each case replaces KVM's allocator by its
+ * own, and the hypervisor's flush by a counter. No guest runs meanwhile, as the
+ * tests run before userspace.
  */
 #include <kunit/test.h>
 
@@ -19,7 +19,7 @@ static unsigned int vmid_test_flushes;
 static u64 vmid_test_generation;
 static bool vmid_test_in_order;
 
-/* After the slot was taken and the map rebuilt. */
+/* Called after the slot is taken and the map is rebuilt. */
 static void vmid_test_flush_all(struct idgen_alloc *a)
 {
 	struct idgen_slot *slot = this_cpu_ptr(&vmid_slots);
@@ -38,13 +38,13 @@ static const struct idgen_ops vmid_test_ops = {
 
 static int __init vmid_test_init(struct kunit *test)
 {
-	/* Slots are as they were set up, or exit could not put them back. */
+	/* vmid_test_exit() resets the slots: KVM must not have used them. */
 	if (vmids.map)
 		KUNIT_ASSERT_EQ(test, vmids.generation, IDGEN_FIRST_GEN);
 	vmid_test_saved = vmids;
 	vmid_test_saved_bits = kvm_arm_vmid_bits;
 
-	/* The case runs on this thread, which then ends. */
+	/* Each case has a thread of its own, so there is nothing to restore. */
 	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
 	vmid_test_flushes = 0;
 	vmid_test_generation = 0;
@@ -78,7 +78,7 @@ static u64 vmid_test_vmid(struct kvm_vmid *vm)
 
 static u64 vmid_test_slot(void)
 {
-	/* The thread stays on its CPU. */
+	/* The thread cannot migrate. */
 	return atomic64_read(&raw_cpu_ptr(&vmid_slots)->active);
 }
 
@@ -137,12 +137,12 @@ static void __init sched_out_leaves_invalid_vmid(struct kunit *test)
 	value = atomic64_read(&vm.id);
 	vmid_test_put();
 	KUNIT_EXPECT_EQ(test, vmid_test_slot(), value & ~IDGEN_ID_MASK);
-	/* The VM keeps its VMID, */
+	/* The VM keeps its VMID. */
 	KUNIT_EXPECT_EQ(test, atomic64_read(&vm.id), value);
 	vmid_test_load(&vm);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&vm.id), value);
 	vmid_test_put();
-	/* until others need it. */
+	/* A rollover does not reserve it. */
 	vmid_test_roll_over(test);
 	KUNIT_EXPECT_EQ(test,
 			raw_cpu_ptr(&vmid_slots)->reserved & IDGEN_ID_MASK, 0);
@@ -176,7 +176,7 @@ static void __init one_flush_per_rollover_in_order(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, vmid_test_in_order);
 }
 
-/* Another CPU rolls over: this one does not call vmid_test_put(). @vmid is not free. */
+/* Roll over on another CPU. @vmid must stay reserved. */
 static void __init vmid_test_roll_over_elsewhere(struct kunit *test, u64 vmid)
 {
 	unsigned long left = idgen_alloc_nr(&vmids);
@@ -219,7 +219,7 @@ static void __init put_after_rollover_frees_vmid_later(struct kunit *test)
 
 	vmid_test_load(&vm);
 	vmid_test_roll_over_elsewhere(test, vmid_test_vmid(&vm));
-	/* The VMID is reserved, and the rollover not hidden. */
+	/* The put does not hide the rollover, which has reserved the VMID. */
 	vmid_test_put();
 	KUNIT_EXPECT_EQ(test, vmid_test_slot(), IDGEN_TAKEN | IDGEN_FIRST_GEN);
 	KUNIT_EXPECT_EQ(test, raw_cpu_ptr(&vmid_slots)->reserved,
@@ -233,7 +233,7 @@ static void __init put_without_load_is_harmless(struct kunit *test)
 {
 	struct kvm_vmid vm = {};
 
-	/* Protected mode does so on each put. */
+	/* Protected mode does this. */
 	vmid_test_put();
 	vmid_test_put();
 	KUNIT_EXPECT_EQ(test, vmid_test_slot(), IDGEN_FIRST_GEN);
@@ -277,5 +277,5 @@ static struct kunit_suite kvm_arm_vmid_suite __refdata = {
 	.test_cases = kvm_arm_vmid_cases,
 };
 
-/* KVM's own init functions are gone later. */
+/* The cases call init functions of KVM. */
 kunit_test_init_section_suite(kvm_arm_vmid_suite);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What arm64 adds to the ASID allocator: part of context.c, so that its allocator
- * can be looked at while the kernel runs on it.
+ * KUnit tests of what arm64 adds to the ASID allocator. Included by context.c
+ * to reach its static data. The kernel uses this allocator while the tests run.
  *
- * The contexts here never run, but for the cases that switch to a real mm.
+ * Contexts from asid_test_new_mm() never run.
  */
 #include <kunit/test.h>
 
@@ -20,8 +20,8 @@ static struct mm_struct *asid_test_new_mm(struct kunit *test)
 }
 
 /*
- * Hand out the next ASID, on a CPU that rollovers do not know, so that it has a TLB
- * without entries and owes no flush.
+ * Allocate the next ASID, on an imaginary CPU that rollovers do not scan and
+ * that has no flush pending.
  */
 static u64 asid_test_take(struct kunit *test)
 {
@@ -48,7 +48,7 @@ static void asid_test_roll_over(struct kunit *test)
 			generation + IDGEN_GEN_STEP);
 }
 
-/* With 4 or 5 bits, part of a long: in which bytes depends on the endianness. */
+/* Includes maps smaller than a long, whose bytes depend on the endianness. */
 static void kpti_excludes_odd_asids(struct kunit *test)
 {
 	unsigned int bits, i;
@@ -65,13 +65,13 @@ static void kpti_excludes_odd_asids(struct kunit *test)
 	}
 }
 
-/* Until asids_update_limit(), when it is known whether there is KPTI. */
+/* Pins are refused before asids_update_limit(), while KPTI is undecided. */
 static void pins_wait_for_kpti_decision(struct kunit *test)
 {
 	KUNIT_EXPECT_TRUE(test, asids.ops->provisional);
 }
 
-/* Linux commit f88f42f853a8. */
+/* See commit f88f42f853a8. */
 static void asids_are_paired_only_with_kpti(struct kunit *test)
 {
 	unsigned long nr = idgen_alloc_nr(&asids);
@@ -86,7 +86,7 @@ static void asids_are_paired_only_with_kpti(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bitmap_weight(asids.base, nr),
 			kpti ? nr / 2 + 1 : 1);
 
-	/* From the first rollover on at the latest. */
+	/* In use after one rollover at the latest. */
 	asid_test_roll_over(test);
 	KUNIT_EXPECT_EQ(test, test_bit(nr - 1, asids.map), kpti);
 }
@@ -101,7 +101,7 @@ static void pin_limit_leaves_asid_per_cpu(struct kunit *test)
 			usable - num_possible_cpus() - 1);
 }
 
-/* asid_test_take() looks at each. */
+/* asid_test_take() checks each ASID. */
 static void asid_0_is_never_allocated(struct kunit *test)
 {
 	asid_test_roll_over(test);
@@ -178,7 +178,7 @@ static void switch_writes_asid_to_ttbr1(struct kunit *test)
 	mmput(mm);
 }
 
-/* An idle CPU, or a kernel thread, leaves the tables in place: lazy TLB. */
+/* The ASID stays reserved without a switch, as with lazy TLB. */
 static void running_mm_keeps_asid_over_rollovers(struct kunit *test)
 {
 	struct mm_struct *mm = mm_alloc();
@@ -192,7 +192,7 @@ static void running_mm_keeps_asid_over_rollovers(struct kunit *test)
 		asid_test_roll_over(test);
 		KUNIT_EXPECT_TRUE(test, test_bit(asid, asids.map));
 	}
-	/* For the mm, that is news: it goes on with the same ASID. */
+	/* The mm moves to the new generation and keeps its ASID. */
 	local_irq_save(flags);
 	check_and_switch_context(mm);
 	local_irq_restore(flags);
@@ -228,7 +228,7 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 	local_irq_save(flags);
 	asid_test_cpu = smp_processor_id();
 	asids.ops = &asid_test_ops;
-	/* None if the rollover's thread was preempted in favour of a process. */
+	/* A process that preempted this thread may have flushed already. */
 	asid_test_flushes = 0;
 	atomic64_or(IDGEN_TAKEN, &this_cpu_ptr(&asid_slots)->active);
 	for (i = 0; i < 3; i++)
@@ -245,7 +245,7 @@ static void asid_bits_match_hardware(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, asid_bits, get_cpu_asid_bits());
 	KUNIT_EXPECT_LE(test, asids.bits, asid_bits);
-	/* Would not return. */
+	/* Does not return on a mismatch. */
 	preempt_disable();
 	verify_cpu_asid_bits();
 	preempt_enable();

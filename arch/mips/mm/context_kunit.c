@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What MIPS adds to the MMID allocator: part of context.c, for its statics.
+ * KUnit tests of what MIPS adds to the MMID allocator. Included by context.c to
+ * reach its static data.
  *
- * A CPU without MMIDs runs these tests as well. It pretends to have them, with
- * interrupts off, for one switch at a time, and sets up the allocator that is
- * otherwise unused. The write to MemoryMapID is ignored there.
+ * The tests also run on a CPU without MMIDs. They initialise the allocator,
+ * which is unused there, and set the CPU's MMID option with interrupts off for
+ * one switch at a time. The CPU ignores writes to MemoryMapID.
  */
 #include <kunit/test.h>
 
@@ -27,13 +28,13 @@ static void mmid_test_suite_exit(struct kunit_suite *suite)
 
 static int mmid_test_init(struct kunit *test)
 {
-	/* Other CPUs would see the pretended MMIDs. */
+	/* Other CPUs would see the MMID option. */
 	if (!cpu_has_mmid && num_online_cpus() > 1)
 		kunit_skip(test, "needs MMIDs, or a single CPU");
 	return 0;
 }
 
-/* An mm for switches only. */
+/* An mm that is only switched to. */
 static struct mm_struct *mmid_test_new_mm(struct kunit *test)
 {
 	struct mm_struct *mm = kunit_kzalloc(test, sizeof(*mm), GFP_KERNEL);
@@ -43,7 +44,7 @@ static struct mm_struct *mmid_test_new_mm(struct kunit *test)
 	return mm;
 }
 
-/* Run @mm for a moment. Returns this CPU's slot as it is then. */
+/* Switch to @mm and back. Returns this CPU's slot in between. */
 static u64 mmid_test_run(struct mm_struct *mm)
 {
 	unsigned long flags, options;
@@ -67,7 +68,7 @@ static u64 mmid_test_mmid(struct mm_struct *mm)
 	return atomic64_read(&mm->context.mmid) & IDGEN_ID_MASK;
 }
 
-/* Hand out the next MMID on a CPU that rollovers do not know. */
+/* Allocate the next MMID, on an imaginary CPU that rollovers do not scan. */
 static u64 mmid_test_take(struct kunit *test)
 {
 	struct mm_struct *mm = mmid_test_new_mm(test);
@@ -236,7 +237,7 @@ static void sibling_flush_pending_until_switch(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, sibling_flush_pending(cpumask_of(cpu)));
 	mmid_test_run(mmid_test_new_mm(test));
 	KUNIT_EXPECT_FALSE(test, sibling_flush_pending(cpumask_of(self)));
-	/* The others are offline. Any one of them does. */
+	/* A flush is pending on offline CPUs: one of them is enough. */
 	KUNIT_EXPECT_EQ(test, sibling_flush_pending(cpu_possible_mask),
 			num_possible_cpus() > 1);
 #endif

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What KVM adds to the VMID allocator: part of vmid.c, so that the slots of
- * this CPU can be looked at.
+ * KUnit tests of what KVM adds to the VMID allocator. Included by vmid.c to
+ * reach its static data.
  *
- * Works with and without the H extension: each case has an allocator of its own
- * in the place of KVM's, and a flush that counts. No guest runs meanwhile, as
- * suites run before userspace.
+ * They work with and without the H extension. Each case replaces KVM's
+ * allocator by its own, and the flush by a counter. No guest runs meanwhile, as
+ * the tests run before userspace.
  */
 #include <kunit/test.h>
 
 #include <linux/preempt.h>
 #include <linux/sched.h>
 
-/* The least that there is with the H extension of 32 bits. */
+/* The maximum on RV32. */
 #define VMID_TEST_BITS	7
 
 static struct idgen_alloc vmid_test_saved;
@@ -21,7 +21,7 @@ static unsigned long vmid_test_saved_bits;
 static unsigned int vmid_test_flushes;
 static bool vmid_test_in_order;
 
-/* After this slot was taken, and before it has an ID again. */
+/* Called while this slot is taken. */
 static void vmid_test_flush_cpu(struct idgen_alloc *a)
 {
 	struct idgen_slot *slot = this_cpu_ptr(&vmid_slots);
@@ -39,13 +39,13 @@ static const struct idgen_ops vmid_test_ops = {
 
 static int __init vmid_test_init(struct kunit *test)
 {
-	/* Slots are as they were set up, or exit could not put them back. */
+	/* vmid_test_exit() resets the slots: KVM must not have used them. */
 	if (vmids.map)
 		KUNIT_ASSERT_EQ(test, vmids.generation, IDGEN_FIRST_GEN);
 	vmid_test_saved = vmids;
 	vmid_test_saved_bits = vmid_bits;
 
-	/* The case runs on this thread, which then ends. */
+	/* Each case has a thread of its own, so there is nothing to restore. */
 	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
 	vmid_test_flushes = 0;
 	vmid_test_in_order = true;
@@ -78,7 +78,7 @@ static idgen_value_t vmid_test_value(struct kvm_vmid *vm)
 
 static idgen_value_t vmid_test_slot(void)
 {
-	/* The thread stays on its CPU. */
+	/* The thread cannot migrate. */
 	return idgen_atomic(read)(&raw_cpu_ptr(&vmid_slots)->active);
 }
 
@@ -89,7 +89,7 @@ static void vmid_test_load(struct kvm_vmid *vm)
 	preempt_enable();
 }
 
-/* On a CPU that rollovers do not know, with a TLB that owes no flush. */
+/* Roll over on an imaginary CPU that rollovers do not scan. */
 static void __init vmid_test_roll_over(struct kunit *test)
 {
 	idgen_value_t generation = vmids.generation;
@@ -108,7 +108,7 @@ static void __init vmid_test_roll_over(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, vmids.generation, generation + IDGEN_GEN_STEP);
 }
 
-/* Others take what is free, the lowest first, until @vmid is another's. */
+/* Load new VMs, which take the lowest free VMIDs, until one has @vmid. */
 static void __init vmid_test_take(unsigned long vmid)
 {
 	while (!test_bit(vmid, vmids.map)) {
@@ -129,7 +129,7 @@ static void __init loaded_vcpu_has_vmid(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmid_test_slot(), vmid_test_value(&vm));
 }
 
-/* So hgatp is as it should be, loaded or not. */
+/* hgatp keeps this VMID, loaded or not. */
 static void __init last_loaded_vm_keeps_vmid(struct kunit *test)
 {
 	struct kvm_vmid vm = {};
@@ -165,7 +165,7 @@ static void __init vm_gets_new_vmid_if_taken(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmid_test_value(&vm), vmids.generation | vm.vmid);
 }
 
-/* Another vCPU of the VM was loaded elsewhere first. */
+/* Another CPU loads a vCPU of the VM first. */
 static void __init vcpus_share_vmid_after_rollover(struct kunit *test)
 {
 	struct idgen_slot elsewhere = {};
@@ -185,8 +185,8 @@ static void __init vcpus_share_vmid_after_rollover(struct kunit *test)
 }
 
 /*
- * The CPU that got the VM its VMID has yet to store what fences read. This one
- * does it as well, on the fast path, before its guest runs.
+ * Another CPU has allocated the VMID, but not yet stored the copy for fences.
+ * This CPU must store it too before its guest runs, even on the fast path.
  */
 static void __init each_load_stores_vmid_for_fences(struct kunit *test)
 {
@@ -254,5 +254,5 @@ static struct kunit_suite riscv_kvm_vmid_suite __refdata = {
 	.test_cases = riscv_kvm_vmid_cases,
 };
 
-/* They write what is read-only after boot. */
+/* The cases write data that is read-only after boot. */
 kunit_test_init_section_suite(riscv_kvm_vmid_suite);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What RISC-V adds to the ASID allocator: part of context.c, so that its allocator
- * can be looked at while the kernel runs on it.
+ * KUnit tests of what RISC-V adds to the ASID allocator. Included by context.c
+ * to reach its static data. The kernel uses this allocator while the tests run.
  */
 #include <kunit/test.h>
 
@@ -14,14 +14,14 @@ static int asid_test_init(struct kunit *test)
 	if (!static_branch_unlikely(&use_asid_allocator))
 		kunit_skip(test, "this machine has too few ASIDs");
 
-	/* The case runs on this thread, which then ends. */
+	/* Each case has a thread of its own, so there is nothing to restore. */
 	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
 	return 0;
 }
 
 /*
- * Hand out the next ASID, on a CPU that rollovers do not know, so that it has a TLB
- * without entries and owes no flush.
+ * Allocate the next ASID, on an imaginary CPU that rollovers do not scan and
+ * that has no flush pending.
  */
 static unsigned long asid_test_take(struct kunit *test)
 {
@@ -48,7 +48,7 @@ static void asid_test_roll_over(struct kunit *test)
 	} while (READ_ONCE(asids.generation) == generation);
 }
 
-/* To begin with, and until another is switched to, it runs on this CPU. */
+/* The mm runs on this CPU until there is a switch to another one. */
 static struct mm_struct *asid_test_use_new_mm(struct kunit *test)
 {
 	struct mm_struct *mm = mm_alloc();
@@ -69,7 +69,7 @@ static unsigned long asid_test_asid(struct mm_struct *mm)
 	return cntx2asid(atomic_long_read(&mm->context.id));
 }
 
-/* As if another had run in between. */
+/* Switch to @mm as if another mm had run in between. */
 static void asid_test_switch(struct mm_struct *mm)
 {
 	preempt_disable();
@@ -79,12 +79,12 @@ static void asid_test_switch(struct mm_struct *mm)
 
 static void asid_bits_match_satp(struct kunit *test)
 {
-	/* SATP_ASID_BITS is what there can be. */
+	/* SATP_ASID_BITS is the maximum. */
 	KUNIT_EXPECT_LE(test, asids.bits, SATP_ASID_BITS);
 	KUNIT_EXPECT_EQ(test, asids.usable, idgen_alloc_nr(&asids) - 1);
 }
 
-/* asid_test_take() looks at each. */
+/* asid_test_take() checks each ASID. */
 static void asid_0_is_never_allocated(struct kunit *test)
 {
 	asid_test_roll_over(test);
@@ -112,7 +112,7 @@ static void switch_writes_asid_to_satp(struct kunit *test)
 	asid_test_unuse_mm(mm);
 }
 
-/* A kernel thread, or an idle CPU, leaves the tables in place: lazy TLB. */
+/* The ASID stays reserved without a switch, as with lazy TLB. */
 static void running_mm_keeps_asid_over_rollovers(struct kunit *test)
 {
 	struct mm_struct *mm = asid_test_use_new_mm(test);
@@ -123,7 +123,7 @@ static void running_mm_keeps_asid_over_rollovers(struct kunit *test)
 		asid_test_roll_over(test);
 		KUNIT_EXPECT_TRUE(test, test_bit(asid, asids.map));
 	}
-	/* For the mm, that is news: it goes on with the same ASID. */
+	/* The mm moves to the new generation and keeps its ASID. */
 	asid_test_switch(mm);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&mm->context.id),
 			asids.generation | asid);
@@ -153,7 +153,7 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 	local_irq_save(flags);
 	asid_test_cpu = smp_processor_id();
 	asids.ops = &asid_test_ops;
-	/* None if the rollover's thread was preempted in favour of a process. */
+	/* A process that preempted this thread may have flushed already. */
 	asid_test_flushes = 0;
 	idgen_atomic(or)(IDGEN_TAKEN, &this_cpu_ptr(&asid_slots)->active);
 	for (i = 0; i < 3; i++)
@@ -168,11 +168,11 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 static void mm_cpumask_bit_stays_after_switch(struct kunit *test)
 {
 	struct mm_struct *mm = asid_test_use_new_mm(test), *other;
-	/* The thread stays on its CPU. */
+	/* The thread cannot migrate. */
 	int cpu = raw_smp_processor_id();
 
 	KUNIT_EXPECT_TRUE(test, cpumask_test_cpu(cpu, mm_cpumask(mm)));
-	/* Keeps it: the struct must not go. */
+	/* Keep the struct. */
 	mmget(mm);
 	asid_test_unuse_mm(mm);
 	other = asid_test_use_new_mm(test);
@@ -189,7 +189,7 @@ static void stale_icache_is_flushed_once(struct kunit *test)
 
 	preempt_disable();
 	cpumask_set_cpu(smp_processor_id(), stale);
-	/* Nothing is flushed for one that runs on. */
+	/* No flush if the mm does not change. */
 	switch_mm(mm, mm, current);
 	KUNIT_EXPECT_TRUE(test, cpumask_test_cpu(smp_processor_id(), stale));
 	switch_mm(&init_mm, mm, current);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * One step from any state that satisfies the invariant below leads to one that does, and
- * breaks none of DESIGN.md's on its way; so no number of steps does.
+ * breaks none in Documentation/core-api/idgen_alloc.rst; so no number of steps does.
  *
  * A CPU may be anywhere in what it does when another takes a step: where it is, and what
  * its reads gave, are part of the state. A step is one of

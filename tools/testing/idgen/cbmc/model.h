@@ -138,7 +138,7 @@ static void say(u8 what, u8 cpu, u8 x, u8 y)
 }
 
 /*
- * The invariants, by DESIGN.md's names. A violation is remembered.
+ * The invariants of Documentation/core-api/idgen_alloc.rst. A violation is remembered.
  */
 enum invariant {
 	UniquePerCPU, UniqueAllCPUs, UniqueActive, SameActive, ReservedInMap,

@@ -38,7 +38,7 @@ unsigned int heap_used, nr_cpu_ids = CPUS;
 enum { A, B, C, D, E, F, G, H };
 #define NONE	CTXS
 
-/* A violation, by DESIGN.md's names. */
+/* A violation, by the name in Documentation/core-api/idgen_alloc.rst. */
 #define must(cond, which) \
 	((cond) ? (void)0 : __VERIFIER_assert_fail(#which, __FILE__, __LINE__))
 

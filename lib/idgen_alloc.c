@@ -102,6 +102,10 @@
 #define EXPORT_SYMBOL_IF_MODULAR(s)	EXPORT_SYMBOL_IF_KUNIT(s)
 #endif
 
+/* For the warning at boot and the panic when no ID is left. */
+#define TOO_FEW_IDS							\
+	"idgen_alloc: %s: too few IDs: %lu usable, %u possible CPUs, %lu pinned\n"
+
 static unsigned long id_of(idgen_value_t value)
 {
 	return value & IDGEN_ID_MASK;
@@ -266,13 +270,6 @@ static noinline bool check_update_reserved(struct idgen_alloc *a,
 	return found;
 }
 
-/* Fatal, as two contexts must not share an ID. Returns in KUnit tests only. */
-static noinline void no_free_id(const struct idgen_alloc *a)
-{
-	idgen_panic("idgen_alloc: %s: no free ID: %u CPUs and %lu pins hold all %lu\n",
-		    a->ops->name, nr_reserved(a), a->nr_pinned, a->usable);
-}
-
 /* Return a value of the current generation for @ctx, whose value is @old. */
 static idgen_value_t new_context(struct idgen_alloc *a, idgen_atomic_t *ctx,
 				 idgen_value_t old, refcount_t *pins)
@@ -295,7 +292,10 @@ static idgen_value_t new_context(struct idgen_alloc *a, idgen_atomic_t *ctx,
 		flush_context(a);
 		id = find_next_zero_bit(a->map, nr, a->cursor);
 		if (unlikely(id >= nr)) {
-			no_free_id(a);
+			/* Two contexts must not share an ID. */
+			idgen_panic(TOO_FEW_IDS, a->ops->name, a->usable,
+				    a->nr_slots, a->nr_pinned);
+			/* Only in KUnit tests. */
 			return a->generation;
 		}
 	}
@@ -428,9 +428,12 @@ void idgen_alloc_unpin(struct idgen_alloc *a, idgen_atomic_t *ctx,
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&a->lock, flags);
-	/* Decrementing 0 would saturate: the context would stay pinned. */
-	if (!WARN_ON_ONCE(!refcount_read(pins)) &&
-	    refcount_dec_and_test(pins)) {
+	/*
+	 * One pin is the common case, and needs no call. The call decrements any
+	 * other count; it warns about 0 and keeps it.
+	 */
+	if (likely(refcount_read(pins) == 1) || !refcount_dec_not_one(pins)) {
+		refcount_set(pins, 0);
 		__clear_bit(id_of(idgen_atomic(read)(ctx)), a->base);
 		a->nr_pinned--;
 		check_maps(a);
@@ -467,13 +470,8 @@ static void __idgen_init limit_pins(struct idgen_alloc *a)
 
 	if (a->ops->pins)
 		a->max_pinned = max(a->usable, others) - others;
-}
-
-static void __idgen_init warn_if_few(const struct idgen_alloc *a)
-{
-	WARN(!enough_ids(a),
-	     "idgen_alloc: %s: only %lu usable IDs for %u possible CPUs\n",
-	     a->ops->name, a->usable, a->nr_slots);
+	WARN(!enough_ids(a), TOO_FEW_IDS, a->ops->name, a->usable, a->nr_slots,
+	     a->nr_pinned);
 }
 
 VISIBLE_IF_KUNIT unsigned long * __idgen_init
@@ -590,10 +588,8 @@ static int __idgen_init set_up(struct idgen_alloc *a,
 	exclude_ids(a, a->map);
 	if (base)
 		bitmap_copy(a->base, a->map, idgen_alloc_nr(a));
-	if (!ops->provisional) {
+	if (!ops->provisional)
 		limit_pins(a);
-		warn_if_few(a);
-	}
 	return 0;
 }
 
@@ -705,7 +701,6 @@ int idgen_alloc_update_excluded(struct idgen_alloc *a)
 	}
 	raw_spin_unlock_irqrestore(&a->lock, flags);
 
-	warn_if_few(a);
 	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_excluded);

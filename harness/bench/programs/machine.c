@@ -14,6 +14,22 @@ size_t bench_allocated;
 static PER_THREAD unsigned long irqs = 1;
 static PER_THREAD u32 preempt_count;
 
+bool refcount_dec_not_one(refcount_t *r)
+{
+	u32 n = refcount_read(r);
+
+	do {
+		if (n == 0xc0000000)
+			return true;
+		if (n == 1)
+			return false;
+		if (unlikely(!n))
+			return true;
+	} while (!__atomic_compare_exchange_n(&r->refs, &n, n - 1, false,
+					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+	return true;
+}
+
 unsigned long bench_lock(raw_spinlock_t *lock)
 {
 	unsigned long flags = irqs;

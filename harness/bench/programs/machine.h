@@ -164,6 +164,9 @@ static inline void refcount_dec(refcount_t *r)
 		bench_saturate(r);
 }
 
+/* A call, as in the kernel. */
+bool refcount_dec_not_one(refcount_t *r);
+
 /*
  * The lock, uncontended where one thread plays all CPUs. Interrupts and preemption
  * are variables. What is done with it held can be what is counted.

@@ -183,15 +183,19 @@ static inline bool refcount_inc_not_zero(refcount_t *r)
 	return true;
 }
 
-static inline bool refcount_dec_and_test(refcount_t *r)
+/* Whether the count was not 1, and is now one less. Warns about 0, and keeps it. */
+static inline bool refcount_dec_not_one(refcount_t *r)
 {
-	u32 n;
+	u32 n = refcount_read(r);
 
-	shim_point("count-", r);
-	n = __atomic_fetch_sub(&r->refs, 1, __ATOMIC_ACQ_REL);
-	if (n > INT32_MAX)
-		refcount_set(r, REFCOUNT_SATURATED);
-	return n == 1;
+	do {
+		if (n == (u32)REFCOUNT_SATURATED || WARN_ON_ONCE(!n))
+			return true;
+		if (n == 1)
+			return false;
+	} while (!__atomic_compare_exchange_n(&r->refs, &n, n - 1, false,
+					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+	return true;
 }
 
 /*

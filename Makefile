@@ -18,6 +18,7 @@ help:
 	@echo 'make e2e             real processes and guests on QEMU at EL2; ROWS= for some rows of harness/e2e/e2e.toml'
 	@echo 'make e2e-mutants     kernels that are wrong, each of which e2e must notice'
 	@echo 'make e2e-selftests   the kernel'"'"'s KVM selftests, with our files and without'
+	@echo 'make kunit-mutants   kernels with faults in architecture code, each of which its KUnit suite must notice; ARCH= as above'
 	@echo 'make csky            the port to csky, as far as it can be checked without a compiler for it'
 	@echo 'make bench           what it costs, against what it replaces, in instructions; fails if anything costs more'
 	@echo '  DISASM=1             with the disassembly of both, and what is in which cache line'
@@ -34,7 +35,7 @@ help:
 	@echo 'make apply LINUX=/path   lay our files over that tree'
 	@echo 'make clean           remove build/'
 
-kunit uml lint configs csky test prove litmus:
+kunit kunit-mutants uml lint configs csky test prove litmus:
 	@harness/check/$@.sh
 
 series series-check:
@@ -74,4 +75,4 @@ weak:
 clean:
 	rm -rf build
 
-.PHONY: help kunit apply uml lint configs csky bench test prove prove-deep series series-check series-refresh e2e e2e-mutants e2e-selftests torture litmus weak tla mutants clean
+.PHONY: help kunit kunit-mutants apply uml lint configs csky bench test prove prove-deep series series-check series-refresh e2e e2e-mutants e2e-selftests torture litmus weak tla mutants clean

@@ -192,6 +192,53 @@ static void switch_writes_asid_register(struct kunit *test)
 	asid_test_unuse_mm(mm);
 }
 
+static unsigned int asid_test_flushes, asid_test_cpu;
+static bool asid_test_tables_set_aside;
+
+static void asid_test_flush_cpu(struct idgen_alloc *a)
+{
+	unsigned long ttbr0, ttbr1;
+
+	asm volatile("mrc	p15, 0, %0, c2, c0, 0" : "=r" (ttbr0));
+	asm volatile("mrc	p15, 0, %0, c2, c0, 1" : "=r" (ttbr1));
+	if (smp_processor_id() == asid_test_cpu) {
+		asid_test_flushes++;
+		asid_test_tables_set_aside = ttbr0 == ttbr1;
+	}
+	asid_flush_cpu(a);
+}
+
+static const struct idgen_ops asid_test_ops = {
+	.flush_cpu	= asid_test_flush_cpu,
+	.new_id		= asid_new_id,
+};
+
+static void first_switch_after_rollover_flushes_once(struct kunit *test)
+{
+	struct mm_struct *mm = asid_test_use_new_mm(test);
+	unsigned long flags;
+	int i;
+
+	asid_test_roll_over(test);
+
+	local_irq_save(flags);
+	asid_test_cpu = smp_processor_id();
+	asids.ops = &asid_test_ops;
+	/* None if the rollover's thread was preempted in favour of a process. */
+	asid_test_flushes = 0;
+	atomic64_or(IDGEN_TAKEN, &this_cpu_ptr(&asid_slots)->active);
+	for (i = 0; i < 3; i++)
+		check_and_switch_context(mm, current);
+	asids.ops = &asid_ops;
+	local_irq_restore(flags);
+
+	asid_test_unuse_mm(mm);
+	KUNIT_EXPECT_EQ(test, asid_test_flushes, 1);
+	/* With LPAE, tables and ASID are written together. */
+	if (!IS_ENABLED(CONFIG_ARM_LPAE))
+		KUNIT_EXPECT_TRUE(test, asid_test_tables_set_aside);
+}
+
 #ifdef CONFIG_PID_IN_CONTEXTIDR
 static void contextidr_has_running_pid(struct kunit *test)
 {
@@ -259,6 +306,7 @@ static struct kunit_case arm_asid_cases[] = {
 	KUNIT_CASE(kept_asid_keeps_mm_cpumask),
 	KUNIT_CASE(switch_restores_mm_cpumask_bit),
 	KUNIT_CASE(switch_writes_asid_register),
+	KUNIT_CASE(first_switch_after_rollover_flushes_once),
 #ifdef CONFIG_PID_IN_CONTEXTIDR
 	KUNIT_CASE(contextidr_has_running_pid),
 #endif

@@ -65,6 +65,22 @@ static void kpti_excludes_odd_asids(struct kunit *test)
 	}
 }
 
+/*
+ * Until KPTI is known, the kernel may need the odd ASIDs. They can be allocated from
+ * the first rollover on, so this case is the first.
+ */
+static void early_asids_are_even(struct kunit *test)
+{
+	unsigned long asid;
+
+	if (!IS_ENABLED(CONFIG_UNMAP_KERNEL_AT_EL0))
+		kunit_skip(test, "needs CONFIG_UNMAP_KERNEL_AT_EL0");
+	if (asids.generation != IDGEN_FIRST_GEN)
+		kunit_skip(test, "there was a rollover before");
+	for (asid = 1; asid < idgen_alloc_nr(&asids); asid += 2)
+		KUNIT_ASSERT_TRUE(test, test_bit(asid, asids.map));
+}
+
 /* Pins are refused before asids_update_limit(), while KPTI is undecided. */
 static void pins_wait_for_kpti_decision(struct kunit *test)
 {
@@ -202,11 +218,74 @@ static void running_mm_keeps_asid_over_rollovers(struct kunit *test)
 	mmput(mm);
 }
 
+/* In TTBR0_EL1: CPUs may share TLB entries with this ASID. */
+#define ASID_TEST_CNP	BIT(0)
+
+static void cnp_is_set_except_for_asid_0(struct kunit *test)
+{
+	unsigned long ttbr0, ttbr1, with_0, with_1, flags;
+	struct mm_struct *mm = asid_test_new_mm(test);
+
+	if (!system_supports_cnp())
+		kunit_skip(test, "needs CnP");
+
+	local_irq_save(flags);
+	ttbr0 = read_sysreg(ttbr0_el1);
+	ttbr1 = read_sysreg(ttbr1_el1);
+	cpu_do_switch_mm(__pa_symbol(reserved_pg_dir), mm);
+	with_0 = read_sysreg(ttbr0_el1);
+	atomic64_set(&mm->context.id, IDGEN_FIRST_GEN | 1);
+	cpu_do_switch_mm(__pa_symbol(reserved_pg_dir), mm);
+	with_1 = read_sysreg(ttbr0_el1);
+	write_sysreg(ttbr1, ttbr1_el1);
+	write_sysreg(ttbr0, ttbr0_el1);
+	isb();
+	local_irq_restore(flags);
+
+	KUNIT_EXPECT_EQ(test, with_0 & ASID_TEST_CNP, 0);
+	KUNIT_EXPECT_EQ(test, with_1 & ASID_TEST_CNP, ASID_TEST_CNP);
+}
+
+static unsigned int asid_test_hardenings;
+
+static void asid_test_harden(void)
+{
+	asid_test_hardenings++;
+}
+
+static void switch_hardens_branch_predictor(struct kunit *test)
+{
+	struct mm_struct *mm;
+	bp_hardening_cb_t fn;
+	unsigned long flags;
+
+	if (!cpus_have_final_cap(ARM64_SPECTRE_V2))
+		kunit_skip(test, "this CPU needs no hardening");
+
+	mm = mm_alloc();
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	kthread_use_mm(mm);
+	local_irq_save(flags);
+	asid_test_hardenings = 0;
+	fn = __this_cpu_read(bp_hardening_data.fn);
+	__this_cpu_write(bp_hardening_data.fn, asid_test_harden);
+	check_and_switch_context(mm);
+	__this_cpu_write(bp_hardening_data.fn, fn);
+	local_irq_restore(flags);
+	kthread_unuse_mm(mm);
+	mmput(mm);
+	KUNIT_EXPECT_EQ(test, asid_test_hardenings, 1);
+}
+
 static unsigned int asid_test_flushes, asid_test_cpu;
+static unsigned long asid_test_ttbr0;
 
 static void asid_test_flush_cpu(struct idgen_alloc *a)
 {
-	asid_test_flushes += smp_processor_id() == asid_test_cpu;
+	if (smp_processor_id() == asid_test_cpu) {
+		asid_test_flushes++;
+		asid_test_ttbr0 = read_sysreg(ttbr0_el1);
+	}
 	asid_flush_cpu(a);
 }
 
@@ -239,12 +318,22 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 	kthread_unuse_mm(mm);
 	mmput(mm);
 	KUNIT_EXPECT_EQ(test, asid_test_flushes, 1);
+	/* Another CPU may have flushed for the tables walked here. */
+	if (system_supports_cnp())
+		KUNIT_EXPECT_EQ(test, asid_test_ttbr0,
+				phys_to_ttbr(__pa_symbol(reserved_pg_dir)));
 }
 
 static void asid_bits_match_hardware(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, asid_bits, get_cpu_asid_bits());
-	KUNIT_EXPECT_LE(test, asids.bits, asid_bits);
+	/* ID_AA64MMFR0_EL1.ASIDBits */
+	bool has_16 = (read_cpuid(ID_AA64MMFR0_EL1) >> 4 & 0xf) == 2;
+
+	KUNIT_EXPECT_EQ(test, asid_bits, has_16 ? 16 : 8);
+	if (strstr(saved_command_line, "idgen_alloc.bits="))
+		KUNIT_EXPECT_LE(test, asids.bits, asid_bits);
+	else
+		KUNIT_EXPECT_EQ(test, asids.bits, asid_bits);
 	/* Does not return on a mismatch. */
 	preempt_disable();
 	verify_cpu_asid_bits();
@@ -252,6 +341,7 @@ static void asid_bits_match_hardware(struct kunit *test)
 }
 
 static struct kunit_case arm64_asid_cases[] = {
+	KUNIT_CASE(early_asids_are_even),
 	KUNIT_CASE(kpti_excludes_odd_asids),
 	KUNIT_CASE(pins_wait_for_kpti_decision),
 	KUNIT_CASE(asids_are_paired_only_with_kpti),
@@ -262,6 +352,8 @@ static struct kunit_case arm64_asid_cases[] = {
 	KUNIT_CASE(pins_beyond_limit_are_refused),
 	KUNIT_CASE(switch_writes_asid_to_ttbr1),
 	KUNIT_CASE(running_mm_keeps_asid_over_rollovers),
+	KUNIT_CASE(cnp_is_set_except_for_asid_0),
+	KUNIT_CASE(switch_hardens_branch_predictor),
 	KUNIT_CASE(first_switch_after_rollover_flushes_once),
 	KUNIT_CASE(asid_bits_match_hardware),
 	{}

@@ -131,10 +131,16 @@ static void running_mm_keeps_asid_over_rollovers(struct kunit *test)
 }
 
 static unsigned int asid_test_flushes, asid_test_cpu;
+static struct mm_struct *asid_test_mm;
+static bool asid_test_in_mask;
 
 static void asid_test_flush_cpu(struct idgen_alloc *a)
 {
-	asid_test_flushes += smp_processor_id() == asid_test_cpu;
+	if (smp_processor_id() == asid_test_cpu) {
+		asid_test_flushes++;
+		asid_test_in_mask = cpumask_test_cpu(asid_test_cpu,
+						     mm_cpumask(asid_test_mm));
+	}
 	asid_flush_cpu(a);
 }
 
@@ -152,10 +158,12 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 
 	local_irq_save(flags);
 	asid_test_cpu = smp_processor_id();
+	asid_test_mm = mm;
 	asids.ops = &asid_test_ops;
 	/* A process that preempted this thread may have flushed already. */
 	asid_test_flushes = 0;
 	idgen_atomic(or)(IDGEN_TAKEN, &this_cpu_ptr(&asid_slots)->active);
+	cpumask_clear_cpu(asid_test_cpu, mm_cpumask(mm));
 	for (i = 0; i < 3; i++)
 		asid_test_switch(mm);
 	asids.ops = &asid_ops;
@@ -163,6 +171,8 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 
 	asid_test_unuse_mm(mm);
 	KUNIT_EXPECT_EQ(test, asid_test_flushes, 1);
+	/* Before satp is written: from then on, flushes must reach this CPU. */
+	KUNIT_EXPECT_TRUE(test, asid_test_in_mask);
 }
 
 static void mm_cpumask_bit_stays_after_switch(struct kunit *test)

@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""kunit_mutants.py TREE ARCH KUNIT...: boot kernels with the faults of kunit-mutants.toml, and see that KUnit notices.
+
+TREE is a kernel tree with our files, KUNIT the kunit.py command that builds and boots it. The unchanged kernel goes
+first, on each CPU that is used, and must pass. Each fault must fail the case that is named, which may not be all.
+"""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+
+
+def failed_cases(command: list[str], tree: Path, cpu: str) -> set[str]:
+    """Build and boot; the suites and cases that failed."""
+    more = [f"--qemu_args=-cpu {cpu}"] if cpu else []
+    done = subprocess.run([*command, *more], cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if "Testing complete" not in done.stdout:
+        raise SystemExit(f"error: no results:\n{done.stdout[-3000:]}")
+    return set(re.findall(r"\[FAILED\] (\w+)", done.stdout))
+
+
+def edited(text: str, edits: list[list[str]]) -> str:
+    """The text with these edits."""
+    for old, new in edits:
+        if text.count(old) != 1:
+            raise SystemExit(f"error: not there exactly once: {old!r}")
+        text = text.replace(old, new)
+    return text
+
+
+def main() -> int:
+    """Go through the list."""
+    tree, arch, command = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    mutants: dict[str, dict[str, Any]] = tomllib.loads((HERE / "kunit-mutants.toml").read_text(encoding="utf-8"))
+    mutants = {name: mutant for name, mutant in mutants.items() if mutant["arch"] == arch}
+    texts = {mutant["file"]: (tree / mutant["file"]).read_text(encoding="utf-8") for mutant in mutants.values()}
+    changed = {name: edited(texts[mutant["file"]], mutant["edits"]) for name, mutant in mutants.items()}
+    passed = failed = skipped = 0
+    for cpu in dict.fromkeys(mutant.get("cpu", "") for mutant in mutants.values() if "case" in mutant):
+        found = failed_cases(command, tree, cpu)
+        passed, failed = passed + (not found), failed + bool(found)
+        print(f"unchanged {cpu}: {', '.join(sorted(found)) or 'nothing fails'}", flush=True)
+    for name, mutant in mutants.items():
+        if "unseen" in mutant:
+            skipped += 1
+            print(f"{name}: not seen on QEMU: {mutant['unseen']}; noticed by: {mutant['layer']}")
+            continue
+        place = tree / mutant["file"]
+        # It may be a link.
+        place.unlink()
+        place.write_text(changed[name], encoding="utf-8")
+        try:
+            found = failed_cases(command, tree, mutant.get("cpu", ""))
+        finally:
+            place.write_text(texts[mutant["file"]], encoding="utf-8")
+        noticed = mutant["case"] in found
+        passed, failed = passed + noticed, failed + (not noticed)
+        print(f"{name}: {'' if noticed else 'error: not noticed by ' + mutant['case'] + ': '}{', '.join(sorted(found))}", flush=True)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

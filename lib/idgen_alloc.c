@@ -30,7 +30,8 @@
  *  - A slot without IDGEN_TAKEN holds a value of the newest generation that its
  *    CPU has seen in the slow path. The CPU can switch to any other value of
  *    that generation without reading shared state: no two contexts have the
- *    same ID in one generation, and this CPU's TLB was flushed for it.
+ *    same ID in one generation, and this CPU has no TLB entry of a previous
+ *    owner.
  *
  *  - A rollover sets IDGEN_TAKEN in every slot, and only the slow path of the
  *    slot's own CPU clears it. So the bit means that the CPU has not seen the
@@ -46,10 +47,10 @@
  * CPU no longer uses. The next rollover finds ID 0 and reserves nothing.
  *
  * A CPU may run one context through several rollovers without a switch. All but
- * the first find its slot taken, and keep what is reserved while the slot has
- * an ID. When another CPU moves the context to a later generation, it updates
- * all reserved copies of the value. Otherwise they would no longer match the
- * context, and it would get a second ID after the next rollover.
+ * the first rollover find its slot taken. They keep the reserved value as long
+ * as the slot has an ID. When another CPU moves the context to a later
+ * generation, it updates all reserved copies of the value. Otherwise the copies
+ * would no longer match the context, which could then get a second ID.
  *
  * A stale context first tries its old ID. If the ID is free in the map, no CPU
  * has reserved it, as the map includes all reserved IDs. If the ID is set, a
@@ -444,7 +445,7 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_unpin);
 
 /*
  * A rollover may reserve an ID for each possible CPU, and one more must be
- * free. It is no error if not: firmware may count CPUs that never come up.
+ * free. Too few IDs are no error: firmware may count CPUs that never come up.
  */
 static bool __idgen_init enough_ids(const struct idgen_alloc *a)
 {
@@ -531,7 +532,7 @@ static unsigned int __idgen_init wanted_bits(const struct idgen_alloc *a)
 	return a->bits;
 }
 
-/* Use the bits that were asked for, or as few more as the CPUs need. */
+/* Use the requested number of bits, or the lowest that the CPUs need. */
 static void __idgen_init lower_bits(struct idgen_alloc *a)
 {
 	unsigned int bits = a->bits;
@@ -610,7 +611,7 @@ static void __idgen_init add_slot(struct idgen_alloc *a, unsigned int i,
  * @slots: one slot for each possible CPU
  *
  * The boot parameter idgen_alloc.bits= of test kernels can lower the number of
- * bits. There are always more usable IDs than possible CPUs then.
+ * bits, but leaves more usable IDs than possible CPUs.
  *
  * Warns if the hardware has no more usable IDs than there are possible CPUs. No
  * context can be pinned then. The allocator works all the same, since some of

@@ -44,7 +44,7 @@ typedef atomic64_t idgen_atomic_t;
 #define IDGEN_GEN_STEP		((idgen_value_t)1 << IDGEN_ID_BITS)
 #define IDGEN_ID_MASK		(IDGEN_GEN_STEP - 1)
 #define IDGEN_FIRST_GEN		IDGEN_GEN_STEP
-/* A rollover has taken the slot. The next switch of its CPU must be slow. */
+/* A rollover has taken the slot. Its CPU must take the slow path next. */
 #define IDGEN_TAKEN \
 	((idgen_value_t)1 << (8 * sizeof(idgen_value_t) - 1))
 /* The minimum number of ID bits. */
@@ -223,9 +223,9 @@ __idgen_alloc_replace(struct idgen_slot *slot, idgen_value_t old,
 	 * read the current one. A taken slot matches no context, and a context
 	 * that never had an ID (0) matches no slot.
 	 *
-	 * Pairs with fetch_or_relaxed in take_slot(). The two are
-	 * ordered, as they are read-modify-write operations on one location. If
-	 * the rollover is first, IDGEN_TAKEN is seen here. If it is second, it
+	 * Pairs with fetch_or_relaxed in take_slot(). The two are ordered, as
+	 * they are read-modify-write operations on one location. If the
+	 * rollover is first, IDGEN_TAKEN is seen here. If it is second, it
 	 * finds @value and reserves it. A store or an xchg could overwrite
 	 * IDGEN_TAKEN: commit a8ffaaa060b8 fixed that bug in arm64.
 	 */
@@ -252,10 +252,10 @@ __idgen_alloc_replace(struct idgen_slot *slot, idgen_value_t old,
  * rollover may reuse the previous ID as soon as the slot shows the new one, and
  * an entry that is loaded after its flush would stay.
  *
- * Ordering: None on the fast path. The slow path makes all stores before a
- * rollover on another CPU visible (acquire of the lock), and completes the
- * pending flush. If it stores a new ID, a full barrier (mb()) orders that store
- * before the return and before walks of the context's tables with the ID.
+ * Ordering: None on the fast path. After the slow path, all stores that precede
+ * a rollover on another CPU are visible (acquire of the lock), and the pending
+ * flush is complete. If the slow path stores a new ID, a full barrier (mb())
+ * orders that store before walks of the context's tables with the ID.
  *
  * Context: Preemption disabled. An interrupt must not use the same slot. May
  * take the lock with interrupts off. Does not fail.

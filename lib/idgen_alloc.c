@@ -103,9 +103,9 @@
 #define EXPORT_SYMBOL_IF_MODULAR(s)	EXPORT_SYMBOL_IF_KUNIT(s)
 #endif
 
-/* For the warning at boot and the panic when no ID is left. */
+/* The warning at boot, and the panic when no ID is left. */
 #define TOO_FEW_IDS							\
-	"idgen_alloc: %s: too few IDs: %lu usable, %u possible CPUs, %lu pinned\n"
+	"idgen_alloc: %s: too few IDs: %lu usable, %u CPUs, %lu pinned\n"
 
 static unsigned long id_of(idgen_value_t value)
 {
@@ -296,7 +296,7 @@ static idgen_value_t new_context(struct idgen_alloc *a, idgen_atomic_t *ctx,
 			/* Two contexts must not share an ID. */
 			idgen_panic(TOO_FEW_IDS, a->ops->name, a->usable,
 				    a->nr_slots, a->nr_pinned);
-			/* Only in KUnit tests. */
+			/* Reached in KUnit tests only. */
 			return a->generation;
 		}
 	}
@@ -430,8 +430,8 @@ void idgen_alloc_unpin(struct idgen_alloc *a, idgen_atomic_t *ctx,
 
 	raw_spin_lock_irqsave(&a->lock, flags);
 	/*
-	 * One pin is the common case, and needs no call. The call decrements any
-	 * other count; it warns about 0 and keeps it.
+	 * A single pin is common, and needs no call. Otherwise the call
+	 * decrements the count, or warns if it is 0 and keeps it.
 	 */
 	if (likely(refcount_read(pins) == 1) || !refcount_dec_not_one(pins)) {
 		refcount_set(pins, 0);

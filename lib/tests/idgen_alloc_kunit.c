@@ -2126,7 +2126,7 @@ static __printf(1, 2) void sim_panic(const char *fmt, ...)
 static void no_free_id_panics(struct kunit *test)
 {
 	static const char message[] =
-		"idgen_alloc: test: too few IDs: 3 usable, 4 possible CPUs, 0 pinned\n";
+		"idgen_alloc: test: too few IDs: 3 usable, 4 CPUs, 0 pinned\n";
 	struct sim_world *w = sim_new_world(test, 4);
 	struct sim_context ctx[4];
 	unsigned int i;

@@ -224,7 +224,7 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 	local_irq_save(flags);
 	asid_test_cpu = smp_processor_id();
 	asids.ops = &asid_test_ops;
-	/* None if the rollover's thread was preempted in favour of a process. */
+	/* A process that preempted this thread may have flushed already. */
 	asid_test_flushes = 0;
 	atomic64_or(IDGEN_TAKEN, &this_cpu_ptr(&asid_slots)->active);
 	for (i = 0; i < 3; i++)
@@ -234,7 +234,7 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 
 	asid_test_unuse_mm(mm);
 	KUNIT_EXPECT_EQ(test, asid_test_flushes, 1);
-	/* With LPAE, tables and ASID are written together. */
+	/* With LPAE, one write sets tables and ASID. */
 	if (!IS_ENABLED(CONFIG_ARM_LPAE))
 		KUNIT_EXPECT_TRUE(test, asid_test_tables_set_aside);
 }

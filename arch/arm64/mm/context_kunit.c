@@ -66,8 +66,8 @@ static void kpti_excludes_odd_asids(struct kunit *test)
 }
 
 /*
- * Until KPTI is known, the kernel may need the odd ASIDs. They can be allocated from
- * the first rollover on, so this case is the first.
+ * The kernel may need the odd ASIDs until KPTI is decided. Later rollovers may
+ * use them, so this case must run first.
  */
 static void early_asids_are_even(struct kunit *test)
 {
@@ -76,7 +76,7 @@ static void early_asids_are_even(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_UNMAP_KERNEL_AT_EL0))
 		kunit_skip(test, "needs CONFIG_UNMAP_KERNEL_AT_EL0");
 	if (asids.generation != IDGEN_FIRST_GEN)
-		kunit_skip(test, "there was a rollover before");
+		kunit_skip(test, "there was a rollover already");
 	for (asid = 1; asid < idgen_alloc_nr(&asids); asid += 2)
 		KUNIT_ASSERT_TRUE(test, test_bit(asid, asids.map));
 }
@@ -218,7 +218,7 @@ static void running_mm_keeps_asid_over_rollovers(struct kunit *test)
 	mmput(mm);
 }
 
-/* In TTBR0_EL1: CPUs may share TLB entries with this ASID. */
+/* The CnP bit of TTBR0_EL1. */
 #define ASID_TEST_CNP	BIT(0)
 
 static void cnp_is_set_except_for_asid_0(struct kunit *test)
@@ -318,7 +318,7 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 	kthread_unuse_mm(mm);
 	mmput(mm);
 	KUNIT_EXPECT_EQ(test, asid_test_flushes, 1);
-	/* Another CPU may have flushed for the tables walked here. */
+	/* With CnP, the old tables must not be walked during a switch. */
 	if (system_supports_cnp())
 		KUNIT_EXPECT_EQ(test, asid_test_ttbr0,
 				phys_to_ttbr(__pa_symbol(reserved_pg_dir)));

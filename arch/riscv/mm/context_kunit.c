@@ -171,7 +171,7 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 
 	asid_test_unuse_mm(mm);
 	KUNIT_EXPECT_EQ(test, asid_test_flushes, 1);
-	/* Before satp is written: from then on, flushes must reach this CPU. */
+	/* Flushes must reach this CPU from before satp is written. */
 	KUNIT_EXPECT_TRUE(test, asid_test_in_mask);
 }
 

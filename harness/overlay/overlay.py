@@ -225,7 +225,7 @@ class Overlay:
         """All of it, or none: what comes is staged, and what it replaces is kept, until nothing can fail any more."""
         with contextlib.ExitStack() as at_end:
             scratch = Path(tempfile.mkdtemp(prefix=".idgen-", dir=self.tree))
-            at_end.callback(shutil.rmtree, scratch)
+            at_end.callback(clear, self.tree)
             new, keep = scratch / "new", scratch / "keep"
             keep.mkdir()
             for path in changed:
@@ -249,9 +249,6 @@ class Overlay:
                     move(old / path, self.tree / path)
                 with put_back:
                     raise
-            else:
-                # From here on, it is no run that was ended.
-                old.rename(scratch / "done")
             finally:
                 # As git does: no directory stays that has nothing in it.
                 for path in changed:
@@ -266,6 +263,15 @@ def move(source: Path, place: Path) -> None:
         os.replace(source, place)
     else:
         place.unlink(missing_ok=True)
+
+
+def clear(tree: Path) -> None:
+    """Remove the scratch directories, also those that an interrupted clear() left. An "old" would mean that the tree has to
+    be restored from it, so it is renamed first."""
+    for scratch in tree.glob(".idgen-*/"):
+        if (scratch / "old").exists():
+            (scratch / "old").rename(scratch / "done")
+        shutil.rmtree(scratch)
 
 
 def sha256(content: str) -> str:

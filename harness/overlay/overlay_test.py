@@ -472,6 +472,17 @@ class OverlayTest(unittest.TestCase):
         self.refused(scratch.name)
         self.assertEqual((scratch / "old/lib/Kconfig").read_text(), before["lib/Kconfig"])
 
+    def test_interrupted_clean_up_leaves_a_whole_tree(self) -> None:
+        overlay = self.overlay()
+        with patch("shutil.rmtree", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
+            overlay.write(overlay.changes())
+        self.assertEqual(self.held()["arch/old.c"], RESULT)
+        scratch, = self.tree.glob(".idgen-*/")
+        self.put(self.ours, {"lib/new.c": "newer\n"})
+        self.lay()
+        self.assertEqual(self.held()["lib/new.c"], "newer\n")
+        self.assertFalse(scratch.exists())
+
     def test_run_that_was_ended_is_named(self) -> None:
         before = self.held()
         overlay = self.overlay()

@@ -46,7 +46,6 @@ static int steps = 100000;
 module_param(steps, int, 0444);
 MODULE_PARM_DESC(steps, "Steps of each random case; a tenth per racing CPU");
 
-#define NO_ID	(~0ULL)
 #define SECOND_GEN	(2 * IDGEN_GEN_STEP)
 #define LAST_GEN	(IDGEN_TAKEN - IDGEN_GEN_STEP)
 
@@ -95,13 +94,13 @@ struct sim_world {
 	/* IDs that must never be allocated. */
 	unsigned long *excluded;
 	/* Corrupted by a case on purpose. */
-	bool map_is_broken;
+	bool map_corrupted;
 	unsigned int broadcasts;
 	idgen_value_t generation_flushed;
 	idgen_value_t generation_checked;
 	/* The context passed to the allocator, and its value before that. */
-	struct sim_context *asking;
-	idgen_value_t asking_had;
+	struct sim_context *call_ctx;
+	idgen_value_t call_old;
 };
 
 enum flush_mode {
@@ -214,8 +213,7 @@ static void sim_flush_cpu(struct idgen_alloc *a)
 
 	sim_check_irqs_off(w);
 	KUNIT_EXPECT_TRUE_MSG(w->test, sim_taken(w, w->self),
-			      "CPU%u has an ID already when it flushes",
-			      w->self);
+			      "CPU%u: slot set before the flush", w->self);
 	w->cpu[w->self].flushes++;
 	sim_flush_tlb(w, w->self);
 }
@@ -226,12 +224,12 @@ static void sim_flush_all(struct idgen_alloc *a)
 	unsigned int cpu;
 
 	KUNIT_EXPECT_NE_MSG(w->test, a->generation, w->generation_flushed,
-			    "generation flushed for twice");
+			    "two flushes in one generation");
 	w->generation_flushed = a->generation;
-	if (w->asking)
-		KUNIT_EXPECT_EQ_MSG(w->test, sim_value(w->asking),
-				    w->asking_had,
-				    "new ID out before the flush");
+	if (w->call_ctx)
+		KUNIT_EXPECT_EQ_MSG(w->test, sim_value(w->call_ctx),
+				    w->call_old,
+				    "new ID stored before the flush");
 
 	for (cpu = 0; cpu < w->nr_cpus; cpu++) {
 		KUNIT_EXPECT_TRUE_MSG(w->test, sim_taken(w, cpu),
@@ -308,7 +306,7 @@ static void sim_power_on(struct sim_world *w, const struct idgen_ops *ops,
 
 	KUNIT_ASSERT_EQ(test, 0, sim_init(w, ops, bits));
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, sim_destroy,
-						     &w->a));
+							   &w->a));
 	for (cpu = 0; cpu < w->nr_cpus; cpu++) {
 		w->cpu[cpu].tlb = kunit_kcalloc(test, idgen_alloc_nr(&w->a),
 						sizeof(struct sim_entry),
@@ -366,15 +364,15 @@ static void sim_check_switch(struct sim_world *w, unsigned int cpu)
 	KUNIT_EXPECT_LT_MSG(w->test, c->id, idgen_alloc_nr(&w->a),
 			    "AlwaysSucceeds: no ID was left");
 	KUNIT_EXPECT_FALSE_MSG(w->test, test_bit(c->id, w->excluded),
-			       "NeverReservedID: %llu handed out", c->id);
+			       "NeverReservedID: %llu allocated", c->id);
 	if (refcount_read(&c->ctx->pins))
 		KUNIT_EXPECT_EQ_MSG(w->test, c->id, c->ctx->pinned_id,
 				    "PinStays: context %u", c->ctx->serial);
-	if (!w->map_is_broken)
+	if (!w->map_corrupted)
 		KUNIT_EXPECT_GE_MSG(w->test,
 				    find_first_zero_bit(w->a.map,
 							idgen_alloc_nr(&w->a)),
-				    w->a.cursor, "a free ID is not found");
+				    w->a.cursor, "a free ID below the cursor");
 
 	for (other = 0; other < w->nr_cpus; other++) {
 		struct sim_cpu *o = &w->cpu[other];
@@ -396,16 +394,16 @@ static void sim_begin_call(struct sim_world *w, unsigned int cpu,
 			   struct sim_context *ctx)
 {
 	w->self = cpu;
-	w->asking = ctx;
-	w->asking_had = sim_value(ctx);
+	w->call_ctx = ctx;
+	w->call_old = sim_value(ctx);
 }
 
-/* After a rollover, no CPU's slot has changed yet. */
+/* After a rollover, check that no ID is reserved for idle CPUs. */
 static void sim_end_call(struct sim_world *w)
 {
 	unsigned int cpu;
 
-	w->asking = NULL;
+	w->call_ctx = NULL;
 	if (w->generation_checked == w->a.generation)
 		return;
 	w->generation_checked = w->a.generation;
@@ -561,8 +559,7 @@ static void first_id_is_in_first_generation(struct kunit *test)
 	sim_run(w, 0, &ctx);
 	KUNIT_EXPECT_EQ(test, sim_gen(&ctx), IDGEN_FIRST_GEN);
 	KUNIT_EXPECT_NE(test, sim_id(&ctx), 0);
-	KUNIT_EXPECT_EQ(test, sim_active(w, 0),
-			sim_value(&ctx));
+	KUNIT_EXPECT_EQ(test, sim_active(w, 0), sim_value(&ctx));
 }
 
 static void valid_id_takes_fast_path(struct kunit *test)
@@ -656,7 +653,7 @@ static void generation_wraps_to_first(struct kunit *test)
 	sim_run(w, 1, &ctx);
 	KUNIT_EXPECT_EQ(test, sim_gen(&ctx), LAST_GEN);
 
-	/* Neither 0, which means no ID, nor IDGEN_TAKEN. */
+	/* The next generation is neither 0, which means no ID, nor IDGEN_TAKEN. */
 	for (i = 0; i < 16 && w->a.generation == LAST_GEN; i++) {
 		sim_new_context(w, &fresh);
 		sim_run(w, 0, &fresh);
@@ -952,7 +949,7 @@ static void wraparound_can_match_reserved_id(struct kunit *test)
 	sleeper.value = ctx.value;
 	sim_begin_call(w, 2, &sleeper);
 	idgen_alloc_switch(&w->a, &w->slot[2], &sleeper.value, NULL);
-	w->asking = NULL;
+	w->call_ctx = NULL;
 	KUNIT_EXPECT_EQ(test, sim_gen(&sleeper), w->a.generation);
 	KUNIT_EXPECT_EQ(test, sim_id(&sleeper), w->cpu[1].id);
 }
@@ -1709,8 +1706,7 @@ static void switch_returns_with_id(struct kunit *test)
 		idgen_alloc_switch(&w->a, &w->slot[0], &ctx.value, &ctx.pins);
 		KUNIT_ASSERT_NE(test, sim_id(&ctx), 0);
 		KUNIT_ASSERT_EQ(test, sim_gen(&ctx), w->a.generation);
-		KUNIT_ASSERT_EQ(test, sim_value(&ctx),
-				sim_active(w, 0));
+		KUNIT_ASSERT_EQ(test, sim_value(&ctx), sim_active(w, 0));
 	}
 }
 
@@ -2237,7 +2233,7 @@ static void each_debug_check_warns(struct kunit *test)
 		kunit_skip(test, "needs CONFIG_DEBUG_IDGEN_ALLOC");
 
 	sim_run(w, 1, &ctx[0]);
-	w->map_is_broken = true;
+	w->map_corrupted = true;
 	sim_warnings = 0;
 	kunit_warning_suppress(test) {
 		/* ActiveInMap */
@@ -2538,7 +2534,7 @@ static void sim_random_steps(struct kunit *test, enum flush_mode mode,
 	for (i = 0; i < nr; i++)
 		sim_random_step(r);
 	KUNIT_EXPECT_GT_MSG(test, w->a.generation, nr / 1000 * IDGEN_GEN_STEP,
-			    "hardly any rollover");
+			    "too few rollovers");
 	kunit_info(test, "%llu rollovers\n",
 		   (u64)(w->a.generation >> IDGEN_ID_BITS) - 1);
 }
@@ -2731,7 +2727,7 @@ static void real_cpus_race(struct kunit *test)
 	KUNIT_EXPECT_EQ_MSG(test, atomic_read(&t->id_0), 0, "NeverReservedID");
 	KUNIT_EXPECT_GT_MSG(test, t->a.generation,
 			    t->switches / 100 * IDGEN_GEN_STEP,
-			    "hardly any rollover");
+			    "too few rollovers");
 	idgen_alloc_destroy(&t->a);
 }
 

@@ -653,7 +653,7 @@ static void generation_wraps_to_first(struct kunit *test)
 	sim_run(w, 1, &ctx);
 	KUNIT_EXPECT_EQ(test, sim_gen(&ctx), LAST_GEN);
 
-	/* The next generation is neither 0, which means no ID, nor IDGEN_TAKEN. */
+	/* The next generation is neither 0 nor IDGEN_TAKEN. */
 	for (i = 0; i < 16 && w->a.generation == LAST_GEN; i++) {
 		sim_new_context(w, &fresh);
 		sim_run(w, 0, &fresh);
@@ -712,7 +712,7 @@ static void rollover_reserves_active_ids(struct kunit *test)
 	}
 }
 
-/* See commit ae120d9edfe9. */
+/* Commit ae120d9edfe9: a CPU runs one task through several rollovers. */
 static void idle_cpu_keeps_id_over_rollovers(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 3, 4);
@@ -734,7 +734,7 @@ static void idle_cpu_keeps_id_over_rollovers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sim_id(&idle), had);
 }
 
-/* See commit 0ebea8088095. */
+/* Commit 0ebea8088095: reserved values must follow that of the mm. */
 static void shared_context_keeps_one_id(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 4, 4);
@@ -766,7 +766,7 @@ static void shared_context_keeps_one_id(struct kunit *test)
 	sim_run(w, 3, &mm);
 }
 
-/* See commit fb544d1ca65a, for KVM's previous allocator. */
+/* Commit fb544d1ca65a: vCPUs had different VMIDs around a rollover. */
 static void vcpus_of_a_vm_share_one_id(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 3, 4);
@@ -818,7 +818,7 @@ static void stale_context_gets_new_id_if_taken(struct kunit *test)
 
 	sim_new_context(w, &first);
 	sim_new_context(w, &old);
-	/* The rollover's own context takes the first free ID. */
+	/* Takes ID 1, which the context that rolls over will get. */
 	sim_run(w, 1, &first);
 	sim_run(w, 1, &old);
 	had = sim_id(&old);
@@ -860,7 +860,7 @@ static void new_id_is_called_for_new_ids_only(struct kunit *test)
 	sim_new_context(w, &old);
 	sim_new_context(w, &idle);
 	sim_new_context(w, &stays);
-	/* The rollover's own context takes the first free ID. */
+	/* Takes ID 1, which the context that rolls over will get. */
 	sim_run(w, 1, &first);
 	sim_run(w, 1, &old);
 	KUNIT_EXPECT_EQ(test, old.new_id_calls, 1);
@@ -932,8 +932,8 @@ static void reserved_id_not_given_to_former_owner(struct kunit *test)
 }
 
 /*
- * A known limitation. CPU 1 has not switched since a generation which, after a
- * wraparound, has the same number as that of the sleeper.
+ * A known limitation: after a wraparound, the value of the sleeper can be equal
+ * to the reserved value of a CPU that has not switched since.
  */
 static void wraparound_can_match_reserved_id(struct kunit *test)
 {
@@ -954,7 +954,7 @@ static void wraparound_can_match_reserved_id(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sim_id(&sleeper), w->cpu[1].id);
 }
 
-/* The scan of the slots tells IDs with one hint bit apart. */
+/* Two IDs share a hint bit. The scan of the slots tells them apart. */
 static void hint_collision_is_harmless(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 2, 9);
@@ -1116,9 +1116,9 @@ static void rollover_in_pin_leaves_flush_pending(struct kunit *test)
 }
 
 /*
- * See commit 5e10f9887ed8. An unmap reads the ID, then a rollover gives the
- * context a new one. The TLBI for the old ID is enough: no TLB has entries with
- * the new ID.
+ * Commit 5e10f9887ed8: an unmap reads the ID, then a rollover gives the context
+ * a new one. The TLBI for the old ID is enough. No TLB has old entries with the
+ * new ID.
  */
 static void unmap_with_stale_id_is_safe(struct kunit *test)
 {
@@ -1597,7 +1597,7 @@ static void no_context_has_sched_out_value(struct kunit *test)
  * The fast path against rollovers
  */
 
-/* See commit a8ffaaa060b8. */
+/* Commit a8ffaaa060b8: an old value must not replace a taken slot. */
 static void switch_racing_with_rollover_is_slow(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 3, 4);
@@ -1694,7 +1694,7 @@ static void context_without_id_is_never_fast(struct kunit *test)
 	KUNIT_EXPECT_NE(test, sim_id(&ctx), 0);
 }
 
-/* See commit fa808ed4e199: a vCPU entered its guest with VMID 0. */
+/* Commit fa808ed4e199: a vCPU entered its guest with VMID 0. */
 static void switch_returns_with_id(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 2, 4);

@@ -1,8 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The entry points; each is one script in harness/. "make" alone lists them.
+# The entry points, each a script in harness/. "make" alone lists them.
 
-export LINUX LINUX_VERSION ARCH WITH SET SIGNOFF EDIT KUNIT_ARGS SAN DISASM
+variables := LINUX LINUX_VERSION ARCH WITH SET SIGNOFF EDIT KUNIT_ARGS SAN DISASM ROWS TLA2TOOLS GENMC
+targets := help kunit kunit-mutants test uml lint configs csky e2e e2e-mutants e2e-selftests bench torture explore kunit-host litmus \
+	prove prove-deep weak tla mutants series series-refresh series-check apply clean distclean
+takes_arch := kunit kunit-mutants e2e
+
+# A typo is named before anything is fetched or built.
+given := $(foreach variable,$(.VARIABLES),$(if $(findstring command line,$(origin $(variable))),$(variable)))
+ifneq ($(filter-out $(variables),$(given)),)
+$(error unknown variable $(filter-out $(variables),$(given)); there are $(variables))
+endif
+ifneq ($(filter-out $(targets),$(MAKECMDGOALS)),)
+$(error unknown target $(filter-out $(targets),$(MAKECMDGOALS)); there are $(targets))
+endif
+ifneq ($(and $(ARCH),$(filter-out $(takes_arch),$(MAKECMDGOALS))),)
+$(error only these take ARCH=: $(takes_arch))
+endif
+
+export $(variables)
 
 help:
 	@echo 'make kunit           build an arm64 kernel with our files and run its KUnit suites'
@@ -22,9 +39,11 @@ help:
 	@echo 'make csky            the port to csky, as far as it can be checked without a compiler for it'
 	@echo 'make bench           what it costs, against what it replaces, in instructions; fails if anything costs more'
 	@echo '  DISASM=1             with the disassembly of both, and what is in which cache line'
-	@echo 'make torture         lib/idgen_alloc.c on real threads, sanitised, and in every order of a few steps'
+	@echo 'make torture         lib/idgen_alloc.c on real threads, sanitised'
+	@echo 'make explore         it in every order of a few steps'
+	@echo 'make kunit-host      its KUnit suite, compiled for the host'
 	@echo 'make litmus          its relaxed accesses, judged by herd7'
-	@echo 'make prove           CBMC over it, its schedules and litmus tests; make prove-deep: more of CBMC'
+	@echo 'make prove           CBMC over it; make prove-deep: more of that'
 	@echo 'make weak GENMC=/path/genmc   the C file in a few programs under weak memory, and wrong versions of it'
 	@echo 'make tla TLA2TOOLS=/path/tla2tools.jar   the PlusCal model, all configurations'
 	@echo 'make mutants [TLA2TOOLS=...] [GENMC=...]  wrong versions of it, each of which some layer must notice'
@@ -33,46 +52,46 @@ help:
 	@echo 'make series-refresh  bring harness/series/*.patch up to date with our files'
 	@echo 'make series-check    the series as its reader will look at it: each patch, several kernels'
 	@echo 'make apply LINUX=/path   lay our files over that tree'
-	@echo 'make clean           remove build/'
+	@echo 'make clean           remove build/, but for fetched kernel sources; make distclean: these as well'
 
-kunit kunit-mutants uml lint configs csky test prove litmus:
+kunit kunit-mutants uml lint configs csky test:
 	@harness/check/$@.sh
+
+torture explore kunit-host litmus prove mutants:
+	@harness/check/host.sh $@
+
+prove-deep:
+	@harness/check/host.sh prove --deep
+
+tla:
+	@tools/testing/idgen/tla/tla.sh
 
 series series-check:
 	@harness/series/$@.sh
 
+series-refresh:
+	@harness/series/series.sh refresh
+
 e2e-mutants e2e-selftests:
 	@harness/e2e/$@.sh
-
-apply:
-	@harness/overlay/apply.sh
-
-bench:
-	@harness/bench/bench.sh
 
 e2e:
 	@harness/e2e/e2e.sh $(ROWS)
 
-prove-deep:
-	@harness/check/prove.sh --deep
-
-series-refresh:
-	@harness/series/series.sh refresh
-
-torture:
-	@$(MAKE) --no-print-directory -C tools/testing/idgen run
-
-tla:
-	@TLA2TOOLS="$(TLA2TOOLS)" tools/testing/idgen/tla/tla.sh
-
-mutants:
-	@TLA2TOOLS="$(TLA2TOOLS)" GENMC="$(GENMC)" harness/check/mutants.sh
+bench:
+	@harness/bench/bench.sh
 
 weak:
-	@GENMC="$(GENMC)" tools/testing/idgen/weak/run.py
-	@GENMC="$(GENMC)" harness/check/mutants.py --layer weak --csv build/mutants-weak.csv
+	@tools/testing/idgen/weak/run.py
+	@harness/check/mutants.py --layer weak --csv build/mutants-weak.csv
+
+apply:
+	@harness/overlay/apply.sh
 
 clean:
-	rm -rf build
+	@harness/clean.sh
 
-.PHONY: help kunit kunit-mutants apply uml lint configs csky bench test prove prove-deep series series-check series-refresh e2e e2e-mutants e2e-selftests torture litmus weak tla mutants clean
+distclean:
+	@harness/clean.sh all
+
+.PHONY: $(targets)

@@ -34,6 +34,26 @@ die() {
 	exit 1
 }
 
+[[ $repo != *[[:space:]:]* ]] || die "$repo: the kernel cannot be built below a path with a space or a colon; move this checkout"
+[[ -v crosses[$arch] ]] || die "ARCH=$arch: give one of $(printf '%s\n' "${!crosses[@]}" | sort | paste -sd ' ')"
+
+# watch COMMAND...: on a terminal, show every ten seconds what COMMAND prints, until unwatch. The lock is not passed on.
+watcher=
+watch() {
+	[[ -t 2 ]] || return 0
+	while sleep 10 && kill -0 $$; do
+		printf '    %d s: %s\e[K\r' "$((SECONDS - start))" "$("$@")" >&2
+	done 9>&- &
+	watcher=$!
+	disown
+}
+unwatch() {
+	[[ -z $watcher ]] || { kill "$watcher" && printf '\e[K' >&2; }
+	watcher=
+}
+
+files_written() { echo "$(find "$build" -type f -newerct "-$((SECONDS - start + 1)) sec" 2>/dev/null | wc -l) files written"; }
+
 # step TEXT COMMAND...: run COMMAND, saying what is being done and, at the end, how long that took. COMMAND may be a
 # function: it is not run as part of a condition, where bash would carry on after a command in it that failed.
 doing=
@@ -42,7 +62,9 @@ step() {
 	doing=$1
 	shift
 	echo "==> $doing" >&2
+	watch files_written
 	"$@" >&2
+	unwatch
 	echo "    done in $((SECONDS - start)) s" >&2
 	doing=
 }
@@ -51,6 +73,7 @@ step() {
 scratch=
 at_exit() {
 	local status=$?
+	unwatch
 	[[ -z $scratch ]] || rm -rf "$scratch"
 	[[ -z $doing || $status -eq 0 ]] || echo "error: $doing: failed (see above)" >&2
 }
@@ -59,7 +82,8 @@ trap at_exit EXIT
 # Everything below build/ belongs to one run at a time; the scripts that a run starts are part of it.
 lock() {
 	[[ -z ${IDGEN_LOCKED-} ]] || return 0
-	mkdir -p "$build" || die "cannot make $build"
+	mkdir -p "$build" || die "$build cannot be made"
+	[[ -w $build ]] || die "$build cannot be written to"
 	exec 9>"$build/.lock"
 	flock -n 9 || die "another run is using $build; wait for it, or work in another clone"
 	export IDGEN_LOCKED=1
@@ -68,10 +92,12 @@ lock() {
 # check NAME COMMAND...: run COMMAND (a function will do) with its output in build/log/NAME.log, say "ok" or "not ok",
 # and count it. A command that counts its own cases ends in a line "N passed, N failed, N skipped"; they are added.
 passed=0 failed=0 skipped=0 checks=()
+cases_done() { echo "$name: $(grep -cE '^ +(CC|LD) |\[PASSED\]|^ok ' "$log") objects or cases done"; }
 check() {
 	local name=$1 log=$build/log/$1.log start=$SECONDS status result=ok cases
 	shift
 	mkdir -p "$build/log"
+	watch cases_done
 	set +e
 	(
 		set -e
@@ -79,6 +105,7 @@ check() {
 	) >"$log" 2>&1 </dev/null
 	status=$?
 	set -e
+	unwatch
 	cases=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1 || true)
 	if [[ -n $cases ]]; then
 		read -r p _ f _ s _ <<<"$cases"

@@ -59,6 +59,7 @@ kunit_main() { ARCH=$1 SAN='' KUNIT_ARGS='' "$harness/check/kunit.sh"; }
 
 no_kvm=("${objects[@]:0:3}")
 check overlay "$harness/overlay/overlay_test.py"
+check input "$harness/check/input_test.sh"
 check series-refresh "$harness/series/series_test.py"
 check kunit kunit_main arm64
 check kunit-kpti again --kernel_args=kpti=1
@@ -74,8 +75,10 @@ done
 for_arch arm64
 check uml "$harness/check/uml.sh"
 check lint "$harness/check/lint.sh"
-check torture make --no-print-directory -C "$repo/tools/testing/idgen" torture SECONDS=1
-check prove "$harness/check/prove.sh"
+check torture "$harness/check/host.sh" torture SECONDS=1
+for name in explore litmus prove; do
+	check "$name" "$harness/check/host.sh" "$name"
+done
 check bench "$harness/bench/bench.sh" quick
 check e2e "$harness/e2e/e2e.sh" --quick
 check e2e-arm e2e_arm

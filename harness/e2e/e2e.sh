@@ -5,7 +5,7 @@
 # e2e.py boot them on QEMU, arm64 at EL2. ARCH= is arm64 unless another is named.
 
 . "$(dirname "$0")/../common.sh"
-[[ -v crosses[$arch] && $arch != mips* ]] || die "ARCH=$arch: there are no rows for it"
+[[ $arch != mips* ]] || die "ARCH=$arch: there are no rows for it"
 set -- --arch="$arch" "$@"
 while read -r needed _; do
 	"$harness/fetch/deps.sh" "kunit-$needed" "e2e-$needed"

@@ -46,7 +46,10 @@ update() {
 }
 
 step "reading the package list of $suite" update
-name=$(apt cache pkgnames | grep -xE "$pattern" | sort -V | tail -n 1) || die "$suite has no package $pattern"
+name=$(apt cache pkgnames | grep -xE "$pattern" | sort -V | tail -n 1) || {
+	mapfile -t others < <(apt cache pkgnames "${pattern%%[0-9[]*}" | sort -V)
+	die "$suite has no package $pattern; it has ${others[*]:-none whose name begins like that}"
+}
 scratch=$(mktemp -d "$state/new.XXXXXX")
 download() {
 	if [[ -n $depends ]]; then

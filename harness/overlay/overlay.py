@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import tomllib
@@ -344,6 +345,8 @@ def touched(table: dict[str, Any]) -> list[str]:
 
 
 def main() -> int:
+    # What was moved is put back, and no traceback is printed.
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(128 + signal.SIGINT))
     parser = argparse.ArgumentParser(description="Lay our kernel files over a kernel tree.")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--check", action="store_true", help="say whether it would fit, change nothing")

@@ -40,7 +40,8 @@ debian_source() {
 	*) die "LINUX_VERSION=$LINUX_VERSION: give it as X.Y, for example 6.12, or as forky, sid or experimental" ;;
 	esac
 	if [[ ! -s $known || ! -d $build/linux-$(<"$known") ]]; then
-		deb=$("$harness/fetch/deb.sh" "$suite" "$pattern")
+		deb=$("$harness/fetch/deb.sh" "$suite" "$pattern") ||
+			die "no kernel source for LINUX_VERSION=${LINUX_VERSION-}; 6.12, forky, sid and experimental are known as well"
 		name=$(basename "$deb" | cut -d_ -f1)
 		as=${name#linux-source-}
 		# One name may be another version there.

@@ -21,6 +21,7 @@ import io
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -113,7 +114,11 @@ class Description:
 
 def identity() -> dict[str, str]:
     """Author and date of all patches are those of the repository's last commit: the same again gives the same."""
-    name, email, date = git("log", "-1", "--format=%an%n%ae%n%ct", cwd=OURS).splitlines()
+    try:
+        name, email, date = git("log", "-1", "--format=%an%n%ae%n%ct", cwd=OURS).splitlines()
+    except Failure as failure:
+        raise Failure(f"the patches have author and date of the last commit here, and there is none: make {OURS} a git "
+                      f"repository with a commit, and before that set user.name and user.email\n{failure}") from None
     return {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER")
             for what, value in (("NAME", name), ("EMAIL", email), ("DATE", f"{date} +0000"))}
 
@@ -127,7 +132,7 @@ def signer() -> str:
         found = subprocess.run(["git", "config", f"user.{key}"], cwd=OURS, capture_output=True, text=True, check=False)
         who.append(found.stdout.strip())
         if not who[-1]:
-            raise Failure(f"SIGNOFF=1 takes your name and address from git: git config --global user.{key} ...")
+            raise Failure(f"SIGNOFF=1 takes your name and address from git: set user.name and user.email, user.{key} is not set")
     return f"Signed-off-by: {who[0]} <{who[1]}>"
 
 
@@ -493,6 +498,8 @@ def refresh(out: Path, edit: bool) -> None:
 
 
 def main() -> int:
+    # Scratch directories are removed, and nothing is printed.
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(128 + signal.SIGINT))
     parser = argparse.ArgumentParser(description="The project as series of patches.")
     what = parser.add_subparsers(dest="what", required=True)
     making = what.add_parser("make", help="write a series")

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# host.sh WHAT [ARGUMENT...]: run one of the programs and checkers of tools/testing/idgen on this machine. WHAT is
+# torture, explore, kunit-host, litmus, prove or mutants; the arguments go to it.
+
+. "$(dirname "$0")/../common.sh"
+what=$1 idgen=$repo/tools/testing/idgen
+shift
+"$harness/fetch/deps.sh" "$what"
+lock
+# The tree comes first: if LINUX= is wrong, nothing is fetched.
+[[ $what != @(litmus|mutants) ]] || tree=$("$harness/overlay/tree.sh")
+[[ $what != @(litmus|mutants) ]] || { HERD7=$("$harness/fetch/tool.sh" herd7) && export HERD7; }
+[[ $what != @(prove|mutants) ]] || { CBMC=$("$harness/fetch/tool.sh" cbmc) && export CBMC; }
+case $what in
+torture | explore | kunit-host) make --no-print-directory -C "$idgen" "${what%-host}" "$@" ;;
+litmus) LINUX=$tree "$idgen/litmus/run.sh" "$@" ;;
+prove) "$idgen/cbmc/run.py" --jobs "$(nproc)" "$@" ;;
+mutants) "$harness/check/mutants.py" --linux "$tree" "$@" ;;
+esac

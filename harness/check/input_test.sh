@@ -1,0 +1,169 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# input_test.sh [TEST...]: what the commands say to wrong input, and what an interrupted or concurrent run leaves. It works in a
+# copy of this repository, with stand-ins for apt, so nothing is fetched, installed or built.
+
+. "$(dirname "$0")/../common.sh"
+scratch=$(mktemp -d)
+chmod 755 "$scratch"
+copy=$scratch/copy said=$scratch/said bin=$scratch/bin
+unset IDGEN_LOCKED LINUX LINUX_VERSION SET SIGNOFF WITH MAKELEVEL MAKEFLAGS
+mkdir "$bin" "$bin/no-gcc"
+ln -s /usr/bin/* "$bin/no-gcc"
+rm -f "$bin"/no-gcc/{gcc,cc,apt-get,apt-cache}
+
+# A package manager that has a mirror and two kernels, and installs nothing.
+cat >"$bin/apt-get" <<'END'
+#!/bin/sh
+. /etc/os-release
+case "$*" in
+*--print-uris*) echo "'http://mirror/debian/dists/$VERSION_CODENAME-updates/InRelease' x" ;;
+*install*) echo "apt-get $*"; exit 1 ;;
+esac
+END
+cat >"$bin/apt-cache" <<'END'
+#!/bin/sh
+printf '%s\n' linux-source-6.16 linux-source-6.18
+END
+# It takes its time over the repositories of a series.
+cat >"$bin/git" <<'END'
+#!/bin/sh
+[ "$1" = log ] || sleep 5
+exec /usr/bin/git "$@"
+END
+chmod +x "$bin"/{apt-*,git}
+
+# fresh [DIRECTORY]: a copy as after git clone.
+fresh() {
+	copy=${1-$scratch/copy}
+	rm -rf "$copy"
+	mkdir -p "$copy"
+	(cd "$repo" && git ls-files -z --cached --others --exclude-standard harness Makefile tools/testing/idgen lib include |
+		tar -c --null -T - --ignore-failed-read) | tar -x -C "$copy"
+}
+
+# refuses TEXT COMMAND...: COMMAND fails, says TEXT, and prints no traceback.
+refuses() {
+	local text=$1
+	shift
+	if (cd "$copy" && "$@") >"$said" 2>&1; then
+		die "$* did not fail"
+	fi
+	cat "$said"
+	grep -qF -- "$text" "$said"
+	[[ $(<"$said") != *Traceback* ]]
+}
+
+typos() {
+	fresh
+	refuses 'unknown variable linux;' make kunit linux=/path
+	refuses 'unknown target kunti;' make kunit kunti
+	refuses 'only these take ARCH=: kunit kunit-mutants e2e' make series ARCH=arm
+	refuses 'ARCH=foo: give one of arm arm64 mips64 mips64el riscv riscv32' make kunit ARCH=foo
+	refuses 'ARCH=foo: give one of' env ARCH=foo harness/series/series.sh
+	[[ ! -e $copy/build ]]
+}
+
+no_such_tree() {
+	fresh
+	refuses 'LINUX=/nonexistent: no such directory' make litmus LINUX=/nonexistent
+	[[ $(<"$said") != *passed* && ! -e $copy/build/download ]]
+}
+
+no_such_version() {
+	fresh
+	refuses 'has no package linux-source-9.9; it has linux-source-6.16 linux-source-6.18' \
+		env PATH="$bin:$PATH" make series LINUX_VERSION=9.9
+}
+
+packages() {
+	local target
+	fresh
+	for target in torture explore litmus prove; do
+		refuses gcc env PATH="$bin:$bin/no-gcc" make "$target"
+		grep -E '^apt-get .*install.* gcc' "$said"
+	done
+}
+
+spaces() {
+	fresh "$scratch/a copy"
+	refuses 'path with a space' make kunit
+	refuses 'path with a space' make torture
+}
+
+# Root may write anywhere.
+read_only() {
+	local as=()
+	((EUID)) || as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	fresh
+	mkdir "$copy/build"
+	chmod 555 "$copy/build"
+	refuses 'build cannot be written to' "${as[@]}" make prove
+	[[ $(wc -l <"$said") -eq 2 ]]
+}
+
+clean() {
+	fresh
+	mkdir -p "$copy"/build/{download/x,linux-7.3,tree-7.3}
+	exec 8>"$copy/build/.lock"
+	flock 8
+	refuses 'another run is using' make clean
+	[[ -d $copy/build/tree-7.3 ]]
+	exec 8>&-
+	make -C "$copy" clean
+	[[ $(cd "$copy/build" && echo *) = 'download linux-7.3' ]]
+	make -C "$copy" distclean
+	[[ $(cd "$copy/build" && echo *) = '*' ]]
+}
+
+# The copy is no git repository.
+identity() {
+	local series="$copy/harness/series/series.py"
+	fresh
+	mkdir "$copy/base"
+	refuses 'set user.name and user.email' "$series" make "$copy/base" "$copy/out" 7.3 core
+	refuses 'set user.name and user.email' env SIGNOFF=1 GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 \
+		"$harness/series/series.py" make "$copy/base" "$copy/out" 7.3 core
+}
+
+interrupted_series() {
+	local status=0
+	fresh
+	mkdir "$copy/base" "$copy/to"
+	PATH=$bin:$PATH timeout --preserve-status -s INT 1 "$harness/series/series.py" make "$copy/base" "$copy/to/out" 7.3 core \
+		>"$said" 2>&1 || status=$?
+	cat "$said"
+	((status == 130))
+	[[ ! -s $said && -z $(ls "$copy/to") ]]
+}
+
+no_cbmc() {
+	fresh
+	refuses 'no CBMC' env CBMC=/nonexistent tools/testing/idgen/cbmc/run.py
+}
+
+# What takes longer than ten seconds shows that it moves, and holds no lock once it is done.
+moves() {
+	fresh
+	cat >"$copy/harness/slow.sh" <<-'END'
+		. "$(dirname "$0")/common.sh"
+		slow() { lock && touch "$build"/{a,b} && sleep 11; }
+		step slow slow
+		check slow sh -c 'for case in 1 2 3; do echo "[PASSED] $case"; done; sleep 11'
+		exec 9>&-
+		flock -n "$build/.lock" echo the lock is free
+	END
+	script -qec "bash $copy/harness/slow.sh" /dev/null >"$said"
+	cat "$said"
+	grep 'the lock is free' "$said"
+	grep -E '1[01] s: 3 files written' "$said"
+	grep -E '1[01] s: slow: 3 objects or cases done' "$said"
+}
+
+tests=(typos no_such_tree no_such_version packages spaces read_only clean identity interrupted_series no_cbmc moves)
+for test in "${@:-${tests[@]}}"; do
+	check "input-$test" "$test"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0))

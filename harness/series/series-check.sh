@@ -10,7 +10,7 @@
 "$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv series series-check
 lock
 
-sets=(core debug arm riscv kvm-riscv mips tools)
+sets=(core debug arm riscv kvm-riscv mips tools selftests)
 # Lines added and removed that each conversion may have.
 limits=(
 	'arch/arm64/mm/context.c 45 260'
@@ -48,6 +48,11 @@ excused=(
 	"$idgen/(torture|hw).c:SPLIT_STRING|LONG_LINE|LONG_LINE_STRING"
 	# A bound comes before what it bounds, as it is written on paper.
 	"$idgen/cbmc/.*:CONSTANT_COMPARISON"
+	# Programs of userspace, but with names that checkpatch knows for the kernel's: volatile, and C11's atomics. The
+	# usage of a program named as a function is not that function's name, and a line of the log is one line.
+	'tools/testing/selftests/(mm|kvm)/(asid|vmid)_rollover.c:PREFER_DEFINED_ATTRIBUTE_MACRO|VOLATILE|CAMELCASE|SPACING'
+	'tools/testing/selftests/(mm|kvm)/(asid|vmid)_rollover.c:EMBEDDED_FUNCTION_NAME|FUNCTION_ARGUMENTS|LONG_LINE'
+	'tools/testing/selftests/(mm|kvm)/(asid|vmid)_rollover.c:LONG_LINE_STRING'
 	# Written by the translator from PlusCal.
 	"$idgen/tla/idgen.tla:TRAILING_WHITESPACE"
 )

@@ -243,7 +243,7 @@ class Kernel:
 
 def below(wanted: str) -> str:
     """What a set applies to: the core, or the tree as it was."""
-    return "base" if wanted == "core" or wanted.endswith("fixes") else "core"
+    return "base" if wanted in ("core", "selftests") or wanted.endswith("fixes") else "core"
 
 
 def make(base: Path, out: Path, version: str, commit: str, wanted: str) -> int:

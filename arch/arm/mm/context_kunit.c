@@ -99,14 +99,14 @@ static void new_asid_clears_mm_cpumask(struct kunit *test)
 	asid_test_switch_elsewhere(mm);
 	KUNIT_EXPECT_TRUE(test, cpumask_empty(mm_cpumask(mm)));
 
-	/* Not cleared while another mm takes its ASID, */
+	/* Not cleared when another mm takes its ASID. */
 	cpumask_setall(mm_cpumask(mm));
 	asid_test_roll_over(test);
 	do {
 		asid_test_take(test, taker);
 	} while (!test_bit(ASID(mm), asids.map));
 	KUNIT_EXPECT_TRUE(test, cpumask_full(mm_cpumask(mm)));
-	/* but when it gets a new one. */
+	/* Cleared when the mm gets a new ASID. */
 	asid_test_switch_elsewhere(mm);
 	KUNIT_EXPECT_TRUE(test, cpumask_empty(mm_cpumask(mm)));
 }
@@ -279,7 +279,7 @@ static void erratum_798181_finds_cpus_of_mm(struct kunit *test)
 		asid_test_roll_over(test);
 		KUNIT_EXPECT_TRUE(test, asid_test_erratum_has_this_cpu(mm));
 	}
-	/* Another CPU updates the mm, and so the reserved copy. */
+	/* Another CPU updates the value of the mm and the reserved copy. */
 	asid_test_switch_elsewhere(mm);
 	KUNIT_EXPECT_TRUE(test, asid_test_erratum_has_this_cpu(mm));
 

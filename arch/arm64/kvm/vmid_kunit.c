@@ -44,7 +44,7 @@ static int __init vmid_test_init(struct kunit *test)
 	vmid_test_saved = vmids;
 	vmid_test_saved_bits = kvm_arm_vmid_bits;
 
-	/* Each case has a thread of its own, so there is nothing to restore. */
+	/* Each case has its own thread: no need to restore the affinity. */
 	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
 	vmid_test_flushes = 0;
 	vmid_test_generation = 0;

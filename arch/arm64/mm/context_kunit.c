@@ -87,7 +87,7 @@ static void pins_wait_for_kpti_decision(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, asids.ops->provisional);
 }
 
-/* See commit f88f42f853a8. */
+/* Commit f88f42f853a8: the kernel kept its ASIDs without KPTI. */
 static void asids_are_paired_only_with_kpti(struct kunit *test)
 {
 	unsigned long nr = idgen_alloc_nr(&asids);

@@ -14,7 +14,7 @@ static int asid_test_init(struct kunit *test)
 	if (!static_branch_unlikely(&use_asid_allocator))
 		kunit_skip(test, "this machine has too few ASIDs");
 
-	/* Each case has a thread of its own, so there is nothing to restore. */
+	/* Each case has its own thread: no need to restore the affinity. */
 	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
 	return 0;
 }

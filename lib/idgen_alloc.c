@@ -402,7 +402,7 @@ unsigned long idgen_alloc_pin(struct idgen_alloc *a, idgen_atomic_t *ctx,
 		check_maps(a);
 	}
 	raw_spin_unlock_irqrestore(&a->lock, flags);
-	/* A later switch to @ctx here may take the fast path: no barrier. */
+	/* A later switch to @ctx on this CPU may be fast, without barrier. */
 	mb();
 
 	return id_of(value);
@@ -430,8 +430,8 @@ void idgen_alloc_unpin(struct idgen_alloc *a, idgen_atomic_t *ctx,
 
 	raw_spin_lock_irqsave(&a->lock, flags);
 	/*
-	 * A single pin is common, and needs no call. Otherwise the call
-	 * decrements the count, or warns if it is 0 and keeps it.
+	 * A single pin is common, and needs no call. refcount_dec_not_one()
+	 * decrements any other count, but warns about 0 and keeps it.
 	 */
 	if (likely(refcount_read(pins) == 1) || !refcount_dec_not_one(pins)) {
 		refcount_set(pins, 0);

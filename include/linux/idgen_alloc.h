@@ -23,8 +23,9 @@
 
 /*
  * A value is an ID in the low bits and a generation above it. The split is
- * constant, so that a switch need not load it. With fewer ID bits, the upper
- * ones are zero. The top bit is IDGEN_TAKEN in a slot, and otherwise zero.
+ * constant, so that a switch need not load it. An allocator with fewer ID bits
+ * leaves the upper ones zero. The top bit is IDGEN_TAKEN in a slot, and zero in
+ * a context's value.
  *
  * Values have 64 bits, or 32 where 64-bit atomics would take a lock. With 32
  * bits, generations wrap sooner: see "Generation wraparound" in

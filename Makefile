@@ -2,10 +2,11 @@
 #
 # The entry points, each a script in harness/. "make" alone lists them.
 
-variables := LINUX LINUX_VERSION ARCH WITH SET SIGNOFF EDIT KUNIT_ARGS SAN DISASM ROWS TLA2TOOLS GENMC
+variables := LINUX LINUX_VERSION ARCH WITH SET SIGNOFF EDIT KUNIT_ARGS SAN DISASM ROWS TLA2TOOLS GENMC JOBS SHARD TABLES
 targets := help kunit kunit-mutants test uml lint configs csky e2e e2e-mutants e2e-selftests bench torture explore kunit-host litmus \
-	prove prove-deep weak tla mutants series series-refresh series-check apply clean distclean
+	prove prove-deep weak tla mutants series series-refresh series-check merge apply clean distclean
 takes_arch := kunit kunit-mutants e2e
+takes_shard := mutants e2e configs series-check
 
 # A typo is named before anything is fetched or built.
 given := $(foreach variable,$(.VARIABLES),$(if $(findstring command line,$(origin $(variable))),$(variable)))
@@ -17,6 +18,9 @@ $(error unknown target $(filter-out $(targets),$(MAKECMDGOALS)); there are $(tar
 endif
 ifneq ($(and $(ARCH),$(filter-out $(takes_arch),$(MAKECMDGOALS))),)
 $(error only these take ARCH=: $(takes_arch))
+endif
+ifneq ($(and $(JOBS)$(SHARD),$(filter-out $(takes_shard),$(MAKECMDGOALS))),)
+$(error only these take JOBS= and SHARD=: $(takes_shard))
 endif
 
 export $(variables)
@@ -51,6 +55,8 @@ help:
 	@echo '  WITH=csky            with the patch for csky, which no compiler of Debian can build; make apply has it too'
 	@echo 'make series-refresh  bring harness/series/*.patch up to date with our files'
 	@echo 'make series-check    the series as its reader will look at it: each patch, several kernels'
+	@echo '  JOBS=4 SHARD=3/8     with mutants, e2e, configs and series-check: four jobs at once; the third of eight parts'
+	@echo 'make merge TABLES="a.csv b.csv"   merge the tables of all shards: build/configs-1-of-8.csv and so on'
 	@echo 'make apply LINUX=/path   lay our files over that tree'
 	@echo 'make clean           remove build/, but for fetched kernel sources; make distclean: these as well'
 
@@ -87,6 +93,9 @@ weak:
 
 apply:
 	@harness/overlay/apply.sh
+
+merge:
+	@harness/check/ktap.py merge $(TABLES)
 
 clean:
 	@harness/clean.sh

@@ -9,7 +9,7 @@ shopt -s inherit_errexit
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 harness=$repo/harness
-build=$repo/build
+build=${IDGEN_BUILD:-$repo/build}
 cross=aarch64-linux-gnu-
 # The compilers of all that make kunit and make e2e know as ARCH.
 declare -A crosses=([arm64]=$cross [arm]=arm-linux-gnueabihf- [riscv]=riscv64-linux-gnu- [riscv32]=riscv64-linux-gnu-
@@ -18,6 +18,10 @@ declare -A crosses=([arm64]=$cross [arm]=arm-linux-gnueabihf- [riscv]=riscv64-li
 # What ARCH= of make asks for; below, every make would take it for its own, where riscv32 is none.
 arch=${ARCH:-arm64}
 unset ARCH MAKEFLAGS
+
+# The part of its work that a command is to do, and in how many jobs; the scripts that it starts do all of theirs.
+shard=${SHARD:-1/1} jobs=${JOBS:-1}
+unset SHARD JOBS
 
 # Sorting, and the messages of tools, are the same everywhere.
 export LC_ALL=C.UTF-8
@@ -34,6 +38,9 @@ die() {
 	exit 1
 }
 
+[[ $shard =~ ^([1-9][0-9]{0,3})/([1-9][0-9]{0,3})$ && ${shard%/*} -le ${shard#*/} ]] ||
+	die "SHARD=$shard: give it as I/N, from 1/N to N/N; for example 3/8"
+[[ $jobs =~ ^[1-9][0-9]{0,2}$ ]] || die "JOBS=$jobs: give a number from 1 to 999"
 [[ $repo != *[[:space:]:]* ]] || die "$repo: the kernel cannot be built below a path with a space or a colon; move this checkout"
 [[ -v crosses[$arch] ]] || die "ARCH=$arch: give one of $(printf '%s\n' "${!crosses[@]}" | sort | paste -sd ' ')"
 
@@ -76,6 +83,7 @@ at_exit() {
 	unwatch
 	[[ -z $scratch ]] || rm -rf "$scratch"
 	[[ -z $doing || $status -eq 0 ]] || echo "error: $doing: failed (see above)" >&2
+	jobs -p | xargs -rI{} kill -- -{} 2>/dev/null
 }
 trap at_exit EXIT
 
@@ -89,43 +97,83 @@ lock() {
 	export IDGEN_LOCKED=1
 }
 
-# check NAME COMMAND...: run COMMAND (a function will do) with its output in build/log/NAME.log, say "ok" or "not ok",
-# and count it. A command that counts its own cases ends in a line "N passed, N failed, N skipped"; they are added.
-passed=0 failed=0 skipped=0 checks=()
+# check NAME COMMAND...: run COMMAND (a function will do) with its output in build/log/NAME.log, and say "ok" or "not ok".
+# A command that counts its own cases writes them to $KTAP, as ktap.py does, or prints them as KTAP.
+failed=0 checks=()
 cases_done() { echo "$name: $(grep -cE '^ +(CC|LD) |\[PASSED\]|^ok ' "$log") objects or cases done"; }
 check() {
-	local name=$1 log=$build/log/$1.log start=$SECONDS status result=ok cases
+	local name=$1 log=$build/log/$1.log start=$SECONDS status result=ok
+	in_part || return 0
 	shift
 	mkdir -p "$build/log"
 	watch cases_done
+	rm -f "$build/log/$name.ktap"
 	set +e
 	(
 		set -e
+		export KTAP=$build/log/$name.ktap
 		"$@"
 	) >"$log" 2>&1 </dev/null
 	status=$?
 	set -e
 	unwatch
-	cases=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1 || true)
-	if [[ -n $cases ]]; then
-		read -r p _ f _ s _ <<<"$cases"
-		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-	fi
 	if ((status)); then
-		result="not ok" failed=$((failed + 1))
+		result="not ok" failed=1
 		tail -n 40 "$log" | sed 's/^/    | /'
-	else
-		passed=$((passed + 1))
 	fi
-	echo "$result $name (${cases:+$cases, }$((SECONDS - start)) s)"
-	checks+=("$name,$result,$((SECONDS - start))")
+	echo "$result $name ($((SECONDS - start)) s)"
+	checks+=("$name" "$result" "$((SECONDS - start))" "")
 }
 
-# report CSV: the table of the checks, and the one line that sums up.
-report() {
-	printf '%s\n' check,result,seconds "${checks[@]}" >"$1"
-	echo "$passed passed, $failed failed, $skipped skipped"
-	((failed == 0))
+# skip NAME REASON: a check that cannot be done here.
+skip() {
+	in_part || return 0
+	echo "skip $1: $2"
+	checks+=("$1" skip 0 "$2")
+}
+
+# report NAME: the table of the checks, build/NAME.csv, and build/NAME.ktap.
+report() { SHARD=$shard "$harness/check/ktap.py" report "$1" "$build/log" "${checks[@]}"; }
+
+# sharded FUNCTION: of the checks that FUNCTION does, those of this shard. Those before are done in each.
+number=0 first=0 last=1000000
+in_part() { ((++number > first && number <= last)); }
+sharded() {
+	number=0 last=0
+	"$1"
+	first=$((number * (${shard%/*} - 1) / ${shard#*/})) last=$((number * ${shard%/*} / ${shard#*/})) number=0
+	"$1"
+	last=1000000
+}
+
+# spread NAME COMMAND...: run COMMAND, which writes the table NAME, with SHARD= in its environment; with JOBS=, so many
+# times at once, each with a part of the shard.
+spread() {
+	local name=$1 job tables=() i=${shard%/*} n=$((${shard#*/} * jobs))
+	shift
+	if ((jobs == 1)); then
+		SHARD=$shard "$@"
+		return
+	fi
+	set -m
+	for ((job = 1; job <= jobs; job++)); do
+		tables+=("$repo/build/$name-$(((i - 1) * jobs + job))-of-$n.csv")
+		rm -f "${tables[-1]}"
+		SHARD=$(((i - 1) * jobs + job))/$n "$@" | sed -E '/^[0-9]+ passed, [0-9]+ failed/d' &
+	done
+	set +m
+	wait
+	[[ $shard = 1/1 ]] || name+=-${shard/\//-of-}
+	"$harness/check/ktap.py" merge --into "$name" "${tables[@]}"
+}
+
+# own_build COMMAND...: run COMMAND, in a job, with a build directory that it shares with nobody.
+own_build() {
+	export IDGEN_BUILD=$build/job-$job
+	mkdir -p "$IDGEN_BUILD"
+	cp -a --update "$build/download" "$IDGEN_BUILD/"
+	find "$build" -maxdepth 1 \( -name 'linux-*' -o -name sparse -o -name herd7 \) -exec ln -sfn -t "$IDGEN_BUILD" {} +
+	"$@"
 }
 
 # kunit VERB TREE BUILD_DIR ARGS...: the tree's own kunit.py.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# configs.sh [ARCH...]: our objects in the kernel's own configurations, by gcc and by clang: those that an architecture
+# [JOBS=N] [SHARD=I/N] configs.sh [ARCH...]: our objects in the kernel's own configurations, by gcc and by clang: those that an architecture
 # uses, and the library's for those that do not use it. No word from any compiler. Without ARCH, all architectures.
 #
 # Each architecture has one build directory. Of a kernel there is only what is made before the first object, which is
@@ -10,6 +10,7 @@
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" configs
 lock
+((jobs == 1)) || { spread configs own_build "$0" "$@"; exit; }
 tree=$("$harness/overlay/tree.sh")
 
 # for_make ARCH COMPILER: how make is called. SUBARCH is for um, where 32 bits would need other headers; the kernel's
@@ -79,19 +80,27 @@ kunit_module() {
 }
 
 ((${#@})) || set -- arm64 x86_64 arm riscv mips64el um
-for arch; do
-	configs=(allnoconfig defconfig allmodconfig)
-	# With tables of three levels, and where ARMv6 is not ruled out.
-	[[ $arch != arm ]] || configs+=(multi_v7_lpae_defconfig imx_v6_v7_defconfig)
-	# Its others have no MMIDs.
-	[[ $arch != mips64el ]] || configs=(64r6el_defconfig)
-	for compiler in gcc clang; do
-		for config in "${configs[@]}"; do
-			# There, a header of the kernel's own (asm-generic/io.h) is an error before anything of ours.
-			[[ $arch-$compiler-$config != um-clang-allmodconfig ]] || { skipped=$((skipped + 1)) && continue; }
-			check "configs-$arch-$compiler-$config" compile "$arch" "$compiler" "$config"
+archs=("$@")
+rows() {
+	local arch compiler config configs
+	for arch in "${archs[@]}"; do
+		configs=(allnoconfig defconfig allmodconfig)
+		# With tables of three levels, and where ARMv6 is not ruled out.
+		[[ $arch != arm ]] || configs+=(multi_v7_lpae_defconfig imx_v6_v7_defconfig)
+		# Its others have no MMIDs.
+		[[ $arch != mips64el ]] || configs=(64r6el_defconfig)
+		for compiler in gcc clang; do
+			for config in "${configs[@]}"; do
+				# There, a header of the kernel's own (asm-generic/io.h) is an error before anything of ours.
+				[[ $arch-$compiler-$config != um-clang-allmodconfig ]] || {
+					skip "configs-$arch-$compiler-$config" "a header of the kernel fails"
+					continue
+				}
+				check "configs-$arch-$compiler-$config" compile "$arch" "$compiler" "$config"
+			done
 		done
+		[[ ! -v crosses[$arch] ]] || check "configs-$arch-kunit-module" kunit_module "$arch"
 	done
-	[[ ! -v crosses[$arch] ]] || check "configs-$arch-kunit-module" kunit_module "$arch"
-done
-report "$build/configs.csv"
+}
+sharded rows
+report configs

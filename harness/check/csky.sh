@@ -118,4 +118,4 @@ check csky-ck610 compile "$tree" ck610
 check csky-ck807 compile "$tree" ck807 KUNIT RUNTIME_TESTING_MENU IDGEN_ALLOC_KUNIT_TEST DEBUG_KERNEL DEBUG_IDGEN_ALLOC
 check csky-ck860 compile "$tree" ck860 SMP
 check csky-faulty faulty
-report "$build/csky.csv"
+report csky

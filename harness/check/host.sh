@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # host.sh WHAT [ARGUMENT...]: run one of the programs and checkers of tools/testing/idgen on this machine. WHAT is
-# torture, explore, kunit-host, litmus, prove or mutants; the arguments go to it.
+# torture, explore, kunit-host, litmus, prove or mutants; the arguments go to it. mutants takes JOBS= and SHARD=.
 
 . "$(dirname "$0")/../common.sh"
 what=$1 idgen=$repo/tools/testing/idgen
@@ -17,5 +17,5 @@ case $what in
 torture | explore | kunit-host) make --no-print-directory -C "$idgen" "${what%-host}" "$@" ;;
 litmus) LINUX=$tree "$idgen/litmus/run.sh" "$@" ;;
 prove) "$idgen/cbmc/run.py" --jobs "$(nproc)" "$@" ;;
-mutants) "$harness/check/mutants.py" --linux "$tree" "$@" ;;
+mutants) spread mutants "$harness/check/mutants.py" --linux "$tree" "$@" ;;
 esac

@@ -13,6 +13,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import ktap
+
 HERE = Path(__file__).resolve().parent
 
 
@@ -41,15 +43,15 @@ def main() -> int:
     mutants = {name: mutant for name, mutant in mutants.items() if mutant["arch"] == arch}
     texts = {mutant["file"]: (tree / mutant["file"]).read_text(encoding="utf-8") for mutant in mutants.values()}
     changed = {name: edited(texts[mutant["file"]], mutant["edits"]) for name, mutant in mutants.items()}
-    passed = failed = skipped = 0
+    rows = []
     for cpu in dict.fromkeys(mutant.get("cpu", "") for mutant in mutants.values() if "case" in mutant):
         found = failed_cases(command, tree, cpu)
-        passed, failed = passed + (not found), failed + bool(found)
+        rows.append((f"unchanged {cpu}".strip(), "", "not ok" if found else "ok", ", ".join(sorted(found))))
         print(f"unchanged {cpu}: {', '.join(sorted(found)) or 'nothing fails'}", flush=True)
     for name, mutant in mutants.items():
         if "unseen" in mutant:
-            skipped += 1
-            print(f"{name}: not seen on QEMU: {mutant['unseen']}; noticed by: {mutant['layer']}")
+            rows.append((name, "", "skip", f"not seen on QEMU: {mutant['unseen']}; noticed by: {mutant['layer']}"))
+            print(f"{name}: {rows[-1][-1]}")
             continue
         place = tree / mutant["file"]
         # It may be a link.
@@ -60,10 +62,10 @@ def main() -> int:
         finally:
             place.write_text(texts[mutant["file"]], encoding="utf-8")
         noticed = mutant["case"] in found
-        passed, failed = passed + noticed, failed + (not noticed)
+        rows.append((name, mutant["case"], "ok" if noticed else "not ok", ", ".join(sorted(found))))
         print(f"{name}: {'' if noticed else 'error: not noticed by ' + mutant['case'] + ': '}{', '.join(sorted(found))}", flush=True)
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return bool(failed)
+    return ktap.report(ktap.BUILD / ("kunit-mutants" if arch == "arm64" else f"kunit-mutants-{arch}"),
+                       ("mutant", "case", "result", "reason"), rows)
 
 
 if __name__ == "__main__":

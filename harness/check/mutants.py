@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""See that each wrong version of the allocator in mutants.toml is noticed, and write by which layer to a CSV.
+"""See that each wrong version of the allocator in mutants.toml is noticed, and write by which layer to build/mutants.csv.
 
 The files are changed in a scratch directory. The layers:
 
@@ -30,6 +30,8 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import ktap
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
@@ -130,15 +132,15 @@ def weak(scratch: Path, mutant: Mutant) -> bool | None:
         return any(row["verdict"] == "violated" for row in csv.DictReader(rows))
 
 
-def tla(_: Path, mutant: Mutant) -> bool | None:
+def tla(scratch: Path, mutant: Mutant) -> bool | None:
     """Whether the model's configuration comes to the violation that is stated for it."""
-    return None if "tla" not in mutant else not fails([str(IDGEN / "tla/tla.sh"), mutant["tla"]])
+    return None if "tla" not in mutant else not fails([str(IDGEN / "tla/tla.sh"), mutant["tla"]],
+                                                      env={**os.environ, "OUT": f"{scratch}/tla"})
 
 
 def main() -> int:
     """Make the mutants, and the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--csv", type=Path, default=TOP / "build/mutants.csv")
     parser.add_argument("--linux", type=Path, metavar="TREE", help="kernel tree, for litmus")
     parser.add_argument("--layer", action="append", help="only this one; may be given more than once")
     parser.add_argument("names", nargs="*", help="only these mutants")
@@ -164,15 +166,13 @@ def main() -> int:
     if unknown := set(args.names) - set(listed):
         parser.error(f"no such mutant: {', '.join(unknown)}")
 
-    mutants: dict[str, Mutant] = {"unchanged": {"edits": []}} | listed
+    names = ktap.part([name for name in listed if not args.names or name in args.names])
+    mutants: dict[str, Mutant] = {"unchanged": {"edits": []}} | {name: listed[name] for name in names}
     originals = [(TOP / name).read_text() for name in FILES]
     changed = {name: mutate(originals, mutant["edits"]) for name, mutant in mutants.items()}
-    rows: list[tuple[str, str, str]] = []
-    escaped: list[str] = []
+    rows: list[tuple[str, ...]] = []
     print("mutants of", *FILES, "by layer; without TLA2TOOLS there is no tla" if "tla" not in layers else "")
     for name, mutant in mutants.items():
-        if args.names and name not in ("unchanged", *args.names):
-            continue
         found: dict[str, bool] = {}
         told = [f"{name:30}"]
         with tempfile.TemporaryDirectory() as directory:
@@ -187,25 +187,20 @@ def main() -> int:
                     told.append(f"{layer}:{'caught' if caught else '-'} ({time.monotonic() - start:.0f} s)")
         if not found:
             continue
-        rows += [(name, layer, "yes" if caught else "no") for layer, caught in found.items()]
         noticed = {layer.split("-")[0] for layer, caught in found.items() if caught}
         enough = 1 if args.layer or "alone" in mutant else 2
-        if noticed if name == "unchanged" else len(noticed) < enough:
-            escaped.append(name)
+        wrong = "not clean" if name == "unchanged" and noticed else \
+            "noticed by too few" if name != "unchanged" and len(noticed) < enough else ""
+        rows.append((name, *("" if layer not in found else "yes" if found[layer] else "no" for layer in layers),
+                     "not ok" if wrong else "ok", wrong))
         print(*told, flush=True)
         if name == "unchanged":
             print(*(text[-3000:] for text in said), sep="\n", end="", flush=True)
 
-    args.csv.parent.mkdir(parents=True, exist_ok=True)
-    with args.csv.open("w", newline="") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(("mutant", "layer", "caught"))
-        writer.writerows(rows)
-    names = {row[0] for row in rows}
-    for name in escaped:
-        print(f"error: {name}: " + ("noticed by too few" if name != "unchanged" else "not clean"), file=sys.stderr)
-    print(f"{len(names) - len(escaped)} passed, {len(escaped)} failed, 0 skipped")
-    return bool(escaped)
+    for name, *_, wrong in rows:
+        if wrong:
+            print(f"error: {name}: {wrong}", file=sys.stderr)
+    return ktap.report(ktap.BUILD / "mutants", ("mutant", *layers, "result", "reason"), rows)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,18 @@
 """Count the cases in what kunit.py --json wrote, and insist that the suites named have run.
 
 kunit.py is content with a kernel that ran other suites, or these with every case filtered out, and with one that
-complains of something else than a case. A case with parameters counts once. Prints "N passed, N failed, N skipped";
-fails unless every suite ran, no case failed, and the log, if it is given, has no complaint.
+complains of something else than a case. A case with parameters counts once. Fails unless every suite ran, no case
+failed, and the log, if it is given, has no complaint. The table is beside the report.
 """
 
 import argparse
 import json
 import re
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
+
+import ktap
 
 # What a kernel says when something is amiss, whatever it was.
 COMPLAINT = re.compile(
@@ -21,21 +22,13 @@ COMPLAINT = re.compile(
     r"rcu:.*(stall|starved)|possible .* detected|inconsistent lock state|bad unlock|KASAN|KCSAN:|UBSAN:|"
     r"idgen_alloc: .* violated:|suspicious RCU|scheduling while atomic|soft lockup|hard LOCKUP|stack-protector")
 
-PLAIN = {"PASS": "passed", "SKIP": "skipped"}
+PLAIN = {"PASS": "ok", "SKIP": "skip"}
 
 
 def case_result(group: dict[str, Any]) -> str:
     """What a case with parameters comes to. Not from the group's own counts, which 6.12 does not write."""
-    results = {PLAIN.get(case["status"], "failed") for case in group["test_cases"]}
-    if "failed" in results or not results:
-        return "failed"
-    return "passed" if "passed" in results else "skipped"
-
-
-def suite_results(suite: dict[str, Any]) -> Counter[str]:
-    cases = Counter(PLAIN.get(case["status"], "failed") for case in suite["test_cases"])
-    cases.update(case_result(group) for group in suite["sub_groups"])
-    return cases
+    results = {PLAIN.get(case["status"], "not ok") for case in group["test_cases"]}
+    return next((result for result in ("not ok", "ok", "skip") if result in results), "not ok")
 
 
 def main() -> int:
@@ -49,19 +42,23 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(f"error: no results of kunit.py: {error}", file=sys.stderr)
         return 1
-    suites = {suite["name"]: suite_results(suite) for suite in report["sub_groups"]}
-    missing = [name for name in args.suites if not suites.get(name)]
-    total = sum((suites[name] for name in suites if name in args.suites), Counter[str]())
-    print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
-    for name in missing:
-        print(f"error: no case of the suite {name} ran; is its option in .kunitconfig?", file=sys.stderr)
-    complaints: list[str] = []
+    suites = {suite["name"]: suite for suite in report["sub_groups"]}
+    rows = []
+    for name in args.suites:
+        suite = suites.get(name, {"test_cases": [], "sub_groups": []})
+        cases = [(case["name"], PLAIN.get(case["status"], "not ok")) for case in suite["test_cases"]]
+        cases += [(group["name"], case_result(group)) for group in suite["sub_groups"]]
+        rows += [(f"{name}.{case}", result, "") for case, result in cases]
+        if not cases:
+            rows.append((name, "not ok", "no case ran; is its option in .kunitconfig?"))
     if args.log:
         lines = args.log.read_text(encoding="utf-8", errors="replace").splitlines()
         complaints = [line for line in lines if COMPLAINT.search(line)]
-    for line in complaints[:20]:
-        print(f"error: {args.log.name}: {line}", file=sys.stderr)
-    return 1 if missing or total["failed"] or complaints else 0
+        rows.append(("kernel log", "not ok" if complaints else "ok", "; ".join(complaints[:20])))
+    for row in rows:
+        if row[1] == "not ok":
+            print(f"error: {row[0]}: {row[2]}", file=sys.stderr)
+    return ktap.report(args.report.with_suffix(""), ("case", "result", "reason"), rows)
 
 
 if __name__ == "__main__":

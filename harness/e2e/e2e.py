@@ -8,7 +8,6 @@ The kernels and the programs have been built by e2e-build.sh, each kernel into a
 """
 
 import argparse
-import csv
 import os
 import re
 import signal
@@ -21,10 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import ktap
 from results import COMPLAINT
 
 HERE = Path(__file__).resolve().parent
-OUT = HERE.parents[1] / "build/e2e"
+OUT = ktap.BUILD / "e2e"
 
 # RCU warns after 21 s by default. QEMU's CPUs share the few of this machine, and one that spins in stop_machine() can
 # keep another from running for that long, on the original kernel as well. 100 s is a hang.
@@ -260,32 +260,26 @@ def main() -> int:
     parser.add_argument("--kernels", action="store_true", help="print the kernels that the rows need, and end: architecture, name, where to")
     parser.add_argument("rows", nargs="*", help="only these")
     args = parser.parse_args()
-    rows = select(args.rows, args.arch, args.quick)
+    rows = ktap.part(select(args.rows, args.arch, args.quick))
     if args.kernels:
         print("\n".join(dict.fromkeys(f"{row.arch} {row.kernel} {row.built()}" for row in rows)))
         return 0
 
-    table = [("row", "configuration", "ran", "asid_rollovers", "vmid_rollovers", "checks", "wrong", "seconds", "result",
-              "log")]
+    columns = "row configuration ran asid_rollovers vmid_rollovers checks wrong seconds result reason log".split()
+    table = []
     form = "{:24} {:>9} {:>9} {:>12} {:>6} {:>5}  {}"
     print(form.format("row", "asid roll.", "vmid roll.", "checks", "wrong", "s", "result"), flush=True)
-    failed = 0
     for row in rows:
         log = OUT / f"{row.name}.log"
         result = boot(row, OUT / row.built(), log)
         verdict = "not ok" if result.reasons else "ok"
-        failed += bool(result.reasons)
         print(form.format(row.name, result.asid, result.vmid, result.checks, result.wrong, round(result.seconds),
                           f"{verdict}: {row.configuration()}"), flush=True)
         if result.reasons:
             show_failure(row, result, log)
-        table.append((row.name, row.configuration(), "; ".join(row.run), str(result.asid), str(result.vmid),
-                      str(result.checks), str(result.wrong), str(round(result.seconds)), verdict,
-                      str(log.relative_to(OUT.parent))))
-    with (OUT.parent / ("e2e.csv" if args.arch == "arm64" else f"e2e-{args.arch}.csv")).open("w", newline="", encoding="utf-8") as out:
-        csv.writer(out, lineterminator="\n").writerows(table)
-    print(f"{len(rows) - failed} passed, {failed} failed, 0 skipped")
-    return bool(failed or not rows)
+        table.append((row.name, row.configuration(), "; ".join(row.run), result.asid, result.vmid, result.checks,
+                      result.wrong, round(result.seconds), verdict, "; ".join(result.reasons), log.relative_to(OUT.parent)))
+    return ktap.report(OUT.parent / ("e2e" if args.arch == "arm64" else f"e2e-{args.arch}"), columns, table)
 
 
 if __name__ == "__main__":

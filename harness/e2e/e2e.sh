@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# e2e.sh [--quick] [ROW...]: real processes and guests. Builds the kernels that the rows of e2e.toml need, and has
+# [JOBS=N] [SHARD=I/N] e2e.sh [--quick] [ROW...]: real processes and guests. Builds the kernels that the rows of e2e.toml need, and has
 # e2e.py boot them on QEMU, arm64 at EL2. ARCH= is arm64 unless another is named.
 
 . "$(dirname "$0")/../common.sh"
 [[ $arch != mips* ]] || die "ARCH=$arch: there are no rows for it"
 set -- --arch="$arch" "$@"
+export SHARD=$shard
 while read -r needed _; do
 	"$harness/fetch/deps.sh" "kunit-$needed" "e2e-$needed"
 done < <("$harness/e2e/e2e.py" --kernels "$@")
@@ -17,4 +18,5 @@ tree=$("$harness/overlay/tree.sh")
 "$harness/e2e/e2e.py" --kernels "$@" | while read -r arch kernel built; do
 	"$harness/e2e/e2e-build.sh" "$tree" "$arch" "$kernel" "$build/e2e/$built" </dev/null
 done
-"$harness/e2e/e2e.py" "$@"
+table=e2e-$arch
+spread "${table%-arm64}" "$harness/e2e/e2e.py" "$@"

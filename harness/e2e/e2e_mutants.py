@@ -9,7 +9,6 @@ unchanged kernel goes before either, and must pass all the rows that are used. W
 failure.
 """
 
-import csv
 import os
 import re
 import subprocess
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import e2e
+import ktap
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
@@ -102,9 +102,7 @@ def main() -> int:
     mutants = load(texts)
     names = sys.argv[3:] or list(mutants)
     rows = {row.name: row for row in e2e.load()}
-    table = [("mutant", "what", "row", "library_checks", "caught_by", "seconds", "said_first")]
-    failures: list[str] = []
-    passed = skipped = 0
+    table: list[tuple[object, ...]] = []
     for checks in (False, True):
         seen = [name for name in names if "row" in mutants[name] and mutants[name].get("checks", False) == checks]
         if not seen:
@@ -122,26 +120,19 @@ def main() -> int:
                 log = image / f"{name}-{row}-{'checks' if checks else 'plain'}.log"
                 result = e2e.boot(rows[row], image, log, to_first_wrong=name != "unchanged")
                 check, said = noticed_by(result, e2e.read(log)) if result.reasons else ("nothing", "")
-                if (check == "nothing") == (name == "unchanged"):
-                    passed += 1
-                else:
-                    failures.append(f"{name}: {row}: " + ("fails by itself" if name == "unchanged" else "nothing noticed"))
+                good = (check == "nothing") == (name == "unchanged")
                 what = "" if name == "unchanged" else mutants[name]["what"]
-                table.append((name, what, row, "on" if checks else "off", check, str(round(result.seconds)), said))
+                table.append((name, what, row, "on" if checks else "off", check, round(result.seconds), said,
+                              "ok" if good else "not ok", "" if good else f"{row}: noticed by {check}"))
                 print(f"    {row:18} {result.seconds:4.0f} s  {check}: {said[:100]}", flush=True)
     put(tree, texts)
     for name in names:
         if "unseen" in mutants[name]:
-            skipped += 1
             why = f"not seen on QEMU: {mutants[name]['unseen']}; noticed by {mutants[name]['layer']}"
-            table.append((name, mutants[name]["what"], "", "", why, "", ""))
+            table.append((name, mutants[name]["what"], "", "", "", "", "", "skip", why))
             print(f"{name:28} {why}")
-    with (e2e.OUT.parent / "e2e-mutants.csv").open("w", newline="", encoding="utf-8") as out:
-        csv.writer(out, lineterminator="\n").writerows(table)
-    for failure in failures:
-        print(f"error: {failure}")
-    print(f"{passed} passed, {len(failures)} failed, {skipped} skipped")
-    return bool(failures)
+    columns = "mutant what row library_checks caught_by seconds said_first result reason".split()
+    return ktap.report(e2e.OUT.parent / "e2e-mutants", columns, table)
 
 
 if __name__ == "__main__":

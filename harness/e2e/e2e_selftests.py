@@ -8,13 +8,13 @@ not also come to without, if the kernel says something that it does not say with
 end. Tests of UNSTABLE are run in boots of their own, and shown only.
 """
 
-import csv
 import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import e2e
+import ktap
 from results import COMPLAINT
 
 SECONDS = 30
@@ -70,39 +70,33 @@ def is_same(results: dict[str, list[str]]) -> bool:
 def main() -> int:
     """Boot, and write the table."""
     images = {"converted": Path(sys.argv[1]), "pristine": Path(sys.argv[2])}
-    table = [("machine", "test", "converted", "pristine", "same")]
-    passed = failed = skipped = 0
+    table = []
     for machine, row in MACHINES.items():
         found: Results = {}
         heard: dict[str, set[str]] = {kernel: set() for kernel in images}
         stable = f"selftests {SECONDS} 1 {' '.join('-' + test for test in UNSTABLE)}"
-        failed += run(replace(row, run=[stable]), images, found, heard)
+        broken = run(replace(row, run=[stable]), images, found, heard)
         unsure: set[str] = set()
         for number in range(ROUNDS):
             differ = {test for test, results in found.items() if not is_same(results)}
             unsure |= differ
             if unsure and (differ or heard["converted"] - heard["pristine"]):
                 again = f"selftests {SECONDS} {AGAIN} {' '.join(sorted(unsure))}"
-                failed += run(replace(row, name=f"{machine}-again-{number + 1}", run=[again]), images, found, heard)
-        for line in sorted(heard["converted"] - heard["pristine"]):
+                broken += run(replace(row, name=f"{machine}-again-{number + 1}", run=[again]), images, found, heard)
+        new = sorted(heard["converted"] - heard["pristine"])
+        for line in new:
             print(f"{machine}: only the converted kernel says: {line}")
-            failed += 1
+        table.append((f"{machine}/kernel", "", "", "not ok" if broken or new or not found else "ok", f"{broken} bad boots, {len(new)} new complaints"))
         for test, results in sorted(found.items()):
             ours, theirs = (" ".join(results[kernel]) for kernel in images)
             same = is_same(results)
-            table.append((machine, test, ours, theirs, "yes" if same else "no"))
+            result = "not ok" if not same else "ok" if "pass" in ours else "skip"
+            table.append((f"{machine}/{test}", ours, theirs, result, "the same without our files" if same else "different"))
             print(f"{machine:6} {test:40} {ours:24} {theirs:24} {'' if same else 'DIFFERENT'}")
-            failed += not same
-            passed += same and "pass" in ours
-            skipped += same and "pass" not in ours
         for test, ours, theirs in show_unstable(row, images):
-            table.append((machine, test, ours, theirs, "not judged"))
+            table.append((f"{machine}/{test}", ours, theirs, "skip", "not judged"))
             print(f"{machine:6} {test:40} {ours:24} {theirs:24} not judged")
-            skipped += 1
-    with (e2e.OUT.parent / "e2e-selftests.csv").open("w", newline="", encoding="utf-8") as out:
-        csv.writer(out, lineterminator="\n").writerows(table)
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return bool(failed or not passed)
+    return ktap.report(e2e.OUT.parent / "e2e-selftests", ("test", "converted", "pristine", "result", "reason"), table)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import ktap
 from overlay import STAMP, WHOLE, Overlay, move
 from splice import Splice
 
@@ -508,6 +509,6 @@ class OverlayTest(unittest.TestCase):
 
 if __name__ == "__main__":
     result = unittest.main(exit=False, verbosity=2).result
-    failed = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - failed} passed, {failed} failed, 0 skipped")
-    sys.exit(failed != 0)
+    bad = {test.id().split()[0].split(".")[-1] for test, _ in result.failures + result.errors}
+    sys.exit(ktap.report(ktap.BUILD / "overlay", ("test", "result"),
+                         [(name, "not ok" if name in bad else "ok") for name in unittest.defaultTestLoader.getTestCaseNames(OverlayTest)]))

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import ktap
 from overlay import expand, fitting, fixes, load
 from splice import Chunk, Function, Splice, chunks
 
@@ -66,7 +67,7 @@ def main() -> int:
     base, out = Path(sys.argv[1]), Path(sys.argv[2])
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(base, out)
-    passed, failures = 0, []
+    rows = []
     forms = load("forms.toml")
     for where, table in [(OURS, fitting(expand(load(), OURS), base)), *fixes()]:
         for entry in table["pieces"]:
@@ -82,9 +83,7 @@ def main() -> int:
                 splice = Splice(path, changed, ours, forms.get(path, {}))
                 lines = {*changed.splitlines()} - {*tree.splitlines()}
                 good = {*splice.result().splitlines()} >= lines and not splice.problems
-                passed += good
-                failures += [] if good else [f"{path}: {what}: {splice.problems}"]
-                print(f"{'ok' if good else 'not ok'} {path}: {what} goes through")
+                rows.append((f"{path}: {what} goes through", "ok" if good else "not ok", str(splice.problems or "")))
             for what in [what for what, _ in harmless(tree, {*kept})]:
                 everything = next((changed for other, changed in harmless(everything, {*kept}) if other == what), everything)
             if where == OURS:
@@ -96,13 +95,11 @@ def main() -> int:
                 good = through and not splice.problems or len(splice.problems) == 1 and \
                     splice.problems[0].startswith(f"{path}: {name} is not as") and \
                     "somebody_needs_this" in splice.problems[0]
-                passed += good
-                failures += [] if good else [f"{path}: {name}: {splice.problems}"]
-                print(f"{'ok' if good else 'not ok'} {path}: a statement more in {name}() {'goes through' if through else 'is refused'}")
-    for failure in failures:
-        print(f"error: {failure}")
-    print(f"{passed} passed, {len(failures)} failed, 0 skipped")
-    return bool(failures)
+                rows.append((f"{path}: a statement more in {name}() {'goes through' if through else 'is refused'}",
+                             "ok" if good else "not ok", str(splice.problems or "")))
+    for name, result, reason in rows:
+        print(result, name, "" if result == "ok" else reason)
+    return ktap.report(ktap.BUILD / "perturb", ("test", "result", "reason"), rows)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# series-check.sh [quick]: the sets of series.sh, looked at as their reader will: made twice, applied to a tree as it was
-# (a set other than the core on top of that), patch by patch through checkpatch and the compiler. "quick" is what make
-# test has; the whole also runs the KUnit suites that there are at each patch, lint and the kernel's configurations after
-# the last, and has other kernels.
+# [JOBS=N] [SHARD=I/N] series-check.sh [quick]: the sets of series.sh, looked at as their reader will: made twice, applied
+# to a tree as it was (a set other than the core on top of that), patch by patch through checkpatch and the compiler.
+# "quick" is what make test has; the whole also runs the KUnit suites that there are at each patch, lint and the kernel's
+# configurations after the last, and has other kernels. Each shard makes and applies all sets.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv series series-check
 lock
+((jobs == 1)) || { spread series own_build "$0" "$@"; exit; }
 
 sets=(core debug arm riscv kvm-riscv mips tools selftests)
 # Lines added and removed that each conversion may have.
@@ -346,16 +347,19 @@ for set in "${sets[@]}" fixes mips-fixes; do
 	check "series-am-$set" am "$set"
 done
 # All else looks at its commits.
-((failed == 0)) || { report "$build/series.csv"; exit; }
-check series-b4 b4_am
-check series-lines line_limits
-check series-checkpatch checkpatch
-check series-lists lists
+((failed == 0)) || { report series; exit; }
 check series-concerned list_concerned
-check series-build build_each
-check series-perturbed perturbed
-check series-fixes fixes
-if [[ ${1-} != quick ]]; then
+quick=${1-}
+rows() {
+	local set i commit arch version
+	check series-b4 b4_am
+	check series-lines line_limits
+	check series-checkpatch checkpatch
+	check series-lists lists
+	check series-build build_each
+	check series-perturbed perturbed
+	check series-fixes fixes
+	[[ $quick != quick ]] || return 0
 	while read -r set i commit arch <&3; do
 		[[ $set$i = core1 ]] || check "series-kunit-$set-$i-$arch" kunit_at "$commit" "$arch"
 	done 3<"$out/concerned"
@@ -364,5 +368,6 @@ if [[ ${1-} != quick ]]; then
 	for version in 6.12 sid experimental; do
 		check "series-$version" elsewhere "$version"
 	done
-fi
-report "$build/series.csv"
+}
+sharded rows
+report series

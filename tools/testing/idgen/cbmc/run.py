@@ -4,7 +4,8 @@
 
 Each invariant of each configuration gets a verdict: "holds" within the bounds that are stated, "violated", "timeout",
 "unknown" (the query ended with a violation of another), or "not asked" (without CnP, pins or unmap). They go to a CSV; a
-violation's trace goes, in words, to a file of its own. Exits with 1 if a verdict is not the one that "configs" expects.
+violation's trace goes, in words, to a file of its own. Prints KTAP: a test fails if a verdict is not the one that
+"configs" expects.
 SRC and HEADER in the environment take the place of lib/idgen_alloc.c and its header.
 """
 
@@ -267,23 +268,22 @@ def main() -> int:
     setup = Setup(cbmc, source, args.out.resolve(), args.limit)
 
     rows: list[tuple[str, str, str, str, str]] = []
-    passed = failed = 0
-    print(f"{'configuration':24} {'harness':9} {'expected':16} {'verdict':32} {'seconds':>7}", flush=True)
+    failed = 0
+    print(f"KTAP version 1\n1..{len(configs)}\n# configuration # harness expected verdict seconds", flush=True)
     with ThreadPoolExecutor(args.jobs) as pool:
-        for config, answer in zip(configs, pool.map(lambda config: judge(config, setup), configs)):
+        for number, (config, answer) in enumerate(zip(configs, pool.map(lambda config: judge(config, setup), configs)), 1):
             good = as_expected(config, answer)
-            passed += good
             failed += not good
             rows += [(config.options(), name, verdict, config.bounds(), f"{answer.seconds:.0f}")
                      for name, verdict in answer.verdicts.items()]
             found = [name for name, verdict in answer.verdicts.items() if verdict == "violated"]
             verdict = answer.trouble or ("violated: " + ",".join(found) if found else "holds")
-            print(f"{config.name:24} {config.harness:9} {','.join(config.violated) or 'holds':16} {verdict:32} "
-                  f"{answer.seconds:7.0f}{'' if good else '  NOT AS EXPECTED'}", flush=True)
+            print(f"{'ok' if good else 'not ok'} {number} {config.name} # {config.harness} "
+                  f"{','.join(config.violated) or 'holds'} {verdict} {answer.seconds:.0f}", flush=True)
             if answer.lines:
                 (args.out / f"{config.name}.txt").write_text("\n".join(answer.lines) + "\n")
                 if not good:
-                    print(*(f"    {line}" for line in answer.lines), sep="\n")
+                    print(*(f"#   {line}" for line in answer.lines), sep="\n")
             if args.first and not good:
                 pool.shutdown(cancel_futures=True)
                 break
@@ -295,7 +295,7 @@ def main() -> int:
         writer.writerow(("options", "invariant", "verdict", "bounds", "seconds"))
         writer.writerows(rows)
     os.replace(new, args.csv)
-    print(f"cbmc: {passed} as expected, {failed} not; {args.csv}, traces in {args.out}")
+    print(f"# {args.csv}, traces in {args.out}")
     return bool(failed)
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run.sh: run the litmus tests beside this file, and see that each comes to the result that its head comment states.
+# run.sh: run the litmus tests beside this file, and see that each comes to the result that its head comment states. Prints
+# KTAP.
 #
 #   LINUX=/path   kernel tree whose tools/memory-model judges the tests in C (default: the one that this is part of)
 #   HERD7=herd7   the simulator (Debian: herdtools7 in sid; or opam)
@@ -24,9 +25,9 @@ command -v "$herd7" >/dev/null || {
 }
 cd "$linux/tools/memory-model"
 
-passed=0 failed=0
-printf '%-32s %-10s %-10s %s\n' test expected observed states
-for test in "$here"/*.litmus; do
+number=0 failed=0 tests=("$here"/*.litmus)
+printf 'KTAP version 1\n1..%d\n# test # expected, observed, states\n' "${#tests[@]}"
+for test in "${tests[@]}"; do
 	want=$(sed -n 's/^ \* Result: \(Never\|Sometimes\)$/\1/p' "$test")
 	conf=(-conf linux-kernel.cfg)
 	[[ $(head -n 1 "$test") = C\ * ]] || conf=()
@@ -35,15 +36,13 @@ for test in "$here"/*.litmus; do
 	out=$(timeout 60 "$herd7" "${conf[@]}" "$test" 2>&1) || true
 	got=$(sed -n 's/^Observation [^ ]* \([A-Za-z]*\) .*/\1/p' <<<"$out")
 	states=$(sed -n 's/^States //p' <<<"$out")
-	printf '%-32s %-10s %-10s %s' "$(basename "$test" .litmus)" "${want:-none}" "${got:-error}" "${states:--}"
+	verdict="$((++number)) $(basename "$test" .litmus) # ${want:-none}, ${got:-error}, ${states:--}"
 	if [[ -n $want && $want == "$got" ]]; then
-		passed=$((passed + 1))
-		echo
+		echo "ok $verdict"
 	else
-		failed=$((failed + 1))
-		printf '   <-- not as stated\n%s\n' "$out"
+		failed=1
+		echo "not ok $verdict"
+		sed 's/^/# /' <<<"$out"
 	fi
 done
-((passed + failed)) || failed=1
-echo "litmus: $passed passed, $failed failed"
 ((!failed))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # tla.sh [TLA2TOOLS=/path/tla2tools.jar] [NAME...]: have TLC check idgen.tla in the configurations of the file
-# "configs" (all, or those named), and see that each comes to the verdict that is stated there.
+# "configs" (all, or those named), and see that each comes to the verdict that is stated there. Prints KTAP.
 #
 #   TLA2TOOLS   the TLA+ tools; a colon-separated Java class path will do
 #   OUT         where traces and logs go (default: build/tla of the tree that this is part of)
@@ -64,8 +64,8 @@ config() {
 	echo '	FlushBeforeReuse PinStays PinsCounted EmptyAfterUnmap AlwaysSucceeds'
 }
 
-passed=0 failed=0 defaults=()
-printf '%-26s %-17s %-17s %10s %6s %7s\n' configuration expected verdict states depth seconds
+number=0 failed=0 defaults=()
+printf 'KTAP version 1\n# configuration # expected, verdict, states, depth, seconds\n'
 while read -r name expected settings; do
 	if [[ $name == default ]]; then
 		read -ra defaults <<<"$expected $settings"
@@ -86,16 +86,11 @@ while read -r name expected settings; do
 	depth=$(sed -n 's/.*depth of the complete state graph search is \([0-9]*\).*/\1/p' "$log")
 	# Of a violation it is the length of the trace.
 	[[ $verdict == holds ]] || depth=$(grep -c "^State [0-9]*:" "$log" || true)
-	printf '%-26s %-17s %-17s %10s %6s %7s\n' "$name" "$expected" "${verdict:-error}" "${states:--}" "${depth:--}" \
-		"$((SECONDS - start))"
+	result=ok
+	[[ $verdict == "$expected" ]] || result='not ok' failed=1
+	echo "$result $((++number)) $name # $expected, ${verdict:-error}, ${states:--}, ${depth:--}, $((SECONDS - start))"
+	[[ -n $verdict ]] || tail -n 20 "$log" | sed 's/^/# /'
 	rm -rf "$out/$name/states"
-	if [[ $verdict == "$expected" ]]; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		[[ -n $verdict ]] || tail -n 20 "$log"
-	fi
 done < <(sed -e ':a' -e '/\\$/N; s/\\\n//; ta' -e '/^#/d; /^$/d' "$here/configs")
-((passed + failed)) || failed=1
-echo "tla: $passed passed, $failed failed; logs and traces in $out"
-((!failed))
+printf '1..%d\n# logs and traces in %s\n' "$number" "$out"
+((number && !failed))

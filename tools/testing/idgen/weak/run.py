@@ -96,8 +96,8 @@ def main() -> int:
     make_include(source, header, out / "include")
 
     rows: list[tuple[str, str, str, str, str]] = []
-    failed = 0
-    print(f"{'program':22} {'model':5} {'verdict':32} {'executions':>10} {'seconds':>7}", flush=True)
+    failed = number = 0
+    print("KTAP version 1\n# program:model # verdict, executions, seconds", flush=True)
     for name in args.names or programs:
         for model in models:
             (out / "program.h").write_text(definitions(*programs[name], source, model))
@@ -123,13 +123,14 @@ def main() -> int:
             other = "holds" if holds else "unknown" if bad else "timeout"
             rows += [(name, model, invariant, "violated" if bad and bad[1] == invariant else other, count)
                      for invariant in INVARIANTS]
-            print(f"{name:22} {model:5} {verdict:32} {count:>10} {seconds:>7}", flush=True)
+            number += 1
+            print(f"{'ok' if holds else 'not ok'} {number} {name}:{model} # {verdict}, {count}, {seconds}", flush=True)
 
     with args.csv.open("w", newline="") as table:
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(("program", "model", "invariant", "verdict", "executions"))
         writer.writerows(rows)
-    print(f"weak: {len(args.names or programs) * len(models) - failed} hold, {failed} not; logs in {out}")
+    print(f"1..{number}\n# logs in {out}")
     return bool(failed)
 
 

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Write tables of results: NAME.csv, and NAME.ktap with the same tests for kunit.py parse, KernelCI and LAVA.
+
+  ktap.py report NAME LOGS [TEST RESULT SECONDS REASON]...   write a table; LOGS/TEST.ktap or .log has a test's own cases
+  ktap.py merge TABLE.csv...                merge the tables of all shards, build/e2e-1-of-2.csv and so on
+  ktap.py merge --into NAME TABLE.csv...    or of some of them
+
+The first column of a table names the test. RESULT is "ok", "not ok" or "skip". With SHARD=I/N in the environment, the
+files are NAME-I-of-N. The last line of the output is "N passed, N failed, N skipped", as kunit.py parse counts. KTAP= in
+the environment names a file for a copy, as a script that runs others sets it.
+"""
+
+import csv
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+Item = TypeVar("Item")
+BUILD = Path(__file__).resolve().parents[2] / "build"
+SHARD, SHARDS = map(int, (os.environ.get("SHARD") or "1/1").split("/"))
+# The cases of a test, its verdict, and its name with what is known besides.
+Block = tuple[str, str, str]
+
+
+def part(items: Sequence[Item]) -> Sequence[Item]:
+    """Those of a list that belong to SHARD."""
+    return items[len(items) * (SHARD - 1) // SHARDS:len(items) * SHARD // SHARDS]
+
+
+def blocks(ktap: str) -> list[Block]:
+    """The tests of KTAP documents, whatever else there is between the lines."""
+    return re.findall(r"((?:^ +(?:KTAP|1\.\.|ok|not ok|#) ?.*\n)*)^(ok|not ok) \d+ (.*)\n", ktap, re.M)
+
+
+def document(tests: list[Block]) -> str:
+    """A KTAP document."""
+    return "".join([f"KTAP version 1\n1..{len(tests)}\n",
+                    *(f"{cases}{verdict} {number} {name}\n" for number, (cases, verdict, name) in enumerate(tests, 1))])
+
+
+def block(name: str, result: str, reason: str, cases: list[Block]) -> Block:
+    """A test; if it has cases, its own verdict is one more of them, whose name must be another."""
+    name, reason = name.replace("#", ""), " ".join(reason.split())
+    verdict = result.replace("skip", "ok")
+    why = f"{name} # {'SKIP ' * (result == 'skip')}{reason}".removesuffix(" # ")
+    inner = document([*cases, ("", verdict, "exit status")]).replace("\n", f"\n# Subtest: {name}\n", 1) if cases else ""
+    return re.sub(r"^(?=.)", "    ", inner, flags=re.M), verdict, why
+
+
+def write(path: Path, tests: list[Block]) -> int:
+    """Write a KTAP document, and print what it comes to, which is the status to exit with."""
+    text = document(tests)
+    counts, depth = Counter[str](), 0
+    for indent, verdict, skip in re.findall(r"^( *)(ok|not ok) \d+ .*?( # SKIP.*)?$", text, re.M):
+        # What follows deeper lines sums them up.
+        counts["skip" if skip else verdict] += len(indent) >= depth
+        depth = len(indent)
+    closing = f"{counts['ok']} passed, {counts['not ok']} failed, {counts['skip']} skipped"
+    for place in (f"{path}.ktap", os.environ.get("KTAP")):
+        if place:
+            Path(place).write_text(f"{text}# {closing}\n", encoding="utf-8")
+    print(closing)
+    return bool(counts["not ok"])
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Write a table, which is there whole or not at all."""
+    new = Path(f"{path}.new")
+    with new.open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out, lineterminator="\n").writerows(rows)
+    new.rename(f"{path}.csv")
+
+
+def own_cases(log: Path) -> list[Block]:
+    """The cases that a test has counted, in a file for them or in its log."""
+    for place in (Path(f"{log}.ktap"), Path(f"{log}.log")):
+        if place.exists() and "KTAP version 1\n" in (text := place.read_text(encoding="utf-8", errors="replace")):
+            return blocks(text)
+    return []
+
+
+def report(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]], logs: Path | None = None) -> int:
+    """Write a table with a column "result" and, where there can be a reason, "reason"."""
+    if SHARDS > 1:
+        path = path.with_name(f"{path.name}-{SHARD}-of-{SHARDS}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_csv(path, [columns, *rows])
+    cells = [dict(zip(columns, map(str, row), strict=True)) for row in rows]
+    return write(path, [block(str(row[0]), cell["result"], cell.get("reason", ""), own_cases(logs / str(row[0])) if logs else [])
+                        for row, cell in zip(rows, cells)])
+
+
+def merge(tables: list[Path], into: Path | None) -> int:
+    """Make one table of several. A test that is in all of them, as mutation tests have a baseline, is in it once."""
+    shards, of = dict[int, Path](), set[tuple[str, int]]()
+    for table in tables:
+        match = re.fullmatch(r"(.*)-(\d+)-of-(\d+)\.csv", table.name)
+        if not match or not table.exists():
+            raise SystemExit(f"error: {table}: no such file, or not the table of a shard: NAME-1-of-2.csv")
+        shards[int(match[2])] = table
+        of.add((match[1], int(match[3])))
+    if len(of) != 1:
+        raise SystemExit("error: give the tables of the shards of one command")
+    (name, number), = of
+    if not into and (missing := {*range(1, number + 1)} - {*shards}):
+        raise SystemExit(f"error: no table of shard {', '.join(map(str, sorted(missing)))} of {number}")
+    rows: dict[str, list[str]] = {}
+    tests: dict[str, Block] = {}
+    for _, table in sorted(shards.items()):
+        with table.open(newline="", encoding="utf-8") as lines:
+            columns, *found = csv.reader(lines)
+        for row, test in zip(found, blocks(table.with_suffix(".ktap").read_text(encoding="utf-8")), strict=True):
+            if row[0] not in rows or test[1] == "not ok":
+                rows[row[0]], tests[row[0]] = row, test
+    into = into or BUILD / name
+    write_csv(into, [columns, *rows.values()])
+    return write(into, [*tests.values()])
+
+
+def main() -> int:
+    """Run the command."""
+    verb, *args = sys.argv[1:]
+    if verb == "report":
+        name, logs, *cells = args
+        return report(BUILD / name, ("check", "result", "seconds", "reason"),
+                      [cells[at:at + 4] for at in range(0, len(cells), 4)], Path(logs))
+    into = BUILD / args[1] if args[:1] == ["--into"] else None
+    return merge([Path(table) for table in args[2 * bool(into):]], into)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * All schedules with up to so many preemptions, on the allocator's own C file.
+ * Run lib/idgen_alloc.c under all schedules with a bounded number of
+ * preemptions.
  *
- * Two CPUs are coroutines of one thread. A CPU runs until it is done, waits for the
- * lock, or is preempted, which can be before each access that others can see (see
- * shim_point()). Each combination of what the two do is run under each choice of
- * such points. What there is to preempt for is often found with one preemption,
- * nearly always with two.
+ * Two CPUs are coroutines of one thread. A CPU runs until it is done, waits for
+ * the lock, or is preempted. Preemption is possible before each access that
+ * others can see: see shim_point(). Each combination of steps of the two CPUs
+ * is run under each choice of preemption points. Most bugs need one preemption,
+ * and nearly all need no more than two.
  *
- * Each run starts just before a rollover, where it matters: four IDs can be handed
- * out, four contexts have them, the CPUs run one each and have old entries of
- * all. A fifth is new each time that it is run, unless it runs elsewhere. With fewer
- * IDs none could be pinned. The generation is the last, after which comes the first.
+ * Each run starts just before a rollover. Four IDs are usable, and four
+ * contexts have them. Each CPU runs one context and has old entries of all. A
+ * fifth context is new each time that it is run, unless it runs elsewhere. With
+ * fewer IDs no context could be pinned. The generation is the last one before
+ * the wraparound.
  *
- * Not covered: accesses out of order (they are as in the program; for the rest see
- * litmus/), more CPUs, more preemptions. Walks come as soon as they can.
+ * Not covered: reordered accesses (see litmus/), more CPUs, more preemptions.
+ * Walks happen as early as possible.
  */
 #include <time.h>
 #include <ucontext.h>
@@ -25,7 +27,7 @@
 #define CPUS		2
 #define CONTEXTS	5
 #define FRESH		4
-/* Run one of the contexts; be sched out; pin or unpin the first; unmap of it. */
+/* Run a context, sched out, pin or unpin the first one, unmap a page of it. */
 enum { OUT = CONTEXTS, PIN, UNMAP, OPS };
 
 #define MAX_OPS		4
@@ -37,7 +39,7 @@ struct preemption {
 };
 
 static struct context contexts[CONTEXTS];
-/* What the register holds, and what will be there next. */
+/* The contexts in the register now and next. */
 static struct context *holds[CPUS], *wants[CPUS];
 static bool pinned[CPUS];
 static u64 pinned_id;
@@ -48,7 +50,7 @@ static ucontext_t scheduler, coroutine[CPUS];
 static char stack[CPUS][32768];
 static bool done[CPUS];
 
-/* The schedule of this run, and who was preemptible at each of its steps. */
+/* The schedule of this run, and the preemptible CPU at each step. */
 static unsigned int first, step, nr_preemptions, next_preemption;
 static struct preemption preemptions[MAX_PREEMPTIONS];
 static bool preemptible[MAX_STEPS];
@@ -99,7 +101,7 @@ void shim_lock_init(raw_spinlock_t *lock)
 void shim_lock(raw_spinlock_t *lock)
 {
 	shim_point("lock", lock);
-	/* Its holder is the other one. */
+	/* The other CPU holds the lock. */
 	while (lock->owner >= 0)
 		switch_to(!self);
 	lock->owner = self < 0 ? CPUS : self;
@@ -140,7 +142,7 @@ static void run(int cpu, struct context *ctx)
 	if (ctx == &contexts[FRESH] && !in_use(ctx)) {
 		int me = self;
 
-		/* At once: the other CPU must not find half a context. */
+		/* Atomically: the other CPU must not see half a context. */
 		self = -1;
 		hw_birth(ctx, 0);
 		self = me;
@@ -151,7 +153,7 @@ static void run(int cpu, struct context *ctx)
 	hw.cpu[cpu].out_since = 0;
 	before = ctx->value.counter;
 	idgen_alloc_switch(&hw.a, &hw.slot[cpu], &ctx->value, &ctx->pins);
-	/* Its ID was kept for the other CPU, which runs it. */
+	/* The ID was reserved for the other CPU, which runs it. */
 	steps[RESERVED] += holds[!cpu] == ctx && before != ctx->value.counter &&
 			   !((before ^ ctx->value.counter) & IDGEN_ID_MASK);
 	hw_enter(cpu, ctx);
@@ -168,7 +170,7 @@ static void check_pinned(void)
 			     contexts[0].serial, pinned_id, id);
 }
 
-/* Both CPUs pin the same context: pins nest. */
+/* Pins nest: both CPUs pin the same context. */
 static void pin(int cpu)
 {
 	struct context *ctx = &contexts[0];
@@ -219,7 +221,7 @@ static void play_cpu(int cpu)
 	for (i = 0; i < nr_ops; i++)
 		act(cpu, script[cpu][i]);
 	done[cpu] = true;
-	/* The other one goes on, if there is something to go on with. */
+	/* The other CPU continues if it is not done. */
 	switch_to(done[!cpu] ? -1 : !cpu);
 }
 
@@ -239,7 +241,7 @@ static void start(void)
 	hw_init(CPUS, IDGEN_MIN_BITS, hw.mode, 0);
 	hw.violations = had;
 
-	/* All that have an ID have run on each CPU. */
+	/* Each context with an ID has run on each CPU. */
 	for (i = FRESH; i--;)
 		for (cpu = 0; cpu < CPUS; cpu++)
 			run(cpu, &contexts[(i + cpu) % FRESH]);
@@ -293,7 +295,7 @@ static void tell(void)
 	tracing = false;
 }
 
-/* This schedule, and each that goes on from it with one more preemption. */
+/* Run this schedule, and all that add one preemption to it. */
 static bool explore(void)
 {
 	bool could[MAX_STEPS];
@@ -324,7 +326,7 @@ static bool explore(void)
 	return true;
 }
 
-/* The next combination of what the CPUs do, as one counts. */
+/* Get the next combination of steps. */
 static bool next_script(void)
 {
 	unsigned int cpu, i;
@@ -413,7 +415,7 @@ int main(int argc, char **argv)
 		return usage();
 
 	for (i = FRESH + 1; i < 1 << IDGEN_MIN_BITS; i++)
-		hw.never[i] = true;
+		hw.excluded[i] = true;
 	printf("%u CPUs, %u steps each, up to %u preemptions\n", CPUS, nr_ops, max_preemptions);
 	printf("%9s %9s %7s %7s  ", "scenarios", "schedules", "longest", "seconds");
 	hw_heading();

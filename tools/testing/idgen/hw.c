@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The hardware around the allocator.
+ * Model of the hardware around the allocator.
  *
- * Each CPU has a lock that stands for what its hardware does at once:
+ * Each CPU has a lock, which makes these steps atomic:
  *
- *  - A walk reads the page table and enters what it found in one step with
- *    respect to an invalidation. That is what the completion of a TLBI by a DSB
- *    promises (Arm ARM, "TLB maintenance instructions", on completion): no
- *    entry remains, or comes later, from a walk that began before.
- *  - A write of the register is one step. It is followed by an ISB in the kernel,
- *    so the old value is not walked after it.
+ *  - A walk reads the page table and loads the entry. This models the
+ *    completion of a TLBI by a DSB: no entry of an earlier walk remains or is
+ *    added later (Arm ARM, "TLB maintenance instructions", on completion).
+ *  - A write of the register. The kernel executes an ISB after it, so there are
+ *    no later walks with the old value.
  *
- * CPUs that share a TLB share that lock. A flush by one of them is taken to drop what
- * all of them see.
+ * CPUs that share a TLB share the lock. A flush by one of them drops what all
+ * of them see.
  *
- * A broadcast goes through the CPUs one at a time, in between they run on; it is
- * complete when it has been to all. Entries are never dropped unless software has
- * them dropped, and a walk does not replace an entry: both are at their worst.
+ * A broadcast flush visits one CPU after the other, while the others run. TLBs
+ * are the worst case: only software drops entries, and a walk replaces none.
  */
 #include <stdarg.h>
 #include <unistd.h>
@@ -31,7 +29,7 @@ void hw_violation(const char *fmt, ...)
 {
 	va_list args;
 
-	/* The first few tell the story. */
+	/* The first few are enough. */
 	if (__atomic_fetch_add(&hw.violations, 1, __ATOMIC_RELAXED) >= 10)
 		return;
 	va_start(args, fmt);
@@ -40,7 +38,7 @@ void hw_violation(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-/* A check in the library itself, by its own words. */
+/* A violation that the library itself reports. */
 void shim_bad(const char *what)
 {
 	hw_violation("%.*s", (int)strcspn(what, "\n"), what);
@@ -51,7 +49,7 @@ static u32 serial(struct context *ctx)
 	return __atomic_load_n(&ctx->serial, __ATOMIC_RELAXED);
 }
 
-/* In how many places entries are. */
+/* The number of TLBs. */
 static unsigned int nr_tlbs(void)
 {
 	return hw.mode->cnp ? 1 : hw.nr_cpus;
@@ -72,7 +70,7 @@ static void unlock(int cpu)
 	pthread_mutex_unlock(lock_of(cpu));
 }
 
-/* What a CPU hits: an entry of its own, else a sibling's; its own empty one if none. */
+/* The entry that a CPU hits: its own, or a sibling's, or an empty one. */
 static struct entry *lookup(int cpu, u64 id)
 {
 	struct entry *own = &hw.cpu[cpu].tlb[id];
@@ -116,7 +114,7 @@ void hw_fill(int cpu)
 	unlock(cpu);
 }
 
-/* What those that see a TLB walk right after something was dropped from it. */
+/* Walks by the CPUs that see a TLB, after entries were dropped from it. */
 static void fill_again(int cpu)
 {
 	int other;
@@ -153,7 +151,7 @@ static void flush_all(struct idgen_alloc *a)
 		flush(cpu);
 }
 
-/* As one that writes longs: it clears what it does not set, ID 0 as well. */
+/* Overwrites the whole map, including ID 0. */
 static void exclude_ids(struct idgen_alloc *a, unsigned long *map)
 {
 	unsigned long id;
@@ -161,7 +159,7 @@ static void exclude_ids(struct idgen_alloc *a, unsigned long *map)
 	if (hw.up)
 		lockdep_assert_held(&a->lock);
 	for (id = 0; id < idgen_alloc_nr(a); id++)
-		if (hw.never[id])
+		if (hw.excluded[id])
 			__set_bit(id, map);
 		else
 			__clear_bit(id, map);
@@ -183,26 +181,26 @@ static const struct idgen_ops ops_both = {
 };
 
 const struct mode modes[NR_MODES] = {
-	/* ASIDs, and VMIDs. */
+	/* ASIDs and VMIDs. */
 	{ "local", &ops_local, WALK_ALWAYS, false },
 	{ "broadcast", &ops_broadcast, WALK_RUNNING, true },
 	{ "both", &ops_both, WALK_RUNNING, true },
 	{ "local-out", &ops_local, WALK_RUNNING, true },
 	{ "broadcast-direct", &ops_broadcast, WALK_RUNNING, false },
 	/*
-	 * The register walks on after sched out, or after the slot has gone on to
-	 * the next context, with an ID that is no longer reserved; and there is no
-	 * flush of this CPU afterwards, or it comes while the register still walks.
+	 * The register is still walked after sched out, or after the slot has
+	 * the next context, with an ID that is no longer reserved. A flush of
+	 * this CPU comes too early or not at all.
 	 */
 	{ "broadcast-direct-walk", &ops_broadcast, WALK_ALWAYS, false, true },
 	{ "broadcast-walk", &ops_broadcast, WALK_ALWAYS, true, true },
 	{ "local-walk", &ops_local, WALK_ALWAYS, true, true },
-	/* What mends that, whatever the hardware does: the register is cleared first. */
+	/* The fix for any hardware: clear the register first. */
 	{ "broadcast-first", &ops_broadcast, WALK_ALWAYS, true, .first = true },
 	/*
-	 * With one TLB for all, what an ID was before matters to every CPU: ASIDs, as
-	 * arm64 has them there, through reserved tables; VMIDs as KVM has them, and as
-	 * they would be with the register cleared first. And what is not enough.
+	 * CnP: ASIDs as on arm64, with reserved tables during a switch. VMIDs
+	 * as in KVM, and with the register cleared first. Then those that are
+	 * not sufficient.
 	 */
 	{ "cnp-local", &ops_local, WALK_ALWAYS, false, .first = true, .cnp = true },
 	{ "cnp-broadcast", &ops_broadcast, WALK_RUNNING, true, .cnp = true },
@@ -210,9 +208,10 @@ const struct mode modes[NR_MODES] = {
 	{ "cnp-local-walk", &ops_local, WALK_ALWAYS, false, true, .cnp = true },
 	{ "cnp-broadcast-walk", &ops_broadcast, WALK_ALWAYS, true, true, .cnp = true },
 	/*
-	 * MIPS: a CPU hits what its siblings have in their FTLB. So a switch drops what
-	 * they have for the new ID while one of them has a flush pending. Refills come
-	 * from software, and the hardware's walker is stopped. And what is not enough.
+	 * MIPS: a CPU hits entries in the FTLB of its siblings. A switch
+	 * invalidates the new ID there while one of them has a flush pending.
+	 * Software refills the TLB, and the hardware walker is stopped. Then
+	 * those that are not sufficient.
 	 */
 	{ "ftlb", &ops_local, WALK_ALWAYS, false, .first = true, .ftlb = true, .ginvt = true },
 	{ "ftlb-walk", &ops_local, WALK_ALWAYS, false, true, .ftlb = true, .ginvt = true },
@@ -243,7 +242,7 @@ void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode,
 	hw.violations = 0;
 	hw.up = false;
 	hw.ops = *mode->ops;
-	if (!memchr(hw.never, true, sizeof(hw.never)))
+	if (!memchr(hw.excluded, true, sizeof(hw.excluded)))
 		hw.ops.exclude_ids = NULL;
 	ret = idgen_alloc_init(&hw.a, &hw.ops, bits, hw.slot);
 	if (ret) {
@@ -282,8 +281,8 @@ void hw_destroy(void)
 }
 
 /*
- * A context starts, in a struct that nobody uses. Its @value is 0, or what one has
- * that slept for long.
+ * Start a context in an unused struct. Its @value is 0, or that of a context
+ * that has slept for a long time.
  */
 void hw_birth(struct context *ctx, idgen_value_t value)
 {
@@ -293,7 +292,7 @@ void hw_birth(struct context *ctx, idgen_value_t value)
 			 __ATOMIC_RELAXED);
 }
 
-/* @cpu is about to ask for another context, or to be sched out. */
+/* @cpu begins a switch or a sched out. */
 void hw_leave(int cpu)
 {
 	struct hw_cpu *c = &hw.cpu[cpu];
@@ -305,7 +304,7 @@ void hw_leave(int cpu)
 	unlock(cpu);
 }
 
-/* @cpu no longer runs what it ran. */
+/* @cpu is scheduled out. */
 void hw_sched_out(int cpu)
 {
 	u64 active;
@@ -317,7 +316,7 @@ void hw_sched_out(int cpu)
 		hw_violation("sched out: CPU%d's slot has %#llx", cpu, active);
 }
 
-/* The register is cleared: there is nothing more to walk. */
+/* Clear the register, so that there is nothing to walk. */
 void hw_clear(int cpu)
 {
 	struct hw_cpu *c = &hw.cpu[cpu];
@@ -330,8 +329,8 @@ void hw_clear(int cpu)
 }
 
 /*
- * Every other CPU's register is looked at in turn. That does for a snapshot: this
- * CPU runs @ctx throughout.
+ * Check the registers of all other CPUs, one after the other. This is as good
+ * as a snapshot, since this CPU runs @ctx throughout.
  */
 static void check_others(int cpu, struct context *ctx, u64 id)
 {
@@ -353,7 +352,7 @@ static void check_others(int cpu, struct context *ctx, u64 id)
 	}
 }
 
-/* Drop the entries of an ID from all TLBs, if siblings may have them from before. */
+/* Drop the entries of an ID everywhere while a sibling has a flush pending. */
 static void ginvt_if_pending(int cpu, u64 id)
 {
 	bool pending = false;
@@ -369,7 +368,7 @@ static void ginvt_if_pending(int cpu, u64 id)
 	}
 }
 
-/* The allocator has been asked: @cpu runs @ctx with the ID that it has now. */
+/* After the allocator's switch, @cpu runs @ctx with its ID. */
 void hw_enter(int cpu, struct context *ctx)
 {
 	struct hw_cpu *c = &hw.cpu[cpu];
@@ -381,7 +380,7 @@ void hw_enter(int cpu, struct context *ctx)
 			     idgen_alloc_nr(&hw.a));
 		return;
 	}
-	if (!id || hw.never[id])
+	if (!id || hw.excluded[id])
 		hw_violation("NeverReservedID: CPU%d was given ID %llu", cpu, id);
 
 	if (hw.mode->ginvt)
@@ -397,9 +396,10 @@ void hw_enter(int cpu, struct context *ctx)
 	c->id = id;
 	c->running = true;
 	/*
-	 * An ID of this CPU's own making was stored before the walks, by the barrier
-	 * at the end of the slow path: a TLBI by an older ID then has the page table
-	 * changed first. See hw_unmap(), and litmus/unmap-*.
+	 * A new ID that this CPU has stored is visible before its walks, due to
+	 * the barrier at the end of the slow path. So before a TLBI with an
+	 * older ID the page table has changed. See hw_unmap() and
+	 * litmus/unmap-*.
 	 */
 	if (hw_walks_now())
 		fill(cpu);
@@ -409,8 +409,8 @@ void hw_enter(int cpu, struct context *ctx)
 }
 
 /*
- * An entry of @ctx's page table is cleared, and its ID invalidated on all CPUs.
- * From then on a CPU that runs @ctx must not have the old one.
+ * Clear an entry of @ctx's page table, and invalidate its ID on all CPUs. After
+ * that, no CPU that runs @ctx may have the old entry.
  */
 bool hw_unmap(struct context *ctx)
 {
@@ -418,7 +418,7 @@ bool hw_unmap(struct context *ctx)
 	unsigned int cpu;
 	u64 id;
 
-	/* DSB ISHST, and only then the ID (Linux commit 5e10f9887ed8). */
+	/* DSB ISHST before the read of the ID (commit 5e10f9887ed8). */
 	mb();
 	id = idgen_atomic(read)(&ctx->value) & IDGEN_ID_MASK;
 	if (!id)
@@ -449,7 +449,7 @@ bool hw_unmap(struct context *ctx)
 	return true;
 }
 
-/* The lock is held; all slots have been taken. */
+/* Called with the lock held, after all slots are taken. */
 void shim_rollover(unsigned int reserved)
 {
 	unsigned int cpu;
@@ -466,12 +466,12 @@ void shim_rollover(unsigned int reserved)
 		hw_violation("trace: %d more IDs are reserved than told", -(int)reserved);
 }
 
-/* The lock is held; this CPU's slot has just got @value. */
+/* Called with the lock held, after this CPU's slot got @value. */
 void shim_slow_path(u64 old, u64 value, bool flush)
 {
 	struct idgen_alloc *a = &hw.a;
 
-	/* Setting up. */
+	/* During initialisation. */
 	if (self < 0)
 		return;
 
@@ -504,7 +504,7 @@ void hw_heading(void)
 	printf(" %10s\n", "violations");
 }
 
-/* Of an allocator that can be destroyed by now. */
+/* Works after hw_destroy(). */
 static bool can_happen(unsigned int step)
 {
 	switch (step) {
@@ -532,7 +532,7 @@ bool hw_row(const unsigned long *steps)
 			printf(" %10s", "-");
 	printf(" %10lu%s\n", hw.violations, hw.mode->bad ? " (expected)" : "");
 
-	/* A violation can end a mode before all of its steps have come. */
+	/* A violation can end a mode before all steps have happened. */
 	for (i = 0; i < NR_STEPS && !hw.violations; i++)
 		if (can_happen(i) && !steps[i]) {
 			printf("error: %s: no %s\n", hw.mode->name, step_names[i]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Runs the cases of kunit.h's user, each in a life of its own. */
+/* Runs the KUnit cases of a suite built with kunit.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <time.h>
@@ -169,7 +169,7 @@ bool shim_locked(const raw_spinlock_t *lock)
 	return locked;
 }
 
-/* Returns the status. */
+/* Run a case and return its status. */
 static int run(const struct kunit_case *c, const void *param, const char *desc)
 {
 	struct kunit test = { .param_value = param };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What lib/tests/idgen_alloc_kunit.c needs of KUnit and of the kernel, besides shim.h,
- * to run on the host: on one CPU, in seconds. A warning of the allocator that a case
- * does not expect is a failure here.
+ * The parts of KUnit and of the kernel that lib/tests/idgen_alloc_kunit.c needs
+ * to run on the host, in addition to shim.h. It runs on one CPU, in seconds. A
+ * warning that a case does not expect is a failure.
  */
 #ifndef _IDGEN_KUNIT_H
 #define _IDGEN_KUNIT_H
@@ -11,7 +11,7 @@
 #define VISIBLE_IF_KUNIT
 #define EXPORT_SYMBOL_IF_KUNIT(s)
 
-/* Of which there is one. */
+/* There is one stub. */
 #define KUNIT_STATIC_STUB_REDIRECT(func, args...) do {			\
 	if (kunit_stub_of == (void *)(func))				\
 		return ((typeof(&(func)))kunit_stub)(args);		\
@@ -71,7 +71,7 @@ void kunit_skipped(struct kunit *test, const char *why);
 void kunit_add_action(void (*action)(void *), void *ctx);
 void *kunit_alloc(size_t size);
 
-/* Warnings are counted where they are expected, and fail the case where not. */
+/* Count expected warnings. All others fail the case. */
 extern int kunit_warnings;
 bool kunit_suppress(bool on);
 #define kunit_warning_suppress(test)					\
@@ -128,7 +128,7 @@ bool kunit_suppress(bool on);
 #define KUNIT_EXPECT_STREQ(test, a, b)		KUNIT_IS(test, false, !strcmp(a, b), "%s", a)
 #define KUNIT_EXPECT_GE(test, a, b)		KUNIT_COMPARE(test, false, a, >=, b, NULL)
 
-/* Parameters of the module are given as NAME=VALUE. */
+/* Module parameters, as NAME=VALUE on the command line. */
 struct kunit_param {
 	const char *name;
 	long *value;
@@ -205,7 +205,7 @@ static inline u32 prandom_u32_state(struct rnd_state *rnd)
 
 u64 get_random_u64(void);
 
-/* The kernel's log, of which readers have a position each. */
+/* The kernel log. Each reader has its own position. */
 struct kmsg_dump_iter {
 	size_t at;
 };
@@ -233,7 +233,7 @@ struct kernel_param {
 int param_set_charp(const char *val, const struct kernel_param *kp);
 #define param_free_charp(arg)	free(*(arg))
 
-/* One CPU, of which a percpu pointer is one like any other. */
+/* There is one CPU, so a percpu pointer is a plain pointer. */
 #define num_online_cpus()		1U
 #define for_each_online_cpu(cpu)	for_each_possible_cpu(cpu)
 #define cpus_read_lock()
@@ -250,10 +250,10 @@ int param_set_charp(const char *val, const struct kernel_param *kp);
 #define preempt_enable()
 #define local_irq_save(flags)		((void)((flags) = 0))
 #define local_irq_restore(flags)	((void)(flags))
-/* Only the lock turns them off. */
+/* Whether the lock is held. */
 bool irqs_disabled(void);
 
-/* Cases that need two real CPUs are skipped, and only have to compile. */
+/* Cases that need two CPUs are skipped, but must compile. */
 struct task_struct;
 #define atomic_inc(v)			((void)(v)->counter++)
 #define atomic_dec(v)			((void)(v)->counter--)

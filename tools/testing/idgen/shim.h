@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What lib/idgen_alloc.c and include/linux/idgen_alloc.h need of the kernel, for
- * a program on the host. Both files are built as they are: the Makefile makes a
- * header of one line, an include of this one, for each that they ask for.
+ * The parts of the kernel that lib/idgen_alloc.c and
+ * include/linux/idgen_alloc.h need to run on the host. Both files are built
+ * unchanged: for each header that they include, the Makefile makes one that
+ * includes this file.
  *
- * The kernel's relaxed atomics are C's relaxed atomics here, no stronger, so
- * ThreadSanitizer sees a race wherever the lock, or nothing, was relied upon
- * where it must not be.
+ * The kernel's relaxed atomics are C's relaxed atomics and no stronger. So
+ * ThreadSanitizer detects accesses that need the lock and do not hold it.
  *
- * Each access to an atomic, and each end of the lock, is also a point at which
- * a program may step in: shim_point() is its to define. It is how schedules are
- * made unlikely (torture) or chosen (explore).
+ * The program defines shim_point(), which is called before each access to an
+ * atomic and each lock operation. torture uses it to widen race windows, and
+ * explore to choose schedules.
  */
 #ifndef _IDGEN_SHIM_H
 #define _IDGEN_SHIM_H
@@ -28,7 +28,7 @@ typedef unsigned long long u64;
 typedef uint32_t u32;
 typedef uint16_t u16;
 
-/* Options are 0 or 1, all of them given by the Makefile. */
+/* The Makefile defines all options as 0 or 1. */
 #define IS_ENABLED(option)	(option)
 
 #define likely(x)		__builtin_expect(!!(x), 1)
@@ -47,7 +47,7 @@ typedef uint16_t u16;
 #define min(a, b)		((a) < (b) ? (a) : (b))
 #define max(a, b)		((a) > (b) ? (a) : (b))
 
-/* Events are a program's, to check. They come with the lock held. */
+/* The program checks the events. They are called with the lock held. */
 #define trace_idgen_rollover_enabled()		true
 #define trace_idgen_rollover(a, reserved)	shim_rollover(reserved)
 #define trace_idgen_slow_path(a, old, value, flush) shim_slow_path(old, value, flush)
@@ -58,7 +58,7 @@ void shim_slow_path(u64 old, u64 value, bool flush);
 #define pr_warn(fmt, ...)		fprintf(stderr, pr_fmt(fmt), ##__VA_ARGS__)
 #define pr_err(fmt, ...)		fprintf(stderr, pr_fmt(fmt), ##__VA_ARGS__)
 
-/* What happens on a violation is the program's to say; see shim_bad(). */
+/* Called on a violation. */
 void shim_bad(const char *what);
 
 #define WARN(cond, fmt, ...) ({						\
@@ -76,7 +76,7 @@ void shim_bad(const char *what);
 #define WARN_ON_ONCE(cond)	WARN(cond, "%s\n", #cond)
 #define panic(fmt, ...)		({ WARN(true, fmt, ##__VA_ARGS__); abort(); })
 
-/* Nobody gives parameters here. */
+/* There are no parameters. */
 struct kernel_param;
 struct kernel_param_ops {
 	int (*set)(const char *val, const struct kernel_param *kp);
@@ -88,17 +88,17 @@ struct kernel_param_ops {
 #define module_param_cb(name, ops, arg, perm) \
 	static const void *const param_##name __attribute__((unused)) = (ops)
 
-/* Before an access that others can see. @what tells a trace what it is. */
+/* Called before each access that others can see. @what is for traces. */
 void shim_point(const char *what, const void *where);
 
-/* ThreadSanitizer ignores it, and need not know: it orders atomics only. */
+/* ThreadSanitizer ignores fences. This one orders atomics only. */
 #define mb()	__atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 /*
  * Atomics
  */
 
-/* Of 64 bits and of 32, as a value is (IDGEN_ALLOC_32). */
+/* 64-bit atomics, and 32-bit ones for IDGEN_ALLOC_32. */
 #define SHIM_ATOMIC(atomic, word)					\
 typedef struct {							\
 	word counter;							\
@@ -145,7 +145,7 @@ static inline void atomic##_andnot(word i, atomic##_t *v)		\
 SHIM_ATOMIC(atomic64, u64)
 SHIM_ATOMIC(atomic, u32)
 
-/* Of the size of @x, which may be part of an atomic. */
+/* Has the size of @x, which may be a part of an atomic. */
 #define WRITE_ONCE(x, i) do {						\
 	shim_point("store", &(x));					\
 	__atomic_store_n(&(x), (i), __ATOMIC_RELAXED);			\
@@ -183,7 +183,7 @@ static inline bool refcount_inc_not_zero(refcount_t *r)
 	return true;
 }
 
-/* Whether the count was not 1, and is now one less. Warns about 0, and keeps it. */
+/* Decrement unless the count is 1. Warns about 0 and keeps it. */
 static inline bool refcount_dec_not_one(refcount_t *r)
 {
 	u32 n = refcount_read(r);
@@ -199,8 +199,8 @@ static inline bool refcount_dec_not_one(refcount_t *r)
 }
 
 /*
- * The lock. A program that plays all CPUs on one thread has shim_lock() switch
- * to another of them while it is taken.
+ * The lock. If one thread runs all CPUs, shim_lock() switches to another CPU
+ * while the lock is taken.
  */
 
 typedef struct {
@@ -211,7 +211,7 @@ typedef struct {
 void shim_lock_init(raw_spinlock_t *lock);
 void shim_lock(raw_spinlock_t *lock);
 void shim_unlock(raw_spinlock_t *lock);
-/* Whether the caller has it. */
+/* Whether the caller holds it. */
 bool shim_locked(const raw_spinlock_t *lock);
 
 #define raw_spin_lock_init(lock)	shim_lock_init(lock)
@@ -223,7 +223,7 @@ bool shim_locked(const raw_spinlock_t *lock);
 	((void)WARN(!shim_locked(lock), "called without the lock\n"))
 
 /*
- * CPUs: as many slots in a row as the program says
+ * CPUs: the slots are an array
  */
 
 extern unsigned int nr_cpu_ids;
@@ -233,7 +233,7 @@ extern unsigned int nr_cpu_ids;
 #define per_cpu_ptr(slots, cpu)		(&(slots)[cpu])
 
 /*
- * Bitmaps. Plain memory under the lock: ThreadSanitizer tells if it is not.
+ * Bitmaps: plain memory, so that ThreadSanitizer detects accesses without lock
  */
 
 #define GFP_KERNEL			0
@@ -266,7 +266,7 @@ static inline bool __test_and_set_bit(unsigned long nr, unsigned long *map)
 #define kcalloc(n, size, flags)		calloc(n, size)
 #define kfree(p)			free(p)
 
-/* No longer than it must be, so that AddressSanitizer notices what is beyond. */
+/* Exactly as long as needed, for AddressSanitizer. */
 static inline unsigned long *bitmap_zalloc(unsigned long nr, int flags)
 {
 	return calloc(SHIM_LONGS(nr), sizeof(long));

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Real threads on the allocator's own C file.
+ * Run lib/idgen_alloc.c on real threads.
  *
- * Each thread plays a CPU: it runs contexts, is sched out, pins and unpins, and
- * replaces a context that nobody uses by a new one, or by one that slept for long.
- * One more walks page tables for
- * all CPUs, of what it finds in their translation registers, and another unmaps. What
- * must hold is checked at each step, see hw.c.
+ * Each thread is a CPU. It runs contexts, is scheduled out, pins and unpins,
+ * and replaces unused contexts by new ones or by ones that have slept for long.
+ * One more thread walks page tables for all CPUs, as their translation
+ * registers say. Another one unmaps. Each step checks the invariants: see hw.c.
  *
- * What each thread does follows from the seed. How they interleave is up to the
- * host; before each access to an atomic a thread may yield or sleep, also by the
- * seed, so that windows a few instructions wide are open most of the time.
+ * The seed determines what each thread does. The host determines how they
+ * interleave. A thread may also yield or sleep before each access to an atomic,
+ * as the seed says, so that race windows of a few instructions are mostly open.
  */
 #include <sched.h>
 #include <time.h>
@@ -20,13 +19,13 @@
 
 static unsigned int cpus = 4, bits = 4, nr_contexts = 24;
 static struct context contexts[MAX_CONTEXTS];
-/* Of each CPU, and of the one that unmaps. */
+/* State of each CPU and of the thread that unmaps. */
 static unsigned long steps[MAX_CPUS + 1][NR_STEPS];
 static const struct mode *mode;
 static u64 seed;
 static int stop;
 
-/* xorshift64*: one state for each thread. */
+/* xorshift64*, with one state per thread. */
 static __thread u64 state;
 
 static u32 rnd(u32 below)
@@ -64,7 +63,7 @@ bool hw_walks_now(void)
 	return rnd(2);
 }
 
-/* Preemption and interrupts are off: whoever has the lock is not waited for long. */
+/* The lock's holder has interrupts off, so no CPU waits for it for long. */
 void shim_lock_init(raw_spinlock_t *lock)
 {
 	pthread_mutex_init(&lock->mutex, NULL);
@@ -90,7 +89,7 @@ bool shim_locked(const raw_spinlock_t *lock)
 	return __atomic_load_n(&lock->owner, __ATOMIC_RELAXED) == self;
 }
 
-/* Hold on to a context, unless it is being reborn. */
+/* Use a context, unless it is being replaced. */
 static bool get(struct context *ctx)
 {
 	int users = __atomic_load_n(&ctx->users, __ATOMIC_RELAXED);
@@ -125,7 +124,7 @@ static struct context *get_any(void)
 	return ctx;
 }
 
-/* What this thread has pinned, and the ID that it must keep until it is unpinned. */
+/* The context that this thread has pinned, and its ID until the unpin. */
 #define MAX_PINS	4
 static __thread struct pinned {
 	struct context *ctx;
@@ -141,7 +140,7 @@ static void check_pinned(const struct pinned *p)
 			     p->ctx->serial, p->id, id);
 }
 
-/* Several CPUs pin, also one context, also all that the limit allows. */
+/* Several CPUs pin, up to the limit, and also the same context. */
 static void pin(struct pinned *p, unsigned long *steps)
 {
 	p->ctx = get_any();
@@ -163,7 +162,7 @@ static void unpin(struct pinned *p)
 	p->ctx = NULL;
 }
 
-/* For the check at the next rollover: while nobody has the lock there is none. */
+/* For the check at the next rollover, which cannot happen without the lock. */
 static void tell_out(int cpu, bool out)
 {
 	shim_lock(&hw.a.lock);
@@ -171,10 +170,10 @@ static void tell_out(int cpu, bool out)
 	shim_unlock(&hw.a.lock);
 }
 
-/* Of the context that this thread ran last. */
+/* Serial of the context that this thread ran last. */
 static __thread idgen_value_t last_value;
 
-/* @had is what the register still holds. Returns what it holds then. */
+/* @had is the context in the register. Returns the one in it afterwards. */
 static struct context *run(int cpu, struct context *had, unsigned long *steps)
 {
 	struct context *ctx = get_any();
@@ -192,7 +191,7 @@ static struct context *run(int cpu, struct context *had, unsigned long *steps)
 	put(had);
 
 	steps[SWITCHES]++;
-	/* Its ID was kept for the CPU that ran it at the rollover. */
+	/* The ID was reserved for the CPU that ran it at the rollover. */
 	steps[RESERVED] += others && before && before != after &&
 			   !((before ^ after) & IDGEN_ID_MASK);
 	for (i = 0; i < MAX_PINS; i++)
@@ -206,7 +205,7 @@ static void sched_out(int cpu, struct context *had, unsigned long *steps)
 	hw_sched_out(cpu);
 	if (!rnd(4))
 		tell_out(cpu, true);
-	/* Where it walks on, the register still holds it. */
+	/* If walks continue, the context is still in the register. */
 	if (!mode_walks_on(mode)) {
 		hw_clear(cpu);
 		put(had);
@@ -215,8 +214,8 @@ static void sched_out(int cpu, struct context *had, unsigned long *steps)
 }
 
 /*
- * A new context's value, or one from 2^k rollovers ago: it must not be taken for a
- * current one by its lower bits. No CPU sleeps through so many, k is at least 16.
+ * The value of a new context, or of one from 2^k rollovers ago, which must not
+ * pass for a current one. k is at least 16: no CPU sleeps through so many.
  */
 static idgen_value_t slept(void)
 {
@@ -227,7 +226,7 @@ static idgen_value_t slept(void)
 		return 0;
 	id = 1 + rnd((1 << hw.a.bits) - 1);
 	value = (value - (IDGEN_GEN_STEP << (16 + rnd(bits - 16)))) & LAST_GEN;
-	return value && !hw.never[id] ? value | id : 0;
+	return value && !hw.excluded[id] ? value | id : 0;
 }
 
 static void maybe_birth(unsigned long *steps)
@@ -292,7 +291,7 @@ static void *speculate(void *arg)
 	return NULL;
 }
 
-/* What must never be handed out is asked for anew; it is refused while there are pins. */
+/* Update the excluded IDs, which fails while there are pins. */
 static void update(void)
 {
 	int ret = idgen_alloc_update_excluded(&hw.a);
@@ -404,7 +403,7 @@ int main(int argc, char **argv)
 			break;
 		case 'k':
 			for (id = 1; id < 1 << IDGEN_ID_BITS; id += 2)
-				hw.never[id] = true;
+				hw.excluded[id] = true;
 			break;
 		case 'm':
 			which = optarg;

@@ -3,8 +3,8 @@
 # The entry points, each a script in harness/. "make" alone lists them.
 
 variables := LINUX LINUX_VERSION ARCH WITH SET SIGNOFF EDIT KUNIT_ARGS SAN DISASM ROWS TLA2TOOLS GENMC JOBS SHARD TABLES
-targets := help kunit kunit-mutants test uml lint configs csky e2e e2e-mutants e2e-selftests bench torture explore kunit-host litmus \
-	prove prove-deep weak tla mutants series series-refresh series-check merge apply clean distclean
+targets := help kunit kunit-mutants test lint configs csky e2e e2e-mutants e2e-selftests bench torture explore kunit-host litmus \
+	prove prove-deep weak tla mutants series series-refresh series-check merge results apply clean distclean
 takes_arch := kunit kunit-mutants e2e
 takes_shard := mutants e2e configs series-check
 
@@ -26,44 +26,61 @@ endif
 export $(variables)
 
 help:
-	@echo 'make kunit           build an arm64 kernel with our files and run its KUnit suites'
-	@echo '  LINUX=/path          with the source of that tree, which is only read'
-	@echo '  LINUX_VERSION=6.12   with that linux-source of Debian (default: the newest)'
-	@echo '  ARCH=arm             for that architecture: arm, riscv or riscv32 (default: arm64)'
-	@echo '  SAN=1                with KASAN, UBSAN, lockdep and what else finds faults in a kernel'
-	@echo '  KUNIT_ARGS=...       with more options for kunit.py'
-	@echo 'make test            all there is: KUnit, UML, lint and a matrix of configurations'
-	@echo 'make uml             the library suite on User-mode Linux, with line coverage'
-	@echo 'make lint            checkpatch, sparse, W=1, kernel-doc, htmldocs, coccicheck, shellcheck and mypy: nothing to say'
-	@echo 'make configs         our objects in the kernel'"'"'s own configurations, by gcc and clang, on five architectures'
-	@echo 'make e2e             real processes and guests on QEMU at EL2; ROWS= for some rows of harness/e2e/e2e.toml'
-	@echo 'make e2e-mutants     kernels that are wrong, each of which e2e must notice'
-	@echo 'make e2e-selftests   the kernel'"'"'s KVM selftests, with our files and without'
-	@echo 'make kunit-mutants   kernels with faults in architecture code, each of which its KUnit suite must notice; ARCH= as above'
-	@echo 'make csky            the port to csky, as far as it can be checked without a compiler for it'
-	@echo 'make bench           what it costs, against what it replaces, in instructions; fails if anything costs more'
-	@echo '  DISASM=1             with the disassembly of both, and what is in which cache line'
-	@echo 'make torture         lib/idgen_alloc.c on real threads, sanitised'
-	@echo 'make explore         it in every order of a few steps'
-	@echo 'make kunit-host      its KUnit suite, compiled for the host'
-	@echo 'make litmus          its relaxed accesses, judged by herd7'
-	@echo 'make prove           CBMC over it; make prove-deep: more of that'
-	@echo 'make weak GENMC=/path/genmc   the C file in a few programs under weak memory, and wrong versions of it'
-	@echo 'make tla TLA2TOOLS=/path/tla2tools.jar   the PlusCal model, all configurations'
-	@echo 'make mutants [TLA2TOOLS=...] [GENMC=...]  wrong versions of it, each of which some layer must notice'
-	@echo 'make series          the project as patches with a cover letter, by mail or for git am; LINUX= as above'
-	@echo '  WITH=csky            with the patch for csky, which no compiler of Debian can build; make apply has it too'
-	@echo 'make series-refresh  bring harness/series/*.patch up to date with our files'
-	@echo 'make series-check    the series as its reader will look at it: each patch, several kernels'
-	@echo '  JOBS=4 SHARD=3/8     with mutants, e2e, configs and series-check: four jobs at once; the third of eight parts'
-	@echo 'make merge TABLES="a.csv b.csv"   merge the tables of all shards: build/configs-1-of-8.csv and so on'
-	@echo 'make apply LINUX=/path   lay our files over that tree'
-	@echo 'make clean           remove build/, but for fetched kernel sources; make distclean: these as well'
+	@sed -n 's/^#help \{0,1\}//p' Makefile
 
-kunit kunit-mutants uml lint configs csky test:
+#help Times are for 2 cores; "first" is with an empty build/. Where no time is given, none was measured.
+#help
+#help Kernel builds and boots                                            time
+#help   kunit          KUnit suites of the library and its users         1 min, first 8 min
+#help   kunit-mutants  mutation tests of the architectures' suites
+#help   e2e            real processes and guests on QEMU at EL2           7 min
+#help   e2e-mutants    mutation tests of the e2e suite                    6 min
+#help   e2e-selftests  the kernel's own KVM selftests, before and after   43 min
+#help   bench          instructions and bytes, before and after           11 min
+#help   test           everything quick enough: what CI runs              37 min
+#help Static checks
+#help   lint           checkpatch, sparse, W=1, kernel-doc, htmldocs,     3 min
+#help                  coccicheck, shellcheck, mypy
+#help   configs        our objects in the kernel's own configurations     10 to 40 s each, 33 of them
+#help   csky           the conversion of csky, without a compiler for it  2 min
+#help The C file on the host
+#help   kunit-host     the library's KUnit suite                          seconds
+#help   torture        real threads, sanitised                            2 min
+#help   explore        all orders of a few steps of two CPUs              1 to 3 min
+#help   litmus         litmus tests, by herd7                             seconds
+#help   prove          CBMC; prove-deep has more configurations           5 min
+#help   weak           GenMC under weak memory; needs GENMC=
+#help   tla            the PlusCal model; needs TLA2TOOLS=
+#help   mutants        mutation tests of all these; TLA2TOOLS=, GENMC=
+#help Patches
+#help   series         a set of patches with a cover letter               seconds
+#help   series-refresh rebase the patches onto our files, after a change
+#help   series-check   git am, b4, checkpatch, and builds of each patch   quick part, in test: 4 min
+#help   apply          lay our files over the tree LINUX=
+#help Other
+#help   results        write RESULTS.md from the tables of the last runs  seconds
+#help   merge          one table of those of all shards: TABLES='build/e2e-1-of-2.csv ...'
+#help   clean          remove build/, except fetched kernel sources; distclean removes these too
+#help
+#help Options
+#help   LINUX=/path            take the kernel source from this tree, which is only read (apply writes to it)
+#help   LINUX_VERSION=6.12     take this linux-source of Debian, or the newest of forky, sid or experimental
+#help   ARCH=arm               for kunit and e2e; arm64 is the default. make names the others if it is wrong
+#help   SAN=1                  kunit: with KASAN, UBSAN, lockdep (arm64)
+#help   KUNIT_ARGS=...         kunit: options for kunit.py
+#help   ROWS='NAME...'         e2e: only these rows of harness/e2e/e2e.toml
+#help   DISASM=1               bench: show the code of both, and which variables a switch reads
+#help   SET=fixes              series: this set; harness/series/README.md lists them
+#help   SIGNOFF=1              series: add your Signed-off-by
+#help   EDIT=1                 series-refresh: stop for edits
+#help   JOBS=4 SHARD=3/8       mutants, e2e, configs, series-check: four jobs at once; the third of eight parts
+#help   WITH=csky              include that patch, which is left out by default
+#help   GENMC=, TLA2TOOLS=     paths of tools that Debian does not have
+
+kunit kunit-mutants lint configs csky test:
 	@harness/check/$@.sh
 
-torture explore kunit-host litmus prove mutants:
+torture explore kunit-host litmus prove weak mutants:
 	@harness/check/host.sh $@
 
 prove-deep:
@@ -87,9 +104,8 @@ e2e:
 bench:
 	@harness/bench/bench.sh
 
-weak:
-	@tools/testing/idgen/weak/run.py
-	@harness/check/mutants.py --layer weak --csv build/mutants-weak.csv
+results:
+	@harness/check/tables.py
 
 apply:
 	@harness/overlay/apply.sh

@@ -10,10 +10,8 @@ shopt -s inherit_errexit
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 harness=$repo/harness
 build=${IDGEN_BUILD:-$repo/build}
-cross=aarch64-linux-gnu-
-# The compilers of all that make kunit and make e2e know as ARCH.
-declare -A crosses=([arm64]=$cross [arm]=arm-linux-gnueabihf- [riscv]=riscv64-linux-gnu- [riscv32]=riscv64-linux-gnu-
-	[mips64el]=mipsisa64r6el-linux-gnuabi64- [mips64]=mipsisa64r6-linux-gnuabi64-)
+# shellcheck source=arch.sh
+. "$harness/arch.sh"
 
 # What ARCH= of make asks for; below, every make would take it for its own, where riscv32 is none.
 arch=${ARCH:-arm64}
@@ -132,8 +130,24 @@ skip() {
 	checks+=("$1" skip 0 "$2")
 }
 
+# record NAME: beside the table build/NAME.csv, write when and on what it was measured, for make results.
+record() {
+	local on program
+	on="$(date -u +%F), commit $(git -C "$repo" describe --always --dirty --abbrev=12)"
+	[[ -z ${tree-} ]] || on+=", Linux $(make -s -C "$tree" kernelversion)"
+	for program in gcc "${cross}gcc" clang-19 qemu-system-aarch64; do
+		! command -v "$program" >/dev/null || on+=", $("$program" --version | sed 's/ (.*)//; q')"
+	done
+	echo "$on" >"$build/$1.on"
+}
+
 # report NAME: the table of the checks, build/NAME.csv, and build/NAME.ktap.
-report() { SHARD=$shard "$harness/check/ktap.py" report "$1" "$build/log" "${checks[@]}"; }
+report() {
+	local status=0
+	SHARD=$shard "$harness/check/ktap.py" report "$1" "$build/log" "${checks[@]}" || status=$?
+	record "$1"
+	return "$status"
+}
 
 # sharded FUNCTION: of the checks that FUNCTION does, those of this shard. Those before are done in each.
 number=0 first=0 last=1000000
@@ -182,45 +196,3 @@ kunit() {
 	shift 3
 	(cd "$tree" && ./tools/testing/kunit/kunit.py "$verb" --build_dir="$dir" "$@")
 }
-
-# for_arch ARCH [clang]: what is different for each: how kunit.py, and how make, are told to build for it; its
-# .kunitconfig files, the suites and the objects that our files make there.
-for_arch() {
-	local cross=${crosses[$1]} arch=${1%32}
-	# As the tree has it.
-	[[ $1 != mips64* ]] || arch=mips
-	if [[ ${2-} = clang ]]; then
-		make_for=(LLVM=-19 "CC=ccache clang-19")
-	else
-		make_for=("CROSS_COMPILE=$cross" "CC=ccache ${cross}gcc")
-	fi
-	make_for+=("HOSTCC=ccache gcc")
-	mapfile -t kunit_for < <(printf -- '--make_options=%s\n' "${make_for[@]}")
-	kunit_for+=("--arch=$1")
-	make_for+=("ARCH=$arch")
-	objects=(lib/idgen_alloc.o lib/tests/idgen_alloc_kunit.o "arch/$arch/mm/context.o")
-	suites=(idgen_alloc)
-	kunitconfigs=("arch/$arch/mm/.kunitconfig")
-	case $1 in
-	arm64)
-		kunitconfigs=(.kunitconfig)
-		suites+=(arm64_asid kvm_arm_vmid)
-		objects+=(arch/arm64/kvm/vmid.o)
-		;;
-	arm)
-		suites+=(arm_asid)
-		;;
-	riscv*)
-		suites+=(riscv_asid riscv_kvm_vmid)
-		kunitconfigs+=(arch/riscv/kvm/.kunitconfig)
-		# What calls the functions of its header.
-		objects+=(arch/riscv/kvm/{vmid,vcpu,main}.o)
-		;;
-	mips64*)
-		suites+=(mips_mmid)
-		;;
-	esac
-	kunit_all=("${kunitconfigs[@]/#/--kunitconfig=}" --kconfig_add=CONFIG_DEBUG_IDGEN_ALLOC=y)
-}
-# Where no other is named, it is arm64, by gcc.
-for_arch arm64

@@ -150,6 +150,7 @@ on="Linux $(make -s -C "${trees[theirs]}" kernelversion), $("${cross}gcc" --vers
 on+=", $(gcc --version | head -n 1) on the host"
 echo "$on; harness/bench/bench.kunitconfig"
 "$harness/bench/bench.py" ${quick:+--quick} "$harness/bench/bench.toml" "$build/bench" "$work"/*.csv
+[[ $quick = quick ]] || tree=${trees[ours]} record bench
 # The messages of our patches have these; see series.py.
 if [[ $quick != quick ]]; then
 	library=$(cat "$repo/include/linux/idgen_alloc.h" "$repo/lib/idgen_alloc.c" | sha256sum | cut -c1-12)

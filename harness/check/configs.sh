@@ -41,7 +41,7 @@ compile() {
 	grep -q '^CONFIG_WERROR=y' "$dir/.config"
 	grep -q '^CONFIG_IDGEN_ALLOC_KUNIT_TEST=' "$dir/.config"
 	[[ ! -v crosses[$arch] ]] || for_arch "$arch"
-	[[ -v crosses[$arch] ]] || lacks+='|^arch/'
+	[[ -n ${crosses[$arch]-} ]] || lacks+='|^arch/'
 	[[ $arch != arm ]] || grep -q '^CONFIG_CPU_HAS_ASID=y' "$dir/.config" || lacks+='|/mm/'
 	grep -q '^CONFIG_KVM=[my]' "$dir/.config" || lacks+='|/kvm/'
 	mapfile -t want < <(printf '%s\n' "${objects[@]}" | grep -vE "$lacks")
@@ -99,7 +99,7 @@ rows() {
 				check "configs-$arch-$compiler-$config" compile "$arch" "$compiler" "$config"
 			done
 		done
-		[[ ! -v crosses[$arch] ]] || check "configs-$arch-kunit-module" kunit_module "$arch"
+		[[ -z ${crosses[$arch]-} ]] || check "configs-$arch-kunit-module" kunit_module "$arch"
 	done
 }
 sharded rows

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # host.sh WHAT [ARGUMENT...]: run one of the programs and checkers of tools/testing/idgen on this machine. WHAT is
-# torture, explore, kunit-host, litmus, prove or mutants; the arguments go to it. mutants takes JOBS= and SHARD=.
+# torture, explore, kunit-host, litmus, prove, weak or mutants; the arguments go to it. mutants takes JOBS= and SHARD=.
 
 . "$(dirname "$0")/../common.sh"
 what=$1 idgen=$repo/tools/testing/idgen
@@ -15,7 +15,19 @@ lock
 [[ $what != @(prove|mutants) ]] || { CBMC=$("$harness/fetch/tool.sh" cbmc) && export CBMC; }
 case $what in
 torture | explore | kunit-host) make --no-print-directory -C "$idgen" "${what%-host}" "$@" ;;
-litmus) LINUX=$tree "$idgen/litmus/run.sh" "$@" ;;
+litmus)
+	LINUX=$tree "$idgen/litmus/run.sh" "$@" | tee "$build/litmus.ktap"
+	{
+		echo test,result,expected,observed,states
+		sed -nE 's/^((not )?ok) [0-9]+ ([^ ]+) # (.*), (.*), (.*)$/\3,\1,\4,\5,\6/p' "$build/litmus.ktap"
+	} >"$build/litmus.csv"
+	;;
 prove) "$idgen/cbmc/run.py" --jobs "$(nproc)" "$@" ;;
+weak)
+	"$idgen/weak/run.py" "$@"
+	"$harness/check/mutants.py" --layer weak
+	record mutants-weak
+	;;
 mutants) spread mutants "$harness/check/mutants.py" --linux "$tree" "$@" ;;
 esac
+[[ ! -f $build/$what.csv ]] || record "$what"

@@ -23,16 +23,19 @@ lock
 # A CPU of release 6, and a second one that stays offline: it has a slot.
 [[ $arch != mips64* ]] || options+=("--qemu_args=-cpu I6500 -smp 2" --kernel_args=maxcpus=1)
 tree=$("$harness/overlay/tree.sh")
-[[ -f $tree/${kunitconfigs[0]} ]] || die "this Linux is too old for our files of ARCH=$arch, see README.md"
+[[ $arch = um || -f $tree/${kunitconfigs[0]} ]] || die "this Linux is too old for our files of ARCH=$arch, see README.md"
 # xargs takes the quotes as a shell would, without running anything.
 mapfile -t more < <(xargs -r printf '%s\n' <<<"${KUNIT_ARGS-}")
-rm -f "$build/kunit.json"
+json=$build/kunit-$arch.json
+rm -f "$json" "$tree/$dir"/lib/{,tests/}idgen_alloc*.gcda
 start=$SECONDS status=0
 echo "==> building and running KUnit in ${tree#"$repo"/} (the first time, some 8 minutes on 2 cores)" >&2
 kunit run "$tree" "$dir" "${kunit_for[@]}" "${options[@]}" --jobs="$(nproc)" \
-	--json="$build/kunit.json" "${more[@]}" || status=$?
+	--json="$json" "${more[@]}" || status=$?
 echo "    done in $((SECONDS - start)) s" >&2
 if ((status == 0 && ${#more[@]} == 0)); then
-	"$harness/check/results.py" --log="$tree/$dir/test.log" "$build/kunit.json" "${suites[@]}" >&2 || status=1
+	"$harness/check/results.py" --log="$tree/$dir/test.log" "$json" "${suites[@]}" >&2 || status=1
+	record "kunit-$arch"
+	[[ $arch != um ]] || "$harness/check/coverage.py" "$tree" "$dir" "$harness/check/uncovered.txt" || status=1
 fi
 exit "$status"

@@ -200,7 +200,7 @@ def main() -> int:
     for name, *_, wrong in rows:
         if wrong:
             print(f"error: {name}: {wrong}", file=sys.stderr)
-    return ktap.report(ktap.BUILD / "mutants", ("mutant", *layers, "result", "reason"), rows)
+    return ktap.report(ktap.BUILD / "-".join(["mutants", *(args.layer or ())]), ("mutant", *layers, "result", "reason"), rows)
 
 
 if __name__ == "__main__":

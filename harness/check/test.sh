@@ -10,7 +10,7 @@
 # those of the other architectures, and 6.12: one more would cost some eight minutes.
 
 . "$(dirname "$0")/../common.sh"
-"$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv kunit-riscv32 uml lint prove bench e2e-arm64 e2e-arm
+"$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv kunit-riscv32 kunit-um lint prove bench e2e-arm64 e2e-arm
 lock
 tree=$("$harness/overlay/tree.sh")
 
@@ -88,7 +88,7 @@ for port in arm riscv riscv32; do
 	check "kunit-$port" kunit_main "$port"
 done
 for_arch arm64
-check uml "$harness/check/uml.sh"
+check kunit-um kunit_main um
 check lint "$harness/check/lint.sh"
 check torture "$harness/check/host.sh" torture SECONDS=1
 for name in explore litmus prove; do

@@ -17,3 +17,4 @@ link() {
 }
 step "linking $tree to $mutants" link
 "$harness/e2e/e2e_mutants.py" "$mutants" "$image" "$@"
+record e2e-mutants

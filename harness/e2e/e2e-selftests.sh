@@ -42,3 +42,4 @@ fi
 step "building the selftests" build_selftests
 step "adding them to what is booted" add_selftests
 "$harness/e2e/e2e_selftests.py" "$out/converted" "$out/pristine"
+record e2e-selftests

@@ -5,7 +5,7 @@
 # e2e.py boot them on QEMU, arm64 at EL2. ARCH= is arm64 unless another is named.
 
 . "$(dirname "$0")/../common.sh"
-[[ $arch != mips* ]] || die "ARCH=$arch: there are no rows for it"
+[[ $arch != @(mips*|um) ]] || die "ARCH=$arch: there are no rows for it"
 set -- --arch="$arch" "$@"
 export SHARD=$shard
 while read -r needed _; do
@@ -20,3 +20,4 @@ tree=$("$harness/overlay/tree.sh")
 done
 table=e2e-$arch
 spread "${table%-arm64}" "$harness/e2e/e2e.py" "$@"
+record "${table%-arm64}"

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+#
+# The architectures: the values of ARCH=, and what each needs to be built and tested. Part of common.sh.
+
+declare -A crosses=([arm64]=aarch64-linux-gnu- [arm]=arm-linux-gnueabihf- [riscv]=riscv64-linux-gnu-
+	[riscv32]=riscv64-linux-gnu- [mips64el]=mipsisa64r6el-linux-gnuabi64- [mips64]=mipsisa64r6-linux-gnuabi64- [um]="")
+cross=${crosses[arm64]}
+
+# for_arch ARCH [clang]: set make_for and kunit_for, the options for make and kunit.py to build for ARCH; kunitconfigs,
+# suites and objects: the .kunitconfig files, the KUnit suites and the objects of our files there.
+for_arch() {
+	local cross=${crosses[$1]} arch=${1%32}
+	# The kernel's name for it.
+	[[ $1 != mips64* ]] || arch=mips
+	if [[ ${2-} = clang ]]; then
+		make_for=(LLVM=-19 "CC=ccache clang-19")
+	else
+		make_for=("CROSS_COMPILE=$cross" "CC=ccache ${cross}gcc")
+	fi
+	make_for+=("HOSTCC=ccache gcc")
+	mapfile -t kunit_for < <(printf -- '--make_options=%s\n' "${make_for[@]}")
+	kunit_for+=("--arch=$1")
+	make_for+=("ARCH=$arch")
+	objects=(lib/idgen_alloc.o lib/tests/idgen_alloc_kunit.o "arch/$arch/mm/context.o")
+	suites=(idgen_alloc)
+	kunitconfigs=("arch/$arch/mm/.kunitconfig")
+	case $1 in
+	um)
+		# The library alone, with line coverage.
+		kunitconfigs=("$harness/check/uml.kunitconfig" tools/testing/kunit/configs/coverage_uml.config)
+		kunit_for+=("--make_options=LDFLAGS_EXECSTACK=-z noexecstack --no-warn-rwx-segments -T $harness/check/gcov.ld")
+		objects=("${objects[@]:0:2}")
+		;;
+	arm64)
+		kunitconfigs=(.kunitconfig)
+		suites+=(arm64_asid kvm_arm_vmid)
+		objects+=(arch/arm64/kvm/vmid.o)
+		;;
+	arm)
+		suites+=(arm_asid)
+		;;
+	riscv*)
+		suites+=(riscv_asid riscv_kvm_vmid)
+		kunitconfigs+=(arch/riscv/kvm/.kunitconfig)
+		# vcpu.o and main.o have the inline functions.
+		objects+=(arch/riscv/kvm/{vmid,vcpu,main}.o)
+		;;
+	mips64*)
+		suites+=(mips_mmid)
+		;;
+	esac
+	kunit_all=("${kunitconfigs[@]/#/--kunitconfig=}" --kconfig_add=CONFIG_DEBUG_IDGEN_ALLOC=y)
+}
+# The default is arm64, by gcc.
+for_arch arm64

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Write RESULTS.md from the tables that the commands left in build/.
+
+A table NAME.csv has beside it NAME.on: the date, the commit, the kernel and the compilers, from common.sh's record. A table
+without it, or with an older one, is of a run that did not end: it is named and left out. A section whose table is not in
+build/ stays in RESULTS.md as it is, with its own date and commit.
+"""
+
+import csv
+import re
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+RESULTS, BUILD = TOP / "RESULTS.md", TOP / "build"
+HEAD = """# Results
+
+`make results` writes this file from the tables of the last runs, and nothing here is edited by hand. A command without a
+section has not been run to its end since the file began. Each section names the day, the commit, the kernel and the
+compilers. Everything ran under QEMU or on the host. Nothing ran on hardware with the architectures in question.
+"""
+# The command that writes each table, in the order of the sections; of long tables, the columns to put into one row.
+COMMANDS = {
+    "test": "make test", **{f"kunit-{arch}": f"make kunit ARCH={arch}" for arch in
+                            ("arm64", "arm", "riscv", "riscv32", "mips64el", "mips64", "um")},
+    "prove": "make prove", "litmus": "make litmus", "weak": "make weak", "mutants-weak": "make weak (mutants)",
+    "mutants": "make mutants",
+    **{f"e2e{arch}": f"make e2e ARCH={arch[1:] or 'arm64'}" for arch in ("", "-arm", "-riscv", "-riscv32")},
+    "e2e-mutants": "make e2e-mutants", "e2e-selftests": "make e2e-selftests", "bench": "make bench",
+    "series": "make series-check", "lint": "make lint", "configs": "make configs", "csky": "make csky"}
+MERGED = {"prove": ("invariant", "verdict"), "weak": ("invariant", "verdict")}
+
+Rows = list[dict[str, str]]
+
+
+def merge(rows: Rows, item: str, value: str) -> Rows:
+    """One row for all items of the same thing: the column VALUE lists the items of each value."""
+    merged: dict[tuple[str, ...], dict[str, str]] = {}
+    values: dict[tuple[str, ...], dict[str, list[str]]] = {}
+    for row in rows:
+        rest = {column: cell for column, cell in row.items() if column not in (item, value)}
+        key = (*rest.values(),)
+        merged[key] = rest
+        values.setdefault(key, {}).setdefault(row[value], []).append(row[item])
+    return [row | {value: "; ".join(f"{what}: {' '.join(items)}" for what, items in values[key].items())}
+            for key, row in merged.items()]
+
+
+def section(name: str, on: str) -> str:
+    """A heading, what it was measured on, and the table."""
+    with (BUILD / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        rows: Rows = list(csv.DictReader(file))
+    if name.startswith("kunit-"):
+        rows = merge([{"suite": row["case"].split(".")[0], "cases": row["case"].replace(" ", "-"), "result": row["result"]} for row in rows],
+                     "cases", "result")
+        for row in rows:
+            row["result"] = "; ".join(f"{len(cases.split())} {what}" for what, cases in
+                                      (part.split(": ") for part in row["result"].split("; ")))
+    elif name in MERGED:
+        rows = merge(rows, *MERGED[name])
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)] if rows else []
+    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return f"## {COMMANDS[name]}\n\n{on}\n\n{table}\n"
+
+
+def main() -> int:
+    held = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    sections = {text.split("\n", 1)[0].removeprefix("## "): text.rstrip("\n") + "\n"
+                for text in re.split(r"^(?=## )", held, flags=re.M)[1:]}
+    for name, command in COMMANDS.items():
+        table, on = BUILD / f"{name}.csv", BUILD / f"{name}.on"
+        if not table.exists():
+            continue
+        if not on.exists() or on.stat().st_mtime < table.stat().st_mtime:
+            print(f"{table.relative_to(TOP)} is left out: {command} did not end")
+            continue
+        sections[command] = section(name, on.read_text(encoding="utf-8").strip())
+        print(f"{table.relative_to(TOP)} is in {RESULTS.name}")
+    RESULTS.write_text("\n".join([HEAD, *(sections[command] for command in COMMANDS.values() if command in sections)]),
+                       encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -95,7 +95,7 @@
  */
 #define HINT_BITS_PER_CPU	128
 
-/* The only modules among the users are KVM/riscv and the KUnit suite. */
+/* Of the users, only KVM and the KUnit suite can be modules. */
 #if IS_ENABLED(CONFIG_IDGEN_ALLOC_MODULAR)
 #define EXPORT_SYMBOL_IF_MODULAR(s) \
 	EXPORT_SYMBOL_FOR_MODULES(s, "kvm,idgen_alloc_kunit")
@@ -279,8 +279,9 @@ static idgen_value_t new_context(struct idgen_alloc *a, idgen_atomic_t *ctx,
 	unsigned long id = id_of(old);
 
 	/*
-	 * Keep an ID that is free, reserved for @ctx, or pinned. Check the pin
-	 * last: the reserved copies of a pinned context need the update too.
+	 * Keep an ID that is free, reserved for this context, or pinned. Check
+	 * the pin last: the reserved copies of a pinned context need the update
+	 * too.
 	 */
 	if (old && (!__test_and_set_bit(id, a->map) ||
 		    (may_be_reserved(a, id) &&

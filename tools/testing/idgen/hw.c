@@ -442,7 +442,7 @@ bool hw_unmap(struct context *ctx)
 		e = lookup(cpu, c->id);
 		if (c->running && c->ctx == ctx && e->serial == serial(ctx) &&
 		    (int)(e->version - version) < 0)
-			hw_violation("EmptyAfterUnmap: CPU%u runs context %u and has its entry from before",
+			hw_violation("EmptyAfterUnmap: CPU%u runs context %u and has its old entry",
 				     cpu, serial(ctx));
 		unlock(cpu);
 	}
@@ -463,7 +463,7 @@ void shim_rollover(unsigned int reserved)
 				     cpu, id);
 	}
 	if (reserved)
-		hw_violation("trace: %d more IDs are reserved than told", -(int)reserved);
+		hw_violation("trace: %d more IDs are reserved than it says", -(int)reserved);
 }
 
 /* Called with the lock held, after this CPU's slot got @value. */

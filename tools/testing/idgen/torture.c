@@ -368,7 +368,7 @@ static int usage(void)
 	unsigned int i;
 
 	fprintf(stderr, "torture [-t seconds] [-s seed] [-c CPUs] [-b bits] [-n contexts] [-k] [-m mode]\n"
-			"  -k  every odd ID is ruled out\n"
+			"  -k  exclude every odd ID\n"
 			"  -m  all that must hold (the default), bad (the others), or one of:");
 	for (i = 0; i < NR_MODES; i++)
 		fprintf(stderr, " %s", modes[i].name);

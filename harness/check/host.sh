@@ -21,6 +21,7 @@ litmus)
 		echo test,result,expected,observed,states
 		sed -nE 's/^((not )?ok) [0-9]+ ([^ ]+) # (.*), (.*), (.*)$/\3,\1,\4,\5,\6/p' "$build/litmus.ktap"
 	} >"$build/litmus.csv"
+	"$idgen/litmus/emitted.py"
 	;;
 prove) "$idgen/cbmc/run.py" --jobs "$(nproc)" "$@" ;;
 weak)

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Have herd7 judge the instructions that compilers emit for sched out and a switch against a rollover, on arm64.
+
+emitted.c is compiled by gcc and clang, and the two functions become a litmus test of the model of Arm with accesses of several
+sizes: GenMC, which takes the C file, has none. herd7's numbers have 63 bits, and it is quick with few parts only: so values have
+32 bits here, 16 of them the ID, by a change of one line of the header. The bad outcome: the switch took its fast path, and the
+rollover has not reserved what it switched to.
+
+HERD7 names the simulator; SRC and HEADER other versions of the files. A compiler that is not there is skipped, and said to be.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[3]
+COMPILERS = ("aarch64-linux-gnu-gcc", "clang --target=aarch64-linux-gnu")
+OPTIONS = ("IDGEN_ALLOC_KUNIT_TEST", "IDGEN_ALLOC_NEW_ID", "IDGEN_ALLOC_MODULAR", "DEBUG_IDGEN_ALLOC")
+LIMIT = 600
+
+
+def compile_to(directory: Path, compiler: list[str], source: Path, header: Path) -> str:
+    """The assembly of emitted.c."""
+    include = directory / "include"
+    for file in (source, header):
+        for name in re.findall(r"^#include <(.*)>", file.read_text(), re.MULTILINE):
+            (include / name).parent.mkdir(parents=True, exist_ok=True)
+            (include / name).write_text("")
+    text, changes = re.subn(r"(#define IDGEN_ID_BITS\s+)9\n", r"\g<1>16\n", header.read_text())
+    takers = re.findall(r"^\w.*?(\w+)\(struct idgen_slot \*\w+\)\n\{(?:(?!^\}).)*fetch_or", source.read_text(), re.MULTILINE | re.DOTALL)
+    if changes != 1 or len(takers) != 1:
+        raise SystemExit("error: no ID of 9 bits in the header, or no one function that takes a slot")
+    (include / "linux/idgen_alloc.h").write_text(text)
+    command = [*compiler, "-O2", "-march=armv8.1-a", "-S", "-w", "-o", "-", "-DCONFIG_64BIT", "-DCONFIG_IDGEN_ALLOC_32=1",
+               *(f"-DCONFIG_{option}=0" for option in OPTIONS), f'-DSRC="{source}"', f"-DTAKE={takers[0]}", f"-I{include}",
+               f"-I{TOP}/lib", str(HERE / "emitted.c")]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def thread(assembly: str, nr: int) -> tuple[list[str], dict[int, int]]:
+    """A function as herd7 takes it, and registers for numbers that it does not take in an instruction."""
+    found = re.search(rf"^P{nr}:.*?\n(.*?)^\s*\.cfi_endproc", assembly, re.MULTILINE | re.DOTALL)
+    if not found:
+        raise SystemExit(f"error: no P{nr} in the assembly")
+    big: dict[int, int] = {}
+    lines: list[str] = []
+    label = ""
+
+    def number(match: re.Match[str]) -> str:
+        value = int(match[1], 0)
+        return f"#{value}" if abs(value) < 2**31 else f"W{big.setdefault(value % 2**32, 20 + len(big))}"
+
+    for text in found[1].splitlines():
+        line = re.sub(r"//.*", "", text).strip()
+        if name := re.fullmatch(r"\.?(\w+):", line):
+            label += f"{name[1]}: ".upper()
+        elif line and not line.startswith("."):
+            op, _, args = line.partition("\t")
+            if op == "ret":
+                op, args = "b", f"L{nr}END"
+            args = re.sub(r"#?(?<!\w)(-?(?:0x[0-9a-f]+|\d+))\b", number, args).replace(".L", "L")
+            op = re.sub("^b(eq|ne)$", r"b.\1", op)
+            lines.append(label + f"{op} {args}".upper())
+            label = ""
+    return [*lines, f"{label}L{nr}END: NOP"], big
+
+
+def litmus(assembly: str, name: str) -> str:
+    """The litmus test."""
+    threads = [thread(assembly, nr) for nr in (0, 1)]
+    registers = "".join(f"{nr}:X{register}={value:#x};\n" for nr, (_, big) in enumerate(threads) for value, register in big.items())
+    rows = max(len(lines) for lines, _ in threads)
+    columns = [lines + [""] * (rows - len(lines)) for lines, _ in threads]
+    code = "".join(f" {left} | {right} ;\n" for left, right in zip(*columns))
+    return (f"AArch64 {name}\n{{\nuint32_t slot[2]={{0x10001,0}}; uint32_t ctx=0x10002; uint32_t slow=2;\n"
+            f"0:X0=slot; 0:X1=ctx; 0:X2=slow; 1:X0=slot;\n{registers}}}\n P0 | P1 ;\n{code}"
+            "exists (slow=0 /\\ ~(slot[1]=0x10002))\n")
+
+
+def main() -> int:
+    """Ask for each compiler that is there."""
+    herd7 = os.environ.get("HERD7", "herd7")
+    source = Path(os.environ.get("SRC", TOP / "lib/idgen_alloc.c")).resolve()
+    header = Path(os.environ.get("HEADER", TOP / "include/linux/idgen_alloc.h")).resolve()
+    asked = failed = 0
+    for compiler in COMPILERS:
+        if not shutil.which(compiler.split()[0]):
+            print(f"emitted: no {compiler.split()[0]}: skipped")
+            continue
+        with tempfile.TemporaryDirectory() as directory:
+            test = Path(directory) / "emitted.litmus"
+            test.write_text(litmus(compile_to(Path(directory), compiler.split(), source, header), "emitted"))
+            done = subprocess.run([herd7, "-variant", "mixed", "-machsize", "short", str(test)], capture_output=True, text=True,
+                                  timeout=LIMIT, check=False)
+            verdict = re.search(r"^Observation \w+ (\w+) (.*)", done.stdout, re.MULTILINE)
+            if not verdict:
+                raise SystemExit(f"error: herd7 has no verdict:\n{test.read_text()}{done.stdout}{done.stderr}")
+            asked += 1
+            failed += verdict[1] != "Never"
+            print(f"emitted by {compiler.split()[0]:24} {verdict[1]:10} {verdict[2]}")
+            if verdict[1] != "Never":
+                print(test.read_text(), done.stdout, sep="\n")
+    print(f"emitted: {asked - failed} passed, {failed} failed")
+    return bool(failed) or not asked
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -151,7 +151,16 @@ harness_scripts() {
 	done
 }
 
+# What labs get, by LAVA's schema and in general.
+labs() {
+	local lava
+	lava=$("$harness/fetch/tool.sh" lava)
+	yamllint --strict -d '{extends: default, rules: {line-length: {max: 120}}}' "$harness/labs"
+	PYTHONPATH=$PYTHONPATH:$lava "$harness/labs/labs_test.py"
+}
+
 check lint-harness harness_scripts
+check labs labs
 check checkpatch-files checkpatch_files
 check checkpatch-lines checkpatch_lines
 check kernel-doc kernel_doc

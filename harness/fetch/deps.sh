@@ -35,7 +35,8 @@ declare -A needs=(
 	[series]="git python3 make gcc perl xz-utils:xz $ply"
 	[series-check]="b4"
 	[csky]="$base $arm clang-19"
-	[lint]="$base $arm64 $arm $riscv $mips $clang shellcheck mypy $ply coccinelle:spatch python3-sphinx:sphinx-build"
+	[lint]="$base $arm64 $arm $riscv $mips $clang shellcheck mypy yamllint
+		python3-yaml:/usr/lib/python3/dist-packages/yaml $ply coccinelle:spatch python3-sphinx:sphinx-build"
 	[configs]="$base $arm64 $clang $arm $riscv $mips"
 )
 

@@ -9,6 +9,7 @@
 #   opensbi   firmware for riscv32, which QEMU does not bring
 #   sparse    from 0.6.5 on: kbuild drops older ones without a word
 #   herd7     no stable release has it
+#   lava      a directory for PYTHONPATH with LAVA's schema, lava_common
 #   cbmc      from 6 on; it uses this machine's gcc, but only to preprocess
 
 . "$(dirname "$0")/../common.sh"
@@ -33,6 +34,10 @@ herd7)
 	suite=sid
 	packages=(herdtools7 libc6 libgmp10)
 	here=herd7
+	;;
+lava)
+	suite=sid file=usr/lib/python3/dist-packages
+	packages=(lava-common python3-voluptuous)
 	;;
 cbmc)
 	suite=trixie
@@ -61,7 +66,7 @@ if [[ ! -e $tool ]]; then
 		rm -f "$deb"
 	done
 	case $name in
-	opensbi) ln -s "$file" "$tool" ;;
+	opensbi | lava) ln -s "$file" "$tool" ;;
 	*)
 		# Each release of a C library has directories of its own.
 		ld=$(find "$root" -name 'ld-linux-*.so.*' | head -n 1)

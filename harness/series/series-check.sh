@@ -29,6 +29,8 @@ excused=(
 	'lib/idgen_alloc.c:UNNECESSARY_PARENTHESES'
 	# The comment of the barrier is above it, but in the diff lines that go stand between the two.
 	'arch/riscv/kvm/vmid.c:MEMORY_BARRIER'
+	# It takes VISIBLE_IF_KUNIT for a type. Here it is defined as static, as in include/kunit/visibility.h.
+	'lib/idgen_alloc_internal.h:STORAGE_CLASS'
 	# It knows atomic_t as a type that may have another name, but not atomic64_t.
 	'include/linux/idgen_alloc.h:NEW_TYPEDEFS'
 	# Laid out as all trace events are.

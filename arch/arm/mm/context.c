@@ -75,10 +75,7 @@ void check_and_switch_context(struct mm_struct *mm, struct task_struct *tsk)
 	smp_rmb();
 	if (unlikely(!cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm)))) {
 		cpumask_set_cpu(smp_processor_id(), mm_cpumask(mm));
-		/*
-		 * Order the bit before page table walks. On ARMv6,
-		 * cpu_switch_mm() has a barrier too.
-		 */
+		/* Order the bit before page table walks. */
 		dsb(ishst);
 	}
 

@@ -153,6 +153,7 @@ echo "$on; harness/bench/bench.kunitconfig"
 [[ $quick = quick ]] || tree=${trees[ours]} record bench
 # The messages of our patches have these; see series.py.
 if [[ $quick != quick ]]; then
-	library=$(cat "$repo/include/linux/idgen_alloc.h" "$repo/lib/idgen_alloc.c" | sha256sum | cut -c1-12)
+	# Without comments, as series.py compares it.
+	library=$(cd "$repo" && gcc -fpreprocessed -E -P -x c include/linux/idgen_alloc.h lib/idgen_alloc.c | sha256sum | cut -c1-12)
 	{ echo "# $on, library $library"; cat "$build/bench.csv"; } >"$harness/series/figures.csv"
 fi

@@ -154,6 +154,6 @@ echo "$on; harness/bench/bench.kunitconfig"
 # The messages of our patches have these; see series.py.
 if [[ $quick != quick ]]; then
 	# Without comments, as series.py compares it.
-	library=$(cd "$repo" && gcc -fpreprocessed -E -P -x c include/linux/idgen_alloc.h lib/idgen_alloc.c | sha256sum | cut -c1-12)
+	library=$(cd "$repo" && gcc -w -fpreprocessed -dD -E -P -x c include/linux/idgen_alloc.h lib/idgen_alloc.c | sha256sum | cut -c1-12)
 	{ echo "# $on, library $library"; cat "$build/bench.csv"; } >"$harness/series/figures.csv"
 fi

@@ -130,9 +130,10 @@ skip() {
 	checks+=("$1" skip 0 "$2")
 }
 
-# record NAME: beside the table build/NAME.csv, write when and on what it was measured, for make results.
+# record NAME: beside the table build/NAME.csv, write when and on what it was measured, for make results. Not for a shard's.
 record() {
 	local on program
+	[[ $shard = 1/1 ]] || return 0
 	on="$(date -u +%F), commit $(git -C "$repo" describe --always --dirty --abbrev=12)"
 	[[ -z ${tree-} ]] || on+=", Linux $(make -s -C "$tree" kernelversion)"
 	for program in gcc "${cross}gcc" clang-19 qemu-system-aarch64; do
@@ -179,6 +180,7 @@ spread() {
 	wait
 	[[ $shard = 1/1 ]] || name+=-${shard/\//-of-}
 	"$harness/check/ktap.py" merge --into "$name" "${tables[@]}"
+	record "$name"
 }
 
 # own_build COMMAND...: run COMMAND, in a job, with a build directory that it shares with nobody.

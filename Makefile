@@ -87,7 +87,7 @@ prove-deep:
 	@harness/check/host.sh prove --deep
 
 tla:
-	@tools/testing/idgen/tla/tla.sh
+	@OUT=$(CURDIR)/build/tla tools/testing/idgen/tla/tla.sh
 
 series series-check:
 	@harness/series/$@.sh

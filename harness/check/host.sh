@@ -14,7 +14,7 @@ lock
 [[ $what != @(litmus|mutants) ]] || { HERD7=$("$harness/fetch/tool.sh" herd7) && export HERD7; }
 [[ $what != @(prove|mutants) ]] || { CBMC=$("$harness/fetch/tool.sh" cbmc) && export CBMC; }
 case $what in
-torture | explore | kunit-host) make --no-print-directory -C "$idgen" "${what%-host}" "$@" ;;
+torture | explore | kunit-host) make --no-print-directory -C "$idgen" O="$build/idgen" "${what%-host}" "$@" ;;
 litmus)
 	LINUX=$tree "$idgen/litmus/run.sh" "$@" | tee "$build/litmus.ktap"
 	{
@@ -23,9 +23,9 @@ litmus)
 	} >"$build/litmus.csv"
 	"$idgen/litmus/emitted.py"
 	;;
-prove) "$idgen/cbmc/run.py" --jobs "$(nproc)" "$@" ;;
+prove) "$idgen/cbmc/run.py" --out "$build/prove" --csv "$build/prove.csv" --jobs "$(nproc)" "$@" ;;
 weak)
-	"$idgen/weak/run.py" "$@"
+	"$idgen/weak/run.py" --out "$build/weak" --csv "$build/weak.csv" "$@"
 	"$harness/check/mutants.py" --layer weak
 	record mutants-weak
 	;;

@@ -5,14 +5,14 @@
 # "configs" (all, or those named), and see that each comes to the verdict that is stated there. Prints KTAP.
 #
 #   TLA2TOOLS   the TLA+ tools; a colon-separated Java class path will do
-#   OUT         where traces and logs go (default: build/tla of the tree that this is part of)
+#   OUT         where traces and logs go (default: ../build/tla)
 #   WORKERS     threads of TLC (1)
 
 set -euo pipefail
 shopt -s inherit_errexit
 
 here=$(cd "$(dirname "$0")" && pwd)
-out=${OUT:-$here/../../../../build/tla}
+out=${OUT:-$here/../build/tla}
 names=()
 for arg; do
 	case $arg in

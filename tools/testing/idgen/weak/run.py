@@ -75,8 +75,8 @@ def definitions(settings: dict[str, str], scripts: list[str], source: Path, mode
 def main() -> int:
     """Ask for each program under each model, and make the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=TOP / "build/weak", help="where logs go")
-    parser.add_argument("--csv", type=Path, default=TOP / "build/weak.csv")
+    parser.add_argument("--out", type=Path, default=HERE.parent / "build/weak", help="where logs go")
+    parser.add_argument("--csv", type=Path, default=HERE.parent / "build/weak.csv")
     parser.add_argument("--limit", type=int, default=900, help="seconds for each question; to need more is a failure")
     parser.add_argument("--model", action="append", choices=("lkmm", "imm"), help="only this one")
     parser.add_argument("names", nargs="*", help="only these programs")

@@ -42,7 +42,7 @@ for test in "${tests[@]}"; do
 	else
 		failed=1
 		echo "not ok $verdict"
-		sed 's/^/# /' <<<"$out"
+		echo "# ${out//$'\n'/$'\n'# }"
 	fi
 done
 ((!failed))

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Lay our files over a kernel tree, all of them or none.
 
-The new content of every file is worked out first, in memory, and whatever does not fit is reported in one go;
-only a tree where everything fits is written to. What was written is remembered in the tree (in STAMP), with what was
-there before, so that a later version of ours can take the place of an earlier one.
+First the new content of all files is computed in memory, and all problems are reported at once. The tree is written to only
+if there are none. The file STAMP in the tree records what was written and what was there before, so that a later version of
+our files can replace an earlier one.
 
-The table of what goes where is overlay.toml. A file of the kernel's keeps all that we do not change: splice.py.
+overlay.toml lists the files. splice.py edits kernel files, and keeps all that we do not change.
 """
 
 import argparse
@@ -25,16 +25,16 @@ from typing import Any
 from splice import Splice
 
 STAMP = ".idgen-overlay.json"
-# Of what the table has, what comes with a patch.
+# The parts of the table whose entries belong to a patch.
 KINDS = ("file", "pieces", "remove", "insert")
 HERE = Path(__file__).resolve().parent
 OURS = HERE.parents[1]
-# What a removed file is called among the forms of its pieces.
+# The name in forms.toml for a file that is removed as a whole.
 WHOLE = "the file"
 
 
 class Overlay:
-    """One tree, the files it will hold, and the reasons why it cannot."""
+    """One tree, the files that it will hold, and the problems."""
 
     def __init__(self, ours: Path, tree: Path, table: dict[str, Any], forms: dict[str, Any]) -> None:
         self.ours = ours
@@ -42,21 +42,22 @@ class Overlay:
         self.table = fitting(expand(table, ours), tree)
         self.forms = forms
         self.problems: list[str] = []
-        # Of each file of the kernel, the pieces that are lost, for --learn.
+        # For each kernel file, the forms of what our pieces replace or remove, for --learn.
         self.lost: dict[str, dict[str, str]] = {}
-        # None for a file that is not there, or goes.
+        # None for a file that does not exist, or is to be removed.
         self.result: dict[str, str | None] = {}
-        # "files" has the sha256 of ours; "kept" of the kernel's what "was" there, and the sha256 of what "is" now.
+        # "files" has the sha256 of our files. "kept" has, for kernel files, the text that "was" there and the sha256 of
+        # what "is" there now.
         self.wrote: dict[str, Any] = {"files": {}, "kept": {}, "lines": []}
         self.before: dict[str, Any] = {"files": {}, "kept": {}, "lines": []}
         stamp = tree / STAMP
         if stamp.exists():
             self.before = json.loads(stamp.read_text(encoding="utf-8"))
             if "kept" not in self.before:
-                raise ValueError(f"{STAMP} is of an older version of ours: restore the tree, remove it, and try again")
+                raise ValueError(f"{STAMP} was written by an older version of this program: restore the tree, and remove it")
 
     def current(self, path: str) -> str | None:
-        """The content that a file has by now, None if there is no such file."""
+        """The current content of a file, None if there is no such file."""
         if path not in self.result:
             held = self.held(path)
             if held is None:
@@ -71,7 +72,7 @@ class Overlay:
     def source(self, path: str) -> str | None:
         source = self.ours / path
         if not source.is_file():
-            self.problems.append(f"{path}: missing from {self.ours}, restore it there")
+            self.problems.append(f"{path}: missing in {self.ours}; restore it there")
             return None
         return source.read_text(encoding="utf-8")
 
@@ -87,7 +88,7 @@ class Overlay:
         if path in self.before["files"]:
             what = "edited since it was laid over; keep its changes elsewhere and restore it"
         else:
-            what = "there already, and not as ours; give a tree without it"
+            what = "exists already, and differs from ours; give a tree without it"
         self.problems.append(f"{path}: {what}")
 
     def pieces(self, path: str) -> None:
@@ -95,7 +96,7 @@ class Overlay:
         if ours is None:
             return
         if tree is None:
-            self.problems.append(f"{path}: not in this tree, so there is nothing to change")
+            self.problems.append(f"{path}: not in this tree, so it cannot be changed")
             return
         splice = Splice(path, tree, ours, self.forms.get(path, {}))
         result = splice.result()
@@ -103,7 +104,7 @@ class Overlay:
         self.keep(path, tree, result, splice.problems)
 
     def there(self) -> bool:
-        """Whether the tree has all that our pieces bring in."""
+        """Whether the tree has all that our pieces add."""
         return all(Splice(entry["path"], self.held(entry["path"]) or "", self.source(entry["path"]) or "", {}).there()
                    for entry in self.table["pieces"])
 
@@ -124,7 +125,7 @@ class Overlay:
         self.wrote["kept"][path] = {"was": was, "is": None if result is None else sha256(result)}
 
     def take_back(self) -> None:
-        """Undo what an earlier run did to the kernel's files, unless somebody undid or changed that since."""
+        """Undo the changes of an earlier run to kernel files, unless the files have changed since."""
         for path, kept in self.before["kept"].items():
             now = self.current(path)
             if kept["is"] == (None if now is None else sha256(now)):
@@ -135,7 +136,7 @@ class Overlay:
                 self.result[path] = now.replace(text, "")
 
     def no_more(self, path: str) -> None:
-        """A file of ours that is no longer one goes, unless it was edited."""
+        """Remove a file that is no longer one of ours, unless it was edited."""
         now = self.current(path)
         if now is not None and sha256(now) == self.before["files"][path]:
             self.result[path] = None
@@ -156,21 +157,21 @@ class Overlay:
         first = text.splitlines()[0]
         if first + "\n" in lines:
             if text not in now:
-                self.problems.append(f"{path}: has its own \"{first.strip()}\", differing from ours; remove it")
+                self.problems.append(f"{path}: has its own \"{first.strip()}\", which differs from ours; remove it")
             return
         side = "before" if "before" in spot else "after"
         anchor = spot[side] + "\n"
         if lines.count(anchor) != 1:
-            self.problems.append(f"{path}: the line \"{spot[side].strip()}\" is there "
-                                 f"{lines.count(anchor)} times, not once; add a spot to overlay.toml")
+            self.problems.append(f"{path}: the line \"{spot[side].strip()}\" exists "
+                                 f"{lines.count(anchor)} times, not once; add a place to overlay.toml")
             return
         lines.insert(lines.index(anchor) + (side == "after"), text)
         self.result[path] = "".join(lines)
 
     def entries(self, path: str, lines: list[str], section: str, text: str) -> None:
-        """Lines that a paragraph has sorted: those of its kind that are lower come before each."""
+        """Insert lines into a sorted paragraph, each among those of its kind."""
         if lines.count(section + "\n") != 1:
-            self.problems.append(f"{path}: the section \"{section}\" is there {lines.count(section + chr(10))} times, not once")
+            self.problems.append(f"{path}: the section \"{section}\" exists {lines.count(section + chr(10))} times, not once")
             return
         first = lines.index(section + "\n")
         for line in text.splitlines(keepends=True):
@@ -186,19 +187,19 @@ class Overlay:
         self.wrote["kept"][path]["is"] = sha256(self.result[path] or "")
 
     def drop(self, spot: dict[str, Any]) -> None:
-        """A line of the kernel's that goes."""
+        """Remove a line of a kernel file."""
         path, line = spot["path"], spot["drop"] + "\n"
         now = self.current(path)
         lines = [] if now is None else now.splitlines(keepends=True)
         if lines.count(line) != 1:
-            self.problems.append(f"{path}: the line \"{line.strip()}\" is there {lines.count(line)} times, not once")
+            self.problems.append(f"{path}: the line \"{line.strip()}\" exists {lines.count(line)} times, not once")
             return
         lines.remove(line)
         self.keep(path, now or "", "".join(lines), [])
 
     def work_out(self) -> None:
         for old in self.tree.glob(".idgen-*/old"):
-            self.problems.append(f"{old.parent.name}: of a run that was ended halfway; have the tree as before it by "
+            self.problems.append(f"{old.parent.name}: left by a run that was killed halfway; restore the tree with "
                                  f"\"cp -a {old}/. {self.tree} && rm -r {old.parent}\"")
         self.take_back()
         for entry in self.table["file"]:
@@ -223,7 +224,7 @@ class Overlay:
         return 0o755 if os.access(self.ours / path, os.X_OK) else 0o644
 
     def write(self, changed: list[str]) -> None:
-        """All of it, or none: what comes is staged, and what it replaces is kept, until nothing can fail any more."""
+        """Write all files or none: stage the new files, and keep the old ones until nothing can fail any more."""
         with contextlib.ExitStack() as at_end:
             scratch = Path(tempfile.mkdtemp(prefix=".idgen-", dir=self.tree))
             at_end.callback(clear, self.tree)
@@ -238,27 +239,27 @@ class Overlay:
                 if place.exists():
                     (keep / path).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(place, keep / path, follow_symlinks=False)
-            # From here on, work_out() knows a run that was ended by it.
+            # From here on, the name "old" tells work_out() that a run was killed halfway.
             old = keep.rename(scratch / "old")
             try:
                 for path in changed:
                     move(new / path, self.tree / path)
             except BaseException:
-                # If this fails as well, it stays.
+                # If this fails as well, the scratch directory stays.
                 put_back = at_end.pop_all()
                 for path in changed:
                     move(old / path, self.tree / path)
                 with put_back:
                     raise
             finally:
-                # As git does: no directory stays that has nothing in it.
+                # Remove empty directories, as git does.
                 for path in changed:
                     with contextlib.suppress(OSError):
                         os.removedirs((self.tree / path).parent)
 
 
 def move(source: Path, place: Path) -> None:
-    """Where nothing is to be moved there, nothing is to be there."""
+    """Move a file. If there is no source, remove the file at the destination."""
     if source.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, place)
@@ -267,8 +268,10 @@ def move(source: Path, place: Path) -> None:
 
 
 def clear(tree: Path) -> None:
-    """Remove the scratch directories, also those that an interrupted clear() left. An "old" would mean that the tree has to
-    be restored from it, so it is renamed first."""
+    """Remove the scratch directories, including those of an interrupted clear().
+
+    A directory "old" in one of them means that the tree must be restored from it, so rename that first.
+    """
     for scratch in tree.glob(".idgen-*/"):
         if (scratch / "old").exists():
             (scratch / "old").rename(scratch / "done")
@@ -284,14 +287,14 @@ def load(name: str = "overlay.toml") -> dict[str, Any]:
 
 
 def fixes() -> list[tuple[Path, dict[str, Any]]]:
-    """Directories with pieces of fixes, which stand beside the series that they are for, and the table of each."""
+    """The directories with the pieces of the fixes, and the table of each."""
     return [(ours, {"file": [], "insert": [], "optional": load()["optional"], "pieces": [{"path": str(path.relative_to(ours))}
                                                          for path in sorted(ours.rglob("*")) if path.is_file()]})
             for ours in sorted((OURS / "harness/series/fixes").iterdir()) if ours.is_dir()]
 
 
 def learn(lost: dict[str, dict[str, str]], version: str) -> None:
-    """Write to forms.toml that this version has these forms."""
+    """Add these forms of a kernel version to forms.toml."""
     forms = load("forms.toml")
     for path, pieces in lost.items():
         for name, form in pieces.items():
@@ -300,8 +303,8 @@ def learn(lost: dict[str, dict[str, str]], version: str) -> None:
             if one is None:
                 known.append(one := {"kernels": [], "form": form})
             one["kernels"] = sorted({*one["kernels"], version})
-    text = ["# SPDX-License-Identifier: GPL-2.0\n#\n# The forms in which we know the pieces of the kernel that ours replace or "
-            "remove, one hash for each\n# statement; written by overlay.py --learn, read by splice.py.\n"]
+    text = ["# SPDX-License-Identifier: GPL-2.0\n#\n# The known forms of the kernel code that our pieces replace or remove, one "
+            "hash for each statement.\n# Written by overlay.py --learn, read by splice.py.\n"]
     for path, pieces in sorted(forms.items()):
         text.append(f"\n[{json.dumps(path)}]\n")
         for name, known in sorted(pieces.items()):
@@ -311,7 +314,7 @@ def learn(lost: dict[str, dict[str, str]], version: str) -> None:
 
 
 def expand(table: dict[str, Any], ours: Path) -> dict[str, Any]:
-    """The table with the files of its directories, one by one."""
+    """The table with each directory replaced by its files."""
     files = list(table["file"])
     for directory in table.get("directory", []):
         top = ours / directory["path"]
@@ -323,7 +326,7 @@ def expand(table: dict[str, Any], ours: Path) -> dict[str, Any]:
 
 
 def left_out(table: dict[str, Any], tree: Path) -> list[str]:
-    """The patches for which the tree is too old, and those that nobody has asked for."""
+    """The patches for which the tree is too old, and the optional ones that WITH= does not name."""
     optional, asked = table.get("optional", {}), os.environ.get("WITH", "").split()
     if unknown := set(asked) - set(optional):
         raise ValueError(f"WITH={' '.join(unknown)}: there is no such patch, only {', '.join(optional)}")
@@ -332,7 +335,7 @@ def left_out(table: dict[str, Any], tree: Path) -> list[str]:
 
 
 def fitting(table: dict[str, Any], tree: Path) -> dict[str, Any]:
-    """The table without them."""
+    """The table without the patches that are left out."""
     out = left_out(table, tree)
     return {**table, **{kind: [e for e in table[kind] if e.get("patch") not in out] for kind in KINDS}}
 
@@ -345,13 +348,13 @@ def touched(table: dict[str, Any]) -> list[str]:
 
 
 def main() -> int:
-    # What was moved is put back, and no traceback is printed.
+    # Ctrl-C restores the tree, and prints no traceback.
     signal.signal(signal.SIGINT, lambda *_: sys.exit(128 + signal.SIGINT))
     parser = argparse.ArgumentParser(description="Lay our kernel files over a kernel tree.")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--check", action="store_true", help="say whether it would fit, change nothing")
-    what.add_argument("--paths", action="store_true", help="list the paths concerned, one a line")
-    what.add_argument("--learn", metavar="VERSION", help="add what the tree, of this version, has in place of ours to forms.toml")
+    what.add_argument("--check", action="store_true", help="only tell whether our files fit")
+    what.add_argument("--paths", action="store_true", help="list the files that are read or written, one a line")
+    what.add_argument("--learn", metavar="VERSION", help="add the forms of a tree of this version to forms.toml")
     parser.add_argument("tree", type=Path, nargs="?", help="the kernel tree")
     args = parser.parse_args()
     table = expand(load(), OURS)
@@ -364,7 +367,7 @@ def main() -> int:
         overlay = Overlay(OURS, args.tree, table, load("forms.toml"))
         if args.learn:
             others = [Overlay(ours, args.tree, table, {}) for ours, table in fixes()]
-            # Of a fix that the tree has, nothing is to be known.
+            # A fix that the tree has replaces nothing.
             for each in [overlay, *(fix for fix in others if not fix.there())]:
                 each.work_out()
                 learn(each.lost, args.learn)
@@ -381,11 +384,11 @@ def main() -> int:
     except (OSError, ValueError) as error:
         outcome = "nothing was laid over"
         if any(args.tree.glob(".idgen-*/old")):
-            outcome = "what was there could not be put back either: run this again, it says how to"
+            outcome = "the old files could not be restored either; run this again, it tells how to"
         print(f"{args.tree}: {error}; {outcome}", file=sys.stderr)
         return 1
     verb = "would be written" if args.check else "written"
-    print(f"{args.tree}: {len(changed)} files {verb}, {len(overlay.result) - len(changed)} as they should be")
+    print(f"{args.tree}: {len(changed)} files {verb}, {len(overlay.result) - len(changed)} up to date")
     return 0
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What overlay.py and splice.py promise about other people's trees, on trees of a few lines."""
+"""Test overlay.py and splice.py on trees of a few lines."""
 
 import os
 import sys
@@ -130,7 +130,7 @@ initcall(other);
 
 
 def forms_of(path: str, *kernels: str) -> dict[str, Any]:
-    """What --learn writes for these versions of a file."""
+    """The forms that --learn writes for these versions of a file."""
     forms: dict[str, Any] = {}
     for version, tree in enumerate(kernels):
         splice = Splice(path, tree, OURS, {})
@@ -153,7 +153,7 @@ TABLE: dict[str, Any] = {
     ],
 }
 
-# What a maintainer's tree can have: each goes through, and is kept.
+# Changes that a maintainer's tree can have. Each must be accepted and kept.
 HARMLESS = {
     "a comment above an include": ("#include <linux/mm.h>", "/* Why. */\n#include <linux/mm.h>"),
     "another include": ("#include <linux/mm.h>", "#include <linux/log2.h>\n#include <linux/mm.h>"),
@@ -174,7 +174,7 @@ HARMLESS = {
     "the comment of a replaced function": ("/* The switch. */", "/*\n * The switch.\n */"),
     "an attribute of a kept variable": ("static unsigned int bits;", "static unsigned int bits __read_mostly;"),
 }
-# What goes with what is removed, and is no change of it.
+# Harmless changes to code that is removed.
 LOST = {
     "a comment of a removed function": ("/* Which it is. */", "/* Which of them. */"),
     "a comment in a removed function": ("\treturn -1;", "\t/* None. */\n\treturn -1;"),
@@ -182,7 +182,7 @@ LOST = {
     "space in a removed macro": ("((x) & 1)", "((x)  &  1)"),
     "a form of another kernel": ("return -1;", "return 0;"),
 }
-# What our pieces have to be looked at for: who is named, and what is said of it.
+# Changes that must be refused: the function that the message names, and a part of the message.
 REFUSED = {
     "a statement of a removed function": ("return -1;", "return -2;", "search", "return -2;"),
     "one more in a removed function": ("\t\tif (id == lock)", "\t\tcheck();\n\t\tif (id == lock)", "search", "check();"),

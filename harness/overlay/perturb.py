@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""perturb.py BASE OUT: see that our pieces fit trees that differ a little from those that we know.
+"""perturb.py BASE OUT: check that our pieces fit trees that differ a little from known ones.
 
-BASE has the files of concern of a kernel tree. Each file of pieces is tried on it with a change that must go through, and
-whose lines must all be there in the result, or with a changed statement in what ours replace, which must be refused by
-its name; and the pieces of each fix. OUT becomes a copy of BASE with all the former changes at once, for make series.
+BASE has the files of a kernel tree that the overlay reads. Each file of pieces, the fixes included, is tried on it with
+harmless changes, which the result must keep, and with a change to the code that the piece replaces, which must be refused by
+the name of the function. OUT becomes a copy of BASE with all harmless changes at once, for make series.
 """
 
 import re
@@ -31,7 +31,7 @@ def functions(pieces: list[Chunk]) -> list[int]:
 
 
 def harmless(tree: str, kept: set[str]) -> Iterator[tuple[str, str]]:
-    """What a maintainer's tree may have besides: what it is, and the file with it."""
+    """Changes that a maintainer's tree may have: a name for each, and the file with it."""
     pieces = chunks(tree, False)
     code = functions(pieces)
     head = next(at for at, piece in enumerate(pieces) if piece.code.startswith("#include"))
@@ -55,7 +55,7 @@ def harmless(tree: str, kept: set[str]) -> Iterator[tuple[str, str]]:
 
 
 def harmful(tree: str, lost: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """A statement more in each function of which something is lost: its name, and the file with it."""
+    """One more statement in each function that our pieces change: the function's name, and the file with it."""
     for piece in chunks(tree, False):
         function = Function.of(piece.code)
         if function and piece.name in lost:
@@ -90,7 +90,7 @@ def main() -> int:
                 (out / path).write_text(everything, encoding="utf-8")
             for name, changed in harmful(tree, plain.lost):
                 splice = Splice(path, changed, ours, forms.get(path, {}))
-                # What ours say of a function may be about some of its statements only.
+                # A piece may replace only some of the statements of a function.
                 through = "somebody_needs_this" in splice.result()
                 good = through and not splice.problems or len(splice.problems) == 1 and \
                     splice.problems[0].startswith(f"{path}: {name} is not as") and \

@@ -1,32 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Put pieces of ours into a C file of the kernel and keep every other line as it is.
+"""Put our pieces into a C file of the kernel, and keep every other line.
 
-A file of pieces stands in this repository at the path of the kernel's file. It holds what a conversion or a fix
-changes, and nothing else. A piece is one thing at the top level of a C file: a function, a variable, a type, a macro,
-an include, an initcall. A piece goes in place of the kernel's piece of the same name, or is new and follows the piece
-that stands before it here. Comments tell the rest, each on a line of its own:
+A file of pieces is in this repository at the path of the kernel file. It has only what a conversion or a fix changes. A piece
+is one item at the top level of a C file: a function, a variable, a type, a macro, an include, an initcall. It replaces the
+kernel's piece of the same name. If the kernel has none, it is inserted after the piece before it. Comments on lines of their
+own are directives:
 
-    /* tree: NAME */             the kernel's piece NAME stays here: what follows goes after it
-    /* tree comment: NAME */     the comment above NAME stays, whatever becomes of NAME
-    /* gone: NAME NAME... */     these pieces are removed, with the comments above them; what follows goes there
+    /* tree: NAME */             keep the kernel's piece NAME; the next piece goes after it
+    /* tree comment: NAME */     keep the comment above NAME, even if NAME is replaced or removed
+    /* gone: NAME NAME... */     remove these pieces and the comments above them; the next piece goes there
 
-and in the body of a function:
+In the body of a function:
 
-    /* tree: WORD */             the kernel's statement that has this word, with the comment above it
-    /* tree comment: WORD */     that comment alone
-    /* tree code: WORD */        that statement alone
-    /* tree head: WORD */        of a block, only the line that opens it
-    /* tree: ... */              all statements up to the next one that is named, or to the end
-    /* tree without: TEXT */     the kernel's statement that has this text, without the text
-    /* gone: WORD */             that statement is removed, and all between the one named before and it
+    /* tree: WORD */             keep the kernel's statement that has this word, and the comment above it
+    /* tree comment: WORD */     keep only that comment
+    /* tree code: WORD */        keep only that statement
+    /* tree head: WORD */        keep only the line that opens that block
+    /* tree: ... */              keep all statements up to the next one that is named, or to the end
+    /* tree without: TEXT */     keep the statement that has this text, without the text
+    /* gone: WORD */             remove that statement, and all between the last one that is named and it
     /* gone head: WORD */        the same, but of a block only the line that opens it
-    /* gone if there: WORD */    the same as gone, if there is such a statement: what a fix brought in
+    /* gone if there: WORD */    the same as gone, if there is such a statement; for what a fix has added
 
-A statement that opens a block stands for the whole block. A function of ours without a comment keeps the kernel's.
+A word in the first line of a block names the whole block. A function of ours without a comment keeps the kernel's comment.
 
-What is lost (removed, or replaced by ours) must have a form that we know. forms.toml has each form as one hash for each
-statement, without white space and comments. So a change anywhere else goes through, and a change to what we replace
-is refused by function and statement. "overlay.py --learn" adds the forms of a tree.
+Code that is removed or replaced must have a known form. forms.toml stores a form as one hash for each statement, without
+white space and comments. So changes elsewhere do not matter. A change to code that we replace is refused, and named by
+function and statement. "overlay.py --learn" adds the forms of a tree.
 """
 
 import difflib
@@ -40,16 +40,16 @@ COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n
 
 
 class Refused(Exception):
-    """A piece of the kernel's that is not as we know it, or not there."""
+    """A kernel piece is missing or ambiguous."""
 
 
 def masked(text: str) -> str:
-    """The text with blanks for comments and x for what is quoted, line by line as before."""
+    """The text with comments replaced by blanks and quoted text by x. Lines stay the same."""
     return COMMENT.sub(lambda m: re.sub(r"[^\n]", " " if m[0][0] == "/" else "x", m[0]), text)
 
 
 def squeezed(code: str) -> str:
-    """Code without comments and white space, to compare by."""
+    """Code without comments and white space, for comparisons."""
     return re.sub(r"\s+", "", COMMENT.sub(lambda m: m[0] if m[0][0] in "\"'" else "", code))
 
 
@@ -60,7 +60,7 @@ class Chunk:
     comment: str
     code: str = ""
     name: str = ""
-    # Of a statement: the number of those that its block has, itself included.
+    # The number of statements of the block that this one opens, itself included.
     size: int = 1
 
     def text(self) -> str:
@@ -93,7 +93,7 @@ def chunks(text: str, inside: bool) -> list[Chunk]:
                 at += 1
                 chunk.comment += rest[at]
             at += 1
-            # The licence is a comment for itself.
+            # The licence line is a comment of its own.
             if "SPDX-License-Identifier" in chunk.comment:
                 done()
         else:
@@ -117,18 +117,18 @@ def chunks(text: str, inside: bool) -> list[Chunk]:
 
 
 def whole(plain: str, inside: bool) -> bool:
-    """Whether these lines are a piece, or a statement, or the beginning or end of a block."""
+    """Whether these lines are a complete piece or statement, or the first or last line of a block."""
     plain = plain.rstrip()
     if plain.count("(") != plain.count(")"):
         return False
     if inside:
         return plain[-1] in ";{}" or re.fullmatch(r"\s*(case\b.*|\w+\s*):", plain, re.S) is not None
-    # A function ends where a brace stands first in its line: those of ours leave braces to the kernel's statements.
+    # A function ends at a brace in the first column. Ours may be unbalanced, as kept statements bring their own braces.
     return plain.splitlines()[-1][0] == "}" or plain.count("{") == plain.count("}") and plain[-1] in ";}"
 
 
 def measure(found: list[Chunk]) -> None:
-    """Find how far the block of each statement goes."""
+    """Set the size of the block of each statement."""
     for at, chunk in enumerate(found):
         depth = 0
         for size, other in enumerate(found[at:], 1):
@@ -162,7 +162,7 @@ def name_of(code: str) -> str:
 
 @dataclass
 class Function:
-    """A function in three parts. What is in between is statements."""
+    """A function: the head, the statements, and the closing brace."""
     head: str
     body: list[Chunk]
     tail: str
@@ -175,18 +175,18 @@ class Function:
 
 @dataclass
 class Splice:
-    """One file of the kernel, and one of pieces."""
+    """A kernel file and a file of pieces."""
     path: str
     tree: str
     ours: str
     forms: dict[str, list[dict[str, Any]]]
     problems: list[str] = field(default_factory=list)
-    # What was lost of each piece: its forms, for --learn.
+    # The form of what is removed or replaced in each piece, for --learn.
     lost: dict[str, str] = field(default_factory=dict)
 
     def result(self) -> str:
         pieces = chunks(self.tree, False)
-        # Where the next piece that is new goes: after this one.
+        # A new piece goes after this one.
         last = -1
         for ours in self.of_ours():
             directive = DIRECTIVE.fullmatch(ours.comment) if not ours.code else None
@@ -206,7 +206,7 @@ class Splice:
         return "".join(piece.text() for piece in pieces if piece.comment or piece.code)
 
     def there(self) -> bool:
-        """Whether the kernel's functions have all statements of ours already."""
+        """Whether the kernel's functions already have all our statements."""
         pieces = chunks(self.tree, False)
         theirs = {name: squeezed("".join(piece.code for piece in pieces if piece.name == name)) for name in
                   {piece.name for piece in pieces}}
@@ -214,7 +214,7 @@ class Splice:
                    for statement in (Function.of(ours.code) or Function("", [ours], "")).body)
 
     def of_ours(self) -> list[Chunk]:
-        """Our pieces and directives, without what stands at the head of the file."""
+        """Our pieces and directives, without the comment at the head of the file."""
         found = chunks(re.sub(f"^(?=/){DIRECTIVE.pattern}", r"\g<0>\n", self.ours, flags=re.M), False)
         for before, chunk in zip(found, found[1:]):
             chunk.blank -= not before.code and bool(DIRECTIVE.fullmatch(before.comment))
@@ -223,13 +223,13 @@ class Splice:
         return found[after:]
 
     def theirs(self, pieces: list[Chunk], ours: Chunk) -> bool:
-        """Whether a piece is to go in place of the kernel's, even if that is not there."""
+        """Whether a piece is meant to replace one of the kernel, which may be missing."""
         return ours.name in self.forms or any(piece.name == ours.name for piece in pieces) or \
             re.search(DIRECTIVE.pattern, ours.code) is not None
 
     def find(self, pieces: list[Chunk], name: str, ours: str = "") -> int:
         at = [i for i, piece in enumerate(pieces) if piece.name == name]
-        # Of two, under an #if and its #else, the one with all statements that ours names.
+        # An #if and its #else may both have the function. Take the one with all statements that our piece names.
         if len(at) > 1:
             words = [match[2] for match in DIRECTIVE.finditer(ours) if match[2] != "..."]
             at = [i for i in at if all(pieces[i].has(word) for word in words)]
@@ -257,7 +257,7 @@ class Splice:
         return last
 
     def include(self, pieces: list[Chunk], ours: Chunk) -> None:
-        """An include goes where the alphabet has it, among those of its directory."""
+        """Insert an include in alphabetical order among those of its directory."""
         if any(piece.name == ours.name for piece in pieces):
             return
         group = [i for i, piece in enumerate(pieces) if piece.code.startswith("#")
@@ -268,7 +268,7 @@ class Splice:
         at = lower[-1] + 1 if lower else group[0]
         new = Chunk(0, "", ours.code, ours.name)
         if not lower:
-            # What stands above the first include is the head of the file.
+            # The comment above the first include is the head of the file.
             new.blank, new.comment = pieces[at].blank, pieces[at].comment
             pieces[at].blank, pieces[at].comment = 0, ""
         pieces.insert(at, new)
@@ -292,7 +292,7 @@ class Splice:
         piece.code = head + text + theirs.tail
 
     def body(self, ours: str, theirs: list[Chunk]) -> tuple[str, list[Chunk]]:
-        """Our body with the kernel's statements where they are named, and the statements that are left over."""
+        """Our body with the kernel's statements that it names, and the statements that it does not keep."""
         lines = ours[ours.index("\n{\n") + 3:ours.rindex("}\n")].splitlines(keepends=True)
         rows: list[tuple[str, str, int, int]] = []
         at = 0
@@ -324,23 +324,22 @@ class Splice:
         return text, [chunk for i, chunk in enumerate(theirs) if i not in kept]
 
     def named(self, what: str, word: str, theirs: list[Chunk], at: int) -> tuple[int, int]:
-        """The first of the statements that are meant, and the one after the last."""
+        """The range of the statements that a directive names."""
         def has(chunk: Chunk) -> bool:
             return gap(word).search(chunk.code) is not None if what == "tree without" else chunk.has(word)
         found = [i for i, chunk in enumerate(theirs) if has(chunk)]
         if what == "gone if there" and not found:
             return at, at
-        # What comes next needs no word of its own.
+        # The next statement matches even if others have the word as well.
         if at in found:
             found = [at]
         if len(found) != 1 or found[0] < at:
-            raise Refused(f"has \"{word}\" in {len(found)} statements of the function, not in one, "
-                          "or before what should come first")
+            raise Refused(f"has \"{word}\" in {len(found)} statements of the function, not in one, or in a wrong order")
         size = {"tree comment": 0, "tree head": 1, "tree without": 1, "gone head": 1}.get(what, theirs[found[0]].size)
         return found[0], found[0] + size
 
     def hashes(self, code: str) -> list[tuple[str, str]]:
-        """The code as statements, each with its hash."""
+        """The statements of the code, each with its hash."""
         parts = re.findall(r".*?[;{}]\s*|.+$", COMMENT.sub(lambda m: m[0] if m[0][0] in "\"'" else " ", code), re.S)
         return [(hashlib.sha256(squeezed(part).encode()).hexdigest()[:8], " ".join(part.split()))
                 for part in parts if part.strip()]
@@ -353,10 +352,10 @@ class Splice:
         known = self.forms.get(name, [])
         if form in (each["form"] for each in known):
             return
-        kernels = ", ".join(sorted({kernel for each in known for kernel in each["kernels"]})) or "any that we know"
+        kernels = ", ".join(sorted({kernel for each in known for kernel in each["kernels"]})) or "any known version"
         best = max((difflib.SequenceMatcher(None, each["form"].split(), form.split()) for each in known),
                    key=lambda match: match.ratio(), default=None)
-        said = [f"{self.path}: {name} is not as in Linux {kernels}: see what the difference means for our piece"]
+        said = [f"{self.path}: {name} is not as in Linux {kernels}: check what the difference means for our piece"]
         for tag, a, b, c, d in best.get_opcodes() if best else []:
             if tag in ("delete", "replace"):
                 before = f" after \"{parts[c - 1][1]}\"" if c else ""
@@ -367,5 +366,5 @@ class Splice:
 
 
 def gap(text: str) -> re.Pattern[str]:
-    """The text with any white space between its tokens, and that behind it."""
+    """Match the text with any white space between its tokens and after it."""
     return re.compile(r"\s*".join(map(re.escape, re.findall(r"\w+|[^\w\s]", text))) + r"\s*")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""sync.py FROM LAID TREE WANTED HELD: make TREE hold the files of FROM with those of LAID in their place.
+"""sync.py FROM LAID TREE WANTED HELD: make TREE hold the files of FROM, with those of LAID replacing theirs.
 
-WANTED and HELD list the source files that FROM and TREE have, one path a line; what TREE holds beyond that (build
-directories) stays. A file is only replaced if it differs, by a new one: make sees no news where there are none, and
-files may be linked instead of copied. They are when FROM is ours, a sibling of TREE; never when it is the user's.
+WANTED and HELD list the source files of FROM and TREE, one path a line. Other files in TREE, such as build directories,
+stay. Only files that differ are replaced, so make rebuilds nothing else. A file is replaced by a new one, never written to,
+so files may be hard links. They are if FROM is a sibling of TREE, and never if FROM is the user's tree.
 """
 
 import filecmp
@@ -26,7 +26,7 @@ def put(source: Path, place: Path, link: bool) -> None:
 
 
 def same_stat(source: Path, place: Path) -> bool:
-    """Whether a file is the copy, or the link, that we made of another."""
+    """Whether a file is our copy of another, or a link to it."""
     try:
         ours, theirs = os.lstat(place), os.lstat(source)
     except FileNotFoundError:

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# tree.sh [pristine | series | aside]: print the path of a kernel tree below build/ with our files laid over it, made or
-# brought up to date; or, for comparisons (pristine) and for patches to be applied to (series), of one without them; or
-# of a directory (aside) that has no more than the files concerned, in base/, and the kernel's version in version.
+# tree.sh [pristine | series | aside]: make or update a kernel tree below build/, and print its path. By default the tree
+# has our files. "pristine" and "series" are trees without them: for comparisons, and to apply patches to. "aside" is a
+# directory with a copy of only the files that our overlay reads, in base/, and with the kernel's version in version.
 #
 #   LINUX=/path        take the source from that tree, which is only read
 #   LINUX_VERSION=6.12 take Debian's linux-source-6.12 (from trixie)
 #   LINUX_VERSION=sid  take the newest linux-source of that suite; experimental has release candidates
 #   neither            take the newest linux-source of trixie-backports
-#   WITH=csky          with that patch, which is left out otherwise (see overlay.toml); that is another tree
+#   WITH=csky          include that patch, which is left out by default (see overlay.toml); this makes another tree
 #
-# The tree has exactly the files that its source has and does not ignore, so a source that was built in, or is a git
-# work tree, does as well. Files whose content stays the same keep their time, so a second build is a short one.
+# The tree has the files of its source that .gitignore does not ignore. So the source may be a git work tree, and may have
+# been built in. Unchanged files keep their timestamps, so the next build is short.
 
 . "$(dirname "$0")/../common.sh"
 lock
@@ -29,7 +29,7 @@ unpack() {
 	mv "$to.new" "$to"
 }
 
-# Which version "the newest" is gets asked once, so that later runs need no network; make clean forgets it.
+# The newest version is looked up once, so that later runs need no network. make distclean removes the answer.
 debian_source() {
 	local suite=trixie-backports pattern='linux-source-[0-9]+\.[0-9]+' known=$build/download/newest deb name as
 	case ${LINUX_VERSION-} in
@@ -44,7 +44,7 @@ debian_source() {
 			die "no kernel source for LINUX_VERSION=${LINUX_VERSION-}; 6.12, forky, sid and experimental are known as well"
 		name=$(basename "$deb" | cut -d_ -f1)
 		as=${name#linux-source-}
-		# One name may be another version there.
+		# Another suite may have another version under the same name.
 		[[ $suite = trixie* ]] || as+=-$suite
 		step "unpacking $name" unpack "$deb" "$build/linux-$as" "$name"
 		rm -f "$deb"
@@ -53,14 +53,14 @@ debian_source() {
 	echo "$build/linux-$(<"$known")"
 }
 
-# The files of the tree we stand in that its own .gitignore files do not exclude, whether or not it is under git.
-# Debian's top .gitignore excludes everything beside it, so what is at the top is judged by us.
+# List the files of the current directory that its .gitignore files do not exclude. It need not be a git repository.
+# Debian's top .gitignore excludes everything beside it, so these options decide about the top directory.
 list() {
 	git --git-dir="$build/empty.git" --work-tree=. ls-files --others --exclude-standard -x '!/[A-Za-z]*' -x '!.gitignore' -x '!/.kunitconfig' \
 		-x '/vmlinux*' -x /System.map -x /Module.symvers -x '/modules.*' -x '/tags'
 }
 
-# The few files that the overlay concerns, as the source has them today.
+# Copy the files that the overlay reads or changes from the source.
 concerned() {
 	local path
 	rm -rf "$work/base"
@@ -97,18 +97,18 @@ else
 	name=$(basename "$from")
 	name=${name#linux-}
 fi
-# Trees with other patches of ours are other trees; without any, there is one.
+# Each value of WITH= has a tree of its own.
 with=${WITH:+-${WITH// /-}}
 version=$(make -s -C "$from" kernelversion 2>/dev/null)
 free=$(df --output=avail -k "$build" | tail -n 1)
-((free > 6000000)) || die "$build has $((free / 1024)) MiB left, a build takes up to 6 GiB: make room first"
+((free > 6000000)) || die "$build has $((free / 1024)) MiB of free space, and a build needs up to 6 GiB"
 tree=$build/tree-$name$with work=$build/work-$name$with
 laid=$work/laid removed=$work/removed
 mkdir -p "$work"
 [[ -d $build/empty.git ]] || git init -q --bare "$build/empty.git"
 case ${1-} in
 pristine | series)
-	[[ ! -e $from/.idgen-overlay.json ]] || die "LINUX=$from has our files in it: give a tree that was left as it was"
+	[[ ! -e $from/.idgen-overlay.json ]] || die "LINUX=$from has our files already: give an unmodified tree"
 	tree=$build/$1-$name laid=$work/none removed=/dev/null
 	mkdir -p "$laid"
 	;;

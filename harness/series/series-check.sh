@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# [JOBS=N] [SHARD=I/N] series-check.sh [quick]: the sets of series.sh, looked at as their reader will: made twice, applied
-# to a tree as it was (a set other than the core on top of that), patch by patch through checkpatch and the compiler.
-# "quick" is what make test has; the whole also runs the KUnit suites that there are at each patch, lint and the kernel's
-# configurations after the last, and has other kernels. Each shard makes and applies all sets.
+# [JOBS=N] [SHARD=I/N] series-check.sh [quick]: check the sets of series.sh as a maintainer would. Each set is made twice,
+# applied to an unmodified tree or on top of the core, and goes through checkpatch and the compiler patch by patch. "quick"
+# is for make test. The complete check also runs the KUnit suites at each patch, lint and the kernel's configurations after
+# the last patch, and tries other kernels. Each shard makes and applies all sets.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv series series-check
@@ -20,39 +20,39 @@ limits=(
 	'arch/riscv/mm/context.c 35 175'
 )
 
-# What checkpatch says that does not apply, and why, as FILE:TYPES.
+# Remarks of checkpatch that do not apply, as FILE:TYPES, and why.
 idgen=tools/testing/idgen
 excused=(
 	# Names of arm64's register fields.
 	'arch/arm64/mm/context.c|.*asid_probe.c:CAMELCASE'
-	# It takes the second pair of parentheses of idgen_atomic(op)(...) for one that is not needed.
+	# It takes the second pair of parentheses of idgen_atomic(op)(...) for unnecessary ones.
 	'lib/idgen_alloc.c:UNNECESSARY_PARENTHESES'
-	# The comment of the barrier is above it, but in the diff lines that go stand between the two.
+	# The barrier has a comment, but in the diff removed lines are between the two.
 	'arch/riscv/kvm/vmid.c:MEMORY_BARRIER'
 	# It takes VISIBLE_IF_KUNIT for a type. Here it is defined as static, as in include/kunit/visibility.h.
 	'lib/idgen_alloc_internal.h:STORAGE_CLASS'
-	# It knows atomic_t as a type that may have another name, but not atomic64_t.
+	# It allows a typedef of atomic_t, but not of atomic64_t.
 	'include/linux/idgen_alloc.h:NEW_TYPEDEFS'
 	# Laid out as all trace events are.
 	'include/trace/events/idgen.h:OPEN_ENDED_LINE|PARENTHESIS_ALIGNMENT'
-	# In place of the kernel's headers, so they have what those have, by the compiler's own words.
+	# These replace kernel headers, and define the same names.
 	"$idgen/(shim|kunit|cbmc/shim|cbmc/model).h:MACRO_ARG_(REUSE|UNUSED|PRECEDENCE)|NEW_TYPEDEFS|COMPLEX_MACRO"
 	"$idgen/(shim|cbmc/shim|cbmc/model).h:PREFER_DEFINED_ATTRIBUTE_MACRO|EXPORT_SYMBOL|IS_ENABLED_CONFIG"
 	"$idgen/(kunit|cbmc/shim).h:MACRO_WITH_FLOW_CONTROL|TRAILING_SEMICOLON|CAMELCASE|MEMORY_BARRIER"
-	# Programs for the host and for QEMU have none of the kernel's headers: no BIT(), ARRAY_SIZE() or __aligned(), and no
-	# READ_ONCE(). The usage of a program named as a function is not that function's name.
+	# Host programs have no kernel headers: no BIT(), ARRAY_SIZE(), __aligned() or READ_ONCE(). A usage text names the
+	# program, which is also the name of a function.
 	"$idgen/.*\\.[ch]:PREFER_DEFINED_ATTRIBUTE_MACRO|BIT_MACRO|ARRAY_SIZE|VOLATILE|EMBEDDED_FUNCTION_NAME"
-	# Symbols of assembly, of a linker and of a plugin's host, which no header has; and CBMC's names.
+	# Symbols of the linker, which no header declares, and names of CBMC.
 	"$idgen/kunit.c:AVOID_EXTERNS"
 	"$idgen/cbmc/model.h:CAMELCASE"
-	# A pointer to volatile, or to a type whose name is pasted together, is taken for a product.
+	# A pointer to volatile, or to a type with a pasted name, is taken for a multiplication.
 	"$idgen/(shim|kunit).h:SPACING"
-	# One line that is read by e2e.py, and the texts of usage.
+	# A line that e2e.py parses, and usage texts.
 	"$idgen/(torture|hw).c:SPLIT_STRING|LONG_LINE|LONG_LINE_STRING"
-	# A bound comes before what it bounds, as it is written on paper.
+	# A lower bound is written on the left, as in mathematics.
 	"$idgen/cbmc/.*:CONSTANT_COMPARISON"
-	# Programs of userspace, but with names that checkpatch knows for the kernel's: volatile, and C11's atomics. The
-	# usage of a program named as a function is not that function's name, and a line of the log is one line.
+	# Userspace programs use volatile and C11 atomics. A usage text names the program, which is also the name of a
+	# function. A log message is one line.
 	'tools/testing/selftests/(mm|kvm)/(asid|vmid)_rollover.c:PREFER_DEFINED_ATTRIBUTE_MACRO|VOLATILE|CAMELCASE|SPACING'
 	'tools/testing/selftests/(mm|kvm)/(asid|vmid)_rollover.c:EMBEDDED_FUNCTION_NAME|FUNCTION_ARGUMENTS|LONG_LINE'
 	'tools/testing/selftests/(mm|kvm)/(asid|vmid)_rollover.c:LONG_LINE_STRING'
@@ -67,7 +67,7 @@ git_in_tree() { (cd "$tree" && GIT_CONFIG_GLOBAL=/dev/null git "${git_tree[@]}" 
 
 make_set() { SET=$1 "$harness/series/series.sh" "$out/$1"; }
 
-# The same again, to the last bit; and signed off by whom that asks for it.
+# The output is reproducible, and signed off by the user if that is asked for.
 make_again() {
 	local again=$build/series-again
 	"$harness/series/series.sh" "$again"
@@ -77,23 +77,23 @@ make_again() {
 		GIT_CONFIG_VALUE_1=somebody@localhost SIGNOFF=1 "$harness/series/series.sh" "$again"
 	[[ $(grep -c '^Signed-off-by: Somebody <somebody@localhost>$' "$again/series.mbox") -eq $(wc -l <"$again/names") ]]
 	if GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0='' SIGNOFF=1 "$harness/series/series.sh" "$again"; then
-		die "that was signed off by nobody"
+		die "a series was signed off without a name"
 	fi
 	rm -rf "$again"
 }
 
-# The tree, as it was, as the branch "base".
+# Commit the unmodified tree as the branch "base".
 lay_base() {
 	rm -rf "$out/tree.git"
 	git_in_tree init -q -b base
 	(cd "$work/base" && find . -type f) >"$out/paths"
 	git_in_tree add -f --pathspec-from-file="$out/paths"
 	git_in_tree commit -q -m base
-	# Of a run that did not come to its end: the kernel ignores them, and so does what lays out the tree.
+	# An interrupted run may have left these. The kernel's .gitignore hides them from tree.sh.
 	git_in_tree clean -qfx -- .kunitconfig 'arch/*.kunitconfig'
 }
 
-# am SET: git am knows no fuzz. The branch SET is what it leaves, on the core, or on the tree as it was.
+# am SET: apply a set to the core or to the unmodified tree with git am, which allows no fuzz. The result is the branch SET.
 am() {
 	local below=core
 	[[ $1 != core && $1 != *fixes ]] || below=base
@@ -101,11 +101,11 @@ am() {
 	git_in_tree am --empty=drop "$out/$1/series.mbox"
 	(($(git_in_tree rev-list --count "$below..$1") == $(wc -l <"$out/$1/names")))
 	[[ $(git_in_tree log --format='%an <%ae>' "$below..$1" | sort -u) = "$(git -C "$repo" log -1 --format='%an <%ae>')" ]]
-	# All else is as it was.
+	# Nothing else has changed.
 	git_in_tree diff --exit-code HEAD
 }
 
-# b4 reads the mbox, and what it makes of it is the same tree.
+# b4 am gives the same tree as git am.
 b4_am() {
 	local id
 	id=$(sed -nE 's/^Message-I[dD]: <(.*)>$/\1/p' "$out/core/series.mbox" | head -n 1)
@@ -116,7 +116,7 @@ b4_am() {
 	git_in_tree diff --exit-code core b4
 }
 
-# All sets after one another are what make apply makes; that they add up is what series.py itself looks at.
+# Each conversion stays within its limits. series.py itself checks that all sets together give the files of make apply.
 line_limits() {
 	local path added removed row limit
 	for limit in "${limits[@]}"; do
@@ -130,8 +130,8 @@ line_limits() {
 	done
 }
 
-# A tree that differs a little: the series is made, applies and compiles; what it must not touch is named, and the
-# patches that do not depend on that are there.
+# For a tree that differs a little, the series is made, applies and compiles. If the tree has changed a function that we
+# replace, series.py names it, and makes the patches that do not depend on it.
 perturbed() {
 	local odd=$build/series-odd
 	"$harness/overlay/perturb.py" "$work/base" "$out/perturbed"
@@ -146,7 +146,7 @@ perturbed() {
 	git_in_tree checkout -q -f --detach base
 	sed -i 's/\tu64 generation = atomic64_read(&asid_generation);/&\n\tsomebody_needs_this();/' "$tree/arch/arm64/mm/context.c"
 	if LINUX=$tree LINUX_VERSION='' "$harness/series/series.sh" "$odd" 2>"$out/said"; then
-		die "there is a whole series for a tree whose new_context() is another one"
+		die "a complete series was made for a tree whose new_context() differs"
 	fi
 	cat "$out/said"
 	grep '^  arch/arm64/mm/context.c: new_context is not as' "$out/said"
@@ -158,8 +158,8 @@ perturbed() {
 	rm -rf "$odd"
 }
 
-# Each fix alone applies to the tree as it was, and what it changes compiles. All are the same in another order. A tree
-# that has them gets none of them, and the conversions fit it.
+# Each fix applies alone to the unmodified tree, and compiles. Another order gives the same tree. A tree that has the fixes
+# does not get them again, and the conversions apply to it.
 fixes() {
 	local patches patch paths set
 	patches=("$out/fixes"/0*.patch)
@@ -177,7 +177,7 @@ fixes() {
 	git_in_tree diff --exit-code fixes fixed
 
 	if LINUX=$tree LINUX_VERSION='' SET=fixes "$harness/series/series.sh" "$out/fixed" 2>"$out/said"; then
-		die "there are fixes for a tree that has them"
+		die "fixes were made for a tree that has them"
 	fi
 	cat "$out/said"
 	(($(grep -c ': this tree has it$' "$out/said") == ${#patches[@]}))
@@ -190,7 +190,7 @@ fixes() {
 	rm -rf "$out/fixed"
 }
 
-# elsewhere VERSION: git am on another kernel, of which there are no more than the files concerned.
+# elsewhere VERSION: git am on the files of another kernel.
 elsewhere() {
 	local set
 	export LINUX='' LINUX_VERSION=$1
@@ -210,7 +210,7 @@ elsewhere() {
 	done
 }
 
-# Programs for the host are as wide as the rest of the harness.
+# Host programs may be as wide as the rest of the harness.
 ask_checkpatch() {
 	local wide=()
 	[[ $1 != *tools-testing* ]] || wide=(--max-line-length=120)
@@ -234,7 +234,7 @@ checkpatch() {
 		cat "$out/left"
 		[[ ! -s $out/left ]]
 	done
-	# It would find fault with a line that deserves it.
+	# A faulty line is reported.
 	sed 's/^+\tbool pins;$/+\tbool  pins=1;/' "${patches[1]}" >"$out/faulty"
 	ask_checkpatch "$out/faulty" | grep SPACING
 }
@@ -244,7 +244,7 @@ commits() {
 	git_in_tree rev-list --reverse "$([[ $1 = core ]] && echo base || echo core)..$1"
 }
 
-# A line with SET, NUMBER, COMMIT, and ARCH for each patch that changes what an architecture is made of.
+# List SET, NUMBER, COMMIT and ARCH for each patch that changes code of an architecture.
 list_concerned() {
 	local set i commit arch paths
 	for set in "${sets[@]}"; do
@@ -253,7 +253,7 @@ list_concerned() {
 			i=$((i + 1))
 			paths=$(git_in_tree diff --name-only "$commit~" "$commit")
 			for arch in arm64 arm riscv; do
-				# The library alone is compiled for arm64.
+				# The library alone is compiled for arm64 only.
 				! grep -qE "^arch/$arch/" <<<"$paths" && [[ $arch != arm64 ]] && continue
 				! grep -qE "^(lib|include|arch/$arch)/" <<<"$paths" || echo "$set $i $commit $arch"
 			done
@@ -263,7 +263,7 @@ list_concerned() {
 	(($(wc -l <"$out/concerned") >= 10))
 }
 
-# config_here ARCH: in $out/kunitconfig, the options that ARCH has for its suites in the tree as it is.
+# config_here ARCH: write to $out/kunitconfig the options for the suites that the tree has now.
 config_here() {
 	local file
 	for_arch "$1"
@@ -280,7 +280,7 @@ config_here() {
 	sort -u -o "$out/kunitconfig" "$out/kunitconfig"
 }
 
-# compile_here NAME ARCH [OBJECT...]: these objects, or ours, as far as they are there.
+# compile_here NAME ARCH [OBJECT...]: compile these objects, or ours, if their sources exist.
 compile_here() {
 	local object there=()
 	config_here "$2"
@@ -294,7 +294,7 @@ compile_here() {
 	(cd "$tree/.series-$2" && ls "${there[@]}")
 }
 
-# Each patch compiles, where what an architecture is made of has changed.
+# Each patch compiles for the architectures that it changes.
 build_each() {
 	local set i commit arch
 	while read -r set i commit arch <&3; do
@@ -304,8 +304,7 @@ build_each() {
 	done 3<"$out/concerned"
 }
 
-# kunit_at COMMIT ARCH: the suites that there are after that patch. All else of the kernel is as for make kunit, and comes
-# from the compiler's cache.
+# kunit_at COMMIT ARCH: run the suites that exist after that patch. ccache has the rest of the kernel from make kunit.
 kunit_at() {
 	local there
 	git_in_tree checkout -q -f --detach "$1"
@@ -317,7 +316,7 @@ kunit_at() {
 	"$harness/check/results.py" --log="$tree/.series-kunit-$2/test.log" "$out/kunit.json" "${there[@]}"
 }
 
-# Each file of ours reaches the lists of those whom it concerns, once the last patch is in.
+# After the last patch, get_maintainer.pl finds the right lists for each of our files.
 lists() {
 	local path want who list asked=0
 	git_in_tree checkout -q -f core
@@ -348,7 +347,7 @@ check series-base lay_base
 for set in "${sets[@]}" fixes mips-fixes; do
 	check "series-am-$set" am "$set"
 done
-# All else looks at its commits.
+# All later checks need these commits.
 ((failed == 0)) || { report series; exit; }
 check series-concerned list_concerned
 quick=${1-}

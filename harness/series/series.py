@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""The project as series of patches against a kernel tree: git format-patch files, and one mbox for each.
+"""Write the project as sets of patches against a kernel tree: git format-patch files, and one mbox for each set.
 
-What our files come to is in the repository, and only there. series.toml says which patches lead to it, in order, and
-which set each belongs to; overlay.toml says which patch brings in a file or a line. A patch that changes files of earlier
-ones has a file of its own, patches/NAME.patch. These are taken back from our files, the last one first; that gives what the
-files are after each patch (its "stage"), which the overlay lays over the tree for one commit after the other. A set other
-than the core is what its commits are on top of the core alone, by git cherry-pick.
+The repository has our files in their final state only. series.toml lists the patches in order, and the set of each.
+overlay.toml assigns files and lines to patches. A patch that changes files of earlier patches has these changes in
+patches/NAME.patch. Reverting these patch files from our files, the last one first, gives the state of the files after each
+patch, its "stage". The overlay lays one stage after the other over the tree, and each becomes a commit. The commits of a set
+other than the core are cherry-picked on top of the core alone.
 
-A patch whose files do not fit the tree is left out, with a reason, and the others are made. Fixes are pieces as well, in
-fixes/NAME/, and need none of our files.
+A patch that does not fit the tree is left out and named, and the others are written. Fixes are pieces in fixes/NAME/, and need
+none of our files.
 
-As files change, their patches do. "refresh" brings them up to date, see there.
+"refresh" rebases the patch files when our files have changed, see refresh().
 """
 
 import argparse
@@ -36,16 +36,16 @@ from overlay import KINDS, STAMP, Overlay, expand, fixes, left_out, load
 HERE = Path(__file__).resolve().parent
 OURS = HERE.parents[1]
 SPDX = "SPDX-License-Identifier: GPL-2.0\n\n"
-# What the numbers in messages were measured on: see bench().
+# The numbers for the messages, and what they were measured on. See bench().
 FIGURES = HERE / "figures.csv"
 
 
 class Failure(Exception):
-    """What is wrong, and what to do about it."""
+    """An error message for the user."""
 
 
 def git(*args: str, cwd: Path, env: dict[str, str] | None = None, text: str | None = None, binary: bool = False) -> Any:
-    """Run git, whatever the user has told it to do otherwise. Returns what it prints."""
+    """Run git without the user's configuration. Returns its output."""
     own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CEILING_DIRECTORIES": str(cwd.parent)}
     keep = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     done = subprocess.run(["git", *args], cwd=cwd, env={**keep, **own, **(env or {})}, input=text and text.encode(),
@@ -80,14 +80,14 @@ class Description:
         return path if path.exists() else None
 
     def own(self, name: str) -> None:
-        """A change may only be one of our files, and of those that are there by then."""
+        """Check that a patch file changes only files of ours that earlier patches add."""
         change = self.change(name)
         for path in re.findall(r"^\+\+\+ b/(.*)$", change.read_text(encoding="utf-8") if change else "", re.M):
             if self.paths.get(path, len(self.names)) >= self.names.index(name):
-                raise Failure(f"{name}.patch: {path} is no file of ours that an earlier patch brings in")
+                raise Failure(f"{name}.patch: no earlier patch adds {path}")
 
     def stages(self, where: Path, files: Path = OURS) -> None:
-        """Make where/NAME, our files (as in "files") after patch NAME, for each patch."""
+        """Make where/NAME for each patch NAME: our files, taken from "files", after that patch."""
         shutil.rmtree(where, ignore_errors=True)
         for at, name in reversed(list(enumerate(self.names))):
             self.own(name)
@@ -103,28 +103,28 @@ class Description:
                 try:
                     git("apply", "-R", "--whitespace=nowarn", str(change), cwd=stage)
                 except Failure as failure:
-                    raise Failure(f"{change.name} cannot be taken back from our files, which have changed since: "
-                                  f"make series-refresh, then look at git diff harness/series\n{failure}") from None
+                    raise Failure(f"{change.name} does not revert from our files, which have changed since: run "
+                                  f"make series-refresh, then check git diff harness/series\n{failure}") from None
 
     def upto(self, at: int, missing: dict[str, list[str]]) -> dict[str, Any]:
-        """The overlay's table as of a patch, without those that do not fit."""
+        """The overlay's table up to a patch, without the patches that do not fit."""
         names = {*self.names[:at + 1]} - {*missing}
         return {**self.table, **{kind: [e for e in self.table[kind] if e.get("patch") in names] for kind in KINDS}}
 
 
 def identity() -> dict[str, str]:
-    """Author and date of all patches are those of the repository's last commit: the same again gives the same."""
+    """The author and date of all patches: those of the last commit here, so that the output is reproducible."""
     try:
         name, email, date = git("log", "-1", "--format=%an%n%ae%n%ct", cwd=OURS).splitlines()
     except Failure as failure:
-        raise Failure(f"the patches have author and date of the last commit here, and there is none: make {OURS} a git "
-                      f"repository with a commit, and before that set user.name and user.email\n{failure}") from None
+        raise Failure("the patches take author and date from the last commit here, and there is none: set user.name and "
+                      f"user.email, and commit {OURS} to a git repository\n{failure}") from None
     return {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER")
             for what, value in (("NAME", name), ("EMAIL", email), ("DATE", f"{date} +0000"))}
 
 
 def signer() -> str:
-    """The line by which the user signs off what is sent, if SIGNOFF=1 asks for it."""
+    """The user's Signed-off-by line, if SIGNOFF=1 asks for it."""
     if not os.environ.get("SIGNOFF"):
         return ""
     who = []
@@ -137,7 +137,7 @@ def signer() -> str:
 
 
 def diffstat(repo: Path, base: str) -> str:
-    """Lines by what they are for: what a reviewer has to look at, and what tests it."""
+    """The number of lines for each purpose."""
     kinds = [("tests", r"_kunit\.c$|^tools/testing/|\.kunitconfig$"), ("documentation", r"^Documentation/"),
              *((f"arch/{arch}", f"^arch/{arch}/") for arch in ("arm64", "arm", "riscv", "csky")),
              ("lib/ and include/", r"^(lib|include)/"), ("other", "")]
@@ -152,14 +152,14 @@ def diffstat(repo: Path, base: str) -> str:
 
 
 class Kernel:
-    """The files of concern of a kernel tree as a git repository, to which patches are committed."""
+    """A git repository with the files of a kernel tree that our patches touch."""
 
     def __init__(self, repo: Path, base: Path, version: str, description: Description) -> None:
         self.repo = repo
         self.description = description
         self.who = identity()
         self.signed = signer()
-        # The commit of each patch, and what is wrong with those that are not there.
+        # The commit of each patch, and the problems of the patches that do not fit.
         self.commits: dict[str, str] = {}
         self.missing: dict[str, list[str]] = {}
         shutil.copytree(base, repo)
@@ -191,7 +191,7 @@ class Kernel:
         self.commits[patch["name"]] = self.git("rev-parse", "HEAD")
 
     def commit_all(self, stages: Path) -> None:
-        """All patches but the fixes, one on top of the other."""
+        """Commit all patches except the fixes."""
         out = left_out(self.description.table, self.repo)
         for at, patch in enumerate(self.description.patches):
             if patch["name"] not in out:
@@ -201,7 +201,7 @@ class Kernel:
                     self.git("tag", "-f", "core")
 
     def compare(self, base: Path) -> None:
-        """All patches together are what make apply makes."""
+        """Check that all patches together give the same files as make apply."""
         applied = Overlay(OURS, base, self.description.table, load("forms.toml"))
         applied.work_out()
         own = {entry["path"] for entry in self.description.table["file"] if "patch" not in entry}
@@ -211,7 +211,7 @@ class Kernel:
                 raise Failure(f"{path} is not the same after all patches as after make apply")
 
     def commit_fixes(self, wanted: str) -> None:
-        """The fixes of a set, but for those that the tree has."""
+        """Commit the fixes of a set, except those that the tree has."""
         pieces = {ours.name: (ours, table) for ours, table in fixes()}
         out = left_out(self.description.table, self.repo)
         for patch in [fix for fix in self.description.fixes if fix["set"] == wanted]:
@@ -228,7 +228,7 @@ class Kernel:
             (self.repo / STAMP).unlink(missing_ok=True)
 
     def take(self, wanted: str) -> list[dict[str, Any]]:
-        """Have the branch "series" be one set, on top of the core if it is not that, and say which patches it has."""
+        """Make the branch "series" of the patches of one set, and return them."""
         patches = [patch for patch in [*self.description.patches, *self.description.fixes]
                    if patch["set"] == wanted and patch["name"] in self.commits]
         self.git("checkout", "-q", "-f", "-B", "series", below(wanted))
@@ -236,18 +236,18 @@ class Kernel:
             try:
                 self.git("cherry-pick", "--allow-empty", self.commits[patch["name"]])
             except Failure as failure:
-                raise Failure(f"the set {wanted} does not stand on the core alone: {patch['name']}: "
+                raise Failure(f"the set {wanted} does not apply to the core alone: {patch['name']}: "
                               f"{self.git('diff', '--name-only', '--diff-filter=U')}\n{failure}") from None
         return patches
 
 
 def below(wanted: str) -> str:
-    """What a set applies to: the core, or the tree as it was."""
+    """What a set applies to: the core, or the unmodified tree."""
     return "base" if wanted in ("core", "selftests") or wanted.endswith("fixes") else "core"
 
 
 def make(base: Path, out: Path, version: str, commit: str, wanted: str) -> int:
-    """Write a set for the tree whose files of concern are in BASE to OUT. Returns how many of its patches are missing."""
+    """Write a set to OUT, for the tree whose files are in BASE. Returns how many patches do not fit."""
     description = Description()
     if wanted not in description.sets:
         raise Failure(f"SET={wanted}: there is no such set, only {', '.join(description.sets)}")
@@ -280,7 +280,7 @@ def write_mails(kernel: Kernel, out: Path, base: str, commit: str, cover: dict[s
     kernel.git("config", "branch.series.description", f"{cover['subject']}\n\n{text}")
     kernel.git("format-patch", "--cover-letter", "--cover-from-description=subject", "--no-signature", "--thread",
                "-o", str(out), f"{base}..series")
-    # git puts the time of day there, and the same again is to be the same. b4 cannot do with headers of two lines.
+    # git uses the current time here, which would not be reproducible. b4 cannot parse folded headers.
     stamp = kernel.who["GIT_AUTHOR_DATE"].split()[0]
     files = sorted(out.glob("0*.patch"))
     for file in files:
@@ -293,7 +293,7 @@ def write_mails(kernel: Kernel, out: Path, base: str, commit: str, cover: dict[s
 
 
 def summary(kernel: Kernel, wanted: str, patches: list[dict[str, Any]]) -> int:
-    """A line for each patch, and what is not there."""
+    """Print a line for each patch, and the patches that do not fit."""
     commits = kernel.git("rev-list", "--reverse", f"{below(wanted)}..series").split()
     for number, (patch, commit) in enumerate(zip(patches, commits), 1):
         stat = kernel.git("diff", "--shortstat", f"{commit}~", commit)
@@ -314,11 +314,11 @@ def summary(kernel: Kernel, wanted: str, patches: list[dict[str, Any]]) -> int:
 
 
 def stale() -> str:
-    """What to say if the numbers in the messages are not of the library as it is."""
+    """A note if the numbers in the messages were measured on another version of the library."""
     if not FIGURES.exists():
-        return "the messages have no numbers, as make bench has never written them"
+        return "the messages have no numbers: run make bench"
     if FIGURES.read_text(encoding="utf-8").splitlines()[0].rsplit(" ", 1)[-1] != library():
-        return "the library has changed since the numbers in the messages were measured; make bench writes new ones"
+        return "the library has changed since the numbers in the messages were measured: run make bench"
     return ""
 
 
@@ -331,7 +331,7 @@ def library() -> str:
 
 
 def bench(pattern: str) -> str:
-    """Rows of what was measured, with what it was measured on; not those that compare ours with ours."""
+    """The rows of figures.csv that compare ours with the original, and what they were measured on."""
     if not FIGURES.exists():
         return ""
     on, *rows = FIGURES.read_text(encoding="utf-8").splitlines()
@@ -353,7 +353,7 @@ def bench(pattern: str) -> str:
 
 
 def fill(text: str, repo: Path, below: str = "base") -> str:
-    """Put what was measured where the text has a place for it."""
+    """Replace the placeholders in a text."""
     text = re.sub(r"^@BENCH (.*)@$", lambda match: bench(match[1]), text.strip(), flags=re.M)
     if "@DIFFSTAT@" in text:
         text = text.replace("@DIFFSTAT@", diffstat(repo, below))
@@ -361,7 +361,7 @@ def fill(text: str, repo: Path, below: str = "base") -> str:
 
 
 def last_that_fits(description: Description, scratch: Path) -> tuple[str, Path]:
-    """The last commit at which all patches could be taken back from our files, and the stages that gave."""
+    """The last commit at which all patches revert from our files, and its stages."""
     patches = [str(path.relative_to(OURS)) for path in description.dir.glob("*.patch")]
     since = git("log", "-1", "--format=%H", "--", *patches, cwd=OURS).strip()
     for commit in [*git("log", "--format=%H", f"{since}..", cwd=OURS).split(), since]:
@@ -374,11 +374,11 @@ def last_that_fits(description: Description, scratch: Path) -> tuple[str, Path]:
         except (Failure, FileNotFoundError):
             continue
         return git("log", "-1", "--format=%h %s", commit, cwd=OURS).strip(), stages
-    raise Failure(f"no commit since {since[:12]}, which changed the patches last, has files that they can be taken back from")
+    raise Failure(f"the patches do not revert from our files in any commit since {since[:12]}, which last changed the patches")
 
 
 def hold(repo: Path, files: Path) -> None:
-    """Have a work tree hold these files and no other."""
+    """Make a work tree hold these files and no others."""
     for path in repo.iterdir():
         if path.name != ".git":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -386,7 +386,7 @@ def hold(repo: Path, files: Path) -> None:
 
 
 class Stages:
-    """The stages as a git repository, in which each commit takes a patch back; see refresh()."""
+    """The stages as a git repository, in which each commit reverts a patch; see refresh()."""
 
     def __init__(self, out: Path, description: Description) -> None:
         self.out = out
@@ -400,7 +400,7 @@ class Stages:
         return output.strip()
 
     def put(self, files: Path, message: str, paths: list[str] | None = None) -> None:
-        """Commit that there are these files and no other."""
+        """Commit a state with these files and no others."""
         for old in self.out.iterdir():
             if old.name != ".git":
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
@@ -411,35 +411,35 @@ class Stages:
         self.git("commit", "-q", "--allow-empty", "-m", message)
 
     def begin(self, stages: Path) -> None:
-        """Commit the stages as they were, and our files as they are, and rebase the former onto the latter."""
+        """Commit the old stages and our current files, and rebase the former onto the latter."""
         self.out.mkdir()
         self.git("init", "-q", "-b", "stages")
         for at, name in reversed(list(enumerate(self.names))):
-            self.put(stages / name, f"take back {self.names[at + 1]}" if at + 1 < len(self.names) else "our files")
+            self.put(stages / name, f"revert {self.names[at + 1]}" if at + 1 < len(self.names) else "our files")
         self.git("branch", "before")
         self.git("checkout", "-q", "-B", "final", self.top)
         self.put(OURS, "our files", self.paths)
         try:
             self.git("rebase", "-q", "--empty=keep", "--onto", "final", self.top, "stages")
         except Failure:
-            # at_end() says where it is.
+            # at_end() reports the conflict.
             pass
 
     def at_end(self) -> None:
-        """Fail unless the rebase is at its end, and onto our files."""
+        """Fail unless the rebase is complete and onto our current files."""
         give_up = f"or remove {self.out} to give up"
         if any((self.out / ".git" / state).exists() for state in ("rebase-merge", "rebase-apply")):
-            raise Failure(f"cannot {self.git('log', '-1', '--format=%s', 'REBASE_HEAD')} from our files as they are: resolve this "
-                          f"in {self.out}, git rebase --continue there, and make series-refresh again, {give_up}:\n"
+            raise Failure(f"cannot {self.git('log', '-1', '--format=%s', 'REBASE_HEAD')} from our files: resolve the conflict "
+                          f"in {self.out}, run git rebase --continue there and make series-refresh again, {give_up}:\n"
                           f"{self.git('status', '--short', '--untracked-files=no')}\n{self.git('diff')}")
         if self.git("status", "--short"):
-            raise Failure(f"{self.out} has edits that are not committed: commit them, {give_up}")
+            raise Failure(f"{self.out} has uncommitted edits: commit them, {give_up}")
         for path in self.paths:
             if (OURS / path).read_bytes() != git("show", f"{self.top}:{path}", cwd=self.out, binary=True):
-                raise Failure(f"{path} is not as in the first commit of {self.out}, which began from another: remove that")
+                raise Failure(f"{path} has changed since {self.out} was made: remove {self.out}")
 
     def forward(self, branch: str) -> str:
-        """The stages of a branch as commits that each make a patch, for git range-diff."""
+        """The stages of a branch as commits that each apply a patch, for git range-diff."""
         commits: list[str] = []
         for at, name in enumerate(self.names):
             tree = self.git("rev-parse", f"{branch}~{at}^{{tree}}")
@@ -447,7 +447,7 @@ class Stages:
         return f"{commits[0]}..{commits[-1]}"
 
     def compile(self) -> None:
-        """The library of each stage is C. The suites and users are for make series-check."""
+        """Check that the library compiles at each stage. make series-check compiles the rest."""
         with tempfile.TemporaryDirectory() as scratch:
             name = f"{scratch}/stage"
             for at, stage in enumerate(self.names):
@@ -458,8 +458,8 @@ class Stages:
                 done = subprocess.run(["make", "-s", "-C", OURS / "tools/testing/idgen", f"O={name}/build", f"SRC={name}/lib/idgen_alloc.c",
                                        f"HEADER={name}/include/linux/idgen_alloc.h", "syntax"], capture_output=True, text=True, check=False)
                 if done.returncode:
-                    raise Failure(f"after the patch \"{stage}\" the library would not compile: edit that stage in {self.out} (git rebase -i),"
-                                  f" and make series-refresh again\n{done.stderr.replace(name + '/', '')}")
+                    raise Failure(f"after the patch \"{stage}\" the library does not compile: edit that stage in {self.out} (git rebase -i),"
+                                  f" and run make series-refresh again\n{done.stderr.replace(name + '/', '')}")
 
     def write(self, where: Path) -> None:
         """Write the patch files."""
@@ -474,13 +474,12 @@ class Stages:
 
 
 def refresh(out: Path, edit: bool) -> None:
-    """Bring the patch files up to date, by a rebase in OUT.
+    """Rebase the patch files onto our files, in the git repository OUT.
 
-    Its commits take the patches back, the last one first, so each leaves our files as they are one patch earlier. They
-    stood on our files as those were when the patches last fitted, and are rebased onto our files as they are. git merges
-    what can be merged, and stops where it cannot: there the user edits OUT, and goes on with git rebase --continue. Other
-    edits of a stage are the user's own rebase there; EDIT=1 makes OUT for one. Then "refresh" again (or the same run, if
-    git never stopped) writes the patch files, if every stage compiles, and OUT goes.
+    Each commit there reverts a patch, the last patch first, so it gives our files as they were one patch earlier. The commits
+    are made on the files of the last commit at which all patches reverted, and rebased onto our current files. If git stops at
+    a conflict, the user edits OUT and runs git rebase --continue. To edit a stage otherwise, EDIT=1 leaves OUT for a rebase by
+    the user. If every stage compiles, "refresh" then writes the patch files and removes OUT.
     """
     description = Description()
     stages = Stages(out, description)
@@ -491,7 +490,7 @@ def refresh(out: Path, edit: bool) -> None:
             stages.begin(old)
     stages.at_end()
     if edit:
-        print(f"{out}: each commit takes a patch back; git rebase -i there, then make series-refresh")
+        print(f"{out}: each commit reverts a patch; run git rebase -i there, then make series-refresh")
         return
     stages.compile()
     stages.write(description.dir)
@@ -500,19 +499,19 @@ def refresh(out: Path, edit: bool) -> None:
 
 
 def main() -> int:
-    # Scratch directories are removed, and nothing is printed.
+    # Ctrl-C removes scratch directories, and prints no traceback.
     signal.signal(signal.SIGINT, lambda *_: sys.exit(128 + signal.SIGINT))
-    parser = argparse.ArgumentParser(description="The project as series of patches.")
+    parser = argparse.ArgumentParser(description="Write the project as sets of patches.")
     what = parser.add_subparsers(dest="what", required=True)
     making = what.add_parser("make", help="write a series")
-    making.add_argument("base", type=Path, help="the files of concern, as in the tree")
-    making.add_argument("out", type=Path, help="the directory to write to, which is emptied")
+    making.add_argument("base", type=Path, help="a directory with the files of the tree")
+    making.add_argument("out", type=Path, help="the directory to write to; its old contents are removed")
     making.add_argument("version", help="the tree's version")
     making.add_argument("wanted", help="the set of patches")
     making.add_argument("commit", nargs="?", default="", help="the tree's commit")
-    refreshing = what.add_parser("refresh", help="bring the patch files up to date")
+    refreshing = what.add_parser("refresh", help="rebase the patch files onto our files")
     refreshing.add_argument("out", type=Path, help="the directory to rebase in")
-    refreshing.add_argument("--edit", action="store_true", help="leave it to the user to edit")
+    refreshing.add_argument("--edit", action="store_true", help="leave the repository for edits")
     args = parser.parse_args()
     try:
         if args.what == "make":

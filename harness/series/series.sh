@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# series.sh [DIRECTORY]: one set of our patches against a kernel tree (LINUX= or Debian's, see tree.sh), with a cover
-# letter, one by one and as one mbox. SET=core is the default, in build/series; another set goes to build/series-SET and
-# applies on top of the core, but for SET=fixes, which applies alone. The tree is only read. SIGNOFF=1 adds your
-# Signed-off-by. "series.sh refresh" instead brings the patch files in harness/series up to date with our files.
+# series.sh [DIRECTORY]: write a set of patches against a kernel tree (LINUX= or Debian's, see tree.sh), with a cover
+# letter, as single files and as one mbox. The default is SET=core, in build/series. Other sets go to build/series-SET.
+# README.md lists the sets. The tree is only read. SIGNOFF=1 adds your Signed-off-by. "series.sh refresh" instead rebases
+# the patch files in harness/series/patches onto our files.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" series
@@ -18,13 +18,13 @@ set=${SET:-core}
 out=$build/series
 [[ $set = core ]] || out+=-$set
 out=${1-$out}
-# Patches that are left out unless they are named have a set of their own.
+# The optional patch is a set of its own.
 [[ $set != csky ]] || export WITH=csky
 work=$("$harness/overlay/tree.sh" aside)
 [[ -z ${LINUX-} || ! -e $LINUX/.idgen-overlay.json ]] ||
-	die "LINUX=$LINUX has our files in it already: give a tree that was left as it was"
+	die "LINUX=$LINUX has our files already: give an unmodified tree"
 
-# What the files of the tree are a commit of, if it is a git work tree and they were not edited. Nothing is written there.
+# The commit of the tree, if it is a git work tree and the files of concern are unmodified. Nothing is written there.
 export GIT_OPTIONAL_LOCKS=0
 commit=
 if [[ -n ${LINUX-} && $(git -C "$LINUX" rev-parse --show-toplevel 2>/dev/null) = "$(realpath "$LINUX")" ]]; then

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""See that series.py refresh carries an edit of our files through all stages, or refuses it with the place.
+"""Test that series.py refresh carries an edit of our files through all stages, or refuses it and names the place.
 
-Each edit of lib/idgen_alloc.c renames a local of a function, or swaps two statements. It comes out right if every stage is
-what the same edit of that stage gives. A stage that is not must be refused, by git or as it does not compile. The patch
-files, made of a stage that is right, give that stage back.
+Each edit of lib/idgen_alloc.c renames a local variable or swaps two statements. The expected result is the same edit of every
+stage. Any other result must be refused, by git or because a stage does not compile. The patch files that are written must
+give the stages again.
 """
 
 import re
@@ -56,7 +56,7 @@ def edits(text: str) -> Iterator[tuple[str, Edit]]:
 
 
 def tried(description: Description, old: Path, scratch: Path, edit: Edit) -> str:
-    """What came of an edit of our files: "refused: ..." or "right", or what is wrong."""
+    """Try an edit of our files. Returns "right", "refused: ..." or what is wrong."""
     path = FILES[1]
     ours = scratch / "ours"
     for file in description.paths:
@@ -70,7 +70,7 @@ def tried(description: Description, old: Path, scratch: Path, edit: Edit) -> str
             stages.at_end()
         except Failure as failure:
             said = str(failure)
-            named = re.search(r"cannot take back ([\w-]+) from our files", said)
+            named = re.search(r"cannot revert ([\w-]+) from our files", said)
             return f"refused: {named[1]}" if named and path in said else f"wrong: it does not say where: {said}"
     for at, name in enumerate(description.names):
         right = edit((old / name / path).read_text(encoding="utf-8"))
@@ -80,7 +80,7 @@ def tried(description: Description, old: Path, scratch: Path, edit: Edit) -> str
                     stages.compile()
                 except Failure as failure:
                     return f"refused: {str(failure).splitlines()[0]}"
-            return f"wrong: after {name}, {path} compiles and is not as it should be"
+            return f"wrong: after {name}, {path} compiles, but is wrong"
     written = scratch / "written"
     written.mkdir()
     stages.write(written)
@@ -96,7 +96,7 @@ def main() -> int:
     verdicts: dict[str, int] = {"right": 0, "refused": 0}
     rows = []
     whole = Description()
-    # Only what the library is made of, to be quick.
+    # Only the files of the library, to be quick.
     whole.paths = {path: at for path, at in whole.paths.items() if path in FILES}
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -119,7 +119,7 @@ def main() -> int:
 
 
 def library_part(scratch: Path, place: Path) -> Path | None:
-    """Of a patch file, what it does to the library."""
+    """The part of a patch file that changes the library."""
     if not place.exists():
         return None
     parts = re.split(r"^(?=diff )", place.read_text(encoding="utf-8"), flags=re.M)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""bench.py TABLE OUT ROWS...: put the rows that were measured beside those of bench.toml, and judge them.
+"""bench.py TABLE OUT ROWS...: compare the measured rows with the limits of bench.toml.
 
-ROWS are CSV files of what,size,ours,theirs. Prints the table, writes it to OUT.csv, and plots what has a size in CPUs
-to OUT-*.svg. Fails if a ratio is over its limit, or if a row of either side has none on the other. With --quick, rows
-that say quick = false are left out.
+ROWS are CSV files of what,size,ours,theirs. Prints the table, writes it to OUT.csv, and plots rows whose size is a number of
+CPUs to OUT-*.svg. Fails if a ratio is over its limit, or if a row of bench.toml was not measured or a measured row is not in
+bench.toml. --quick leaves out rows with quick = false.
 """
 
 import csv
@@ -20,7 +20,7 @@ COLOURS = ("#0072b2", "#e69f00", "#000000")
 
 
 def wanted(table: dict[str, Any], quick: bool) -> dict[Key, float | None]:
-    """The rows that there must be, with their limits."""
+    """The rows that must be measured, with their limits."""
     rows: dict[Key, float | None] = {}
     for row in table["row"]:
         if quick and not row.get("quick", True):
@@ -37,7 +37,7 @@ def wanted(table: dict[str, Any], quick: bool) -> dict[Key, float | None]:
 
 
 def measured(files: list[str], rows: dict[Key, float | None]) -> dict[Key, tuple[float, float]]:
-    """What was measured, with the rows that compare ours with ours."""
+    """The measured rows, and those that compare ours at two sizes."""
     found: dict[Key, tuple[float, float]] = {}
     for name in files:
         with open(name, encoding="utf-8", newline="") as file:
@@ -51,7 +51,7 @@ def measured(files: list[str], rows: dict[Key, float | None]) -> dict[Key, tuple
 
 
 def plot(found: dict[Key, tuple[float, float]], out: Path) -> None:
-    """One picture for each thing and ID size: for each allocator a line for ours and one for the original, by CPUs."""
+    """Plot each measurement by CPUs, with two lines for each allocator: ours and the original."""
     curves: dict[str, dict[str, list[tuple[int, float, float]]]] = {}
     for (what, size), values in found.items():
         if (match := re.fullmatch(r"(\d+) CPUs(, \d+ bits)?", size)) and ": " in what and "against" not in what:
@@ -72,7 +72,7 @@ def plot(found: dict[Key, tuple[float, float]], out: Path) -> None:
                  "set key outside right", f"set xtics ({', '.join(map(str, sizes))})", "set format y '%.0s %c'", "set grid",
                  "set autoscale fix", "set offsets graph 0.03, graph 0.03, graph 0.05, graph 0.05"]
         parts = []
-        # Curves that coincide are all to be seen: each is thinner than those before it.
+        # Each curve is thinner than those before it, so that curves that coincide are visible.
         for number, (kind, points) in enumerate(kinds.items()):
             lines += [f"$data{number} << END", *(f"{cpus} {ours} {theirs}" for cpus, ours, theirs in points), "END"]
             style = f"lc rgb '{COLOURS[number]}' lw {(5, 3, 1)[number]}"
@@ -88,7 +88,7 @@ def main() -> int:
     args = [arg for arg in sys.argv[1:] if arg != "--quick"]
     rows = wanted(tomllib.loads(Path(args[0]).read_text(encoding="utf-8")), "--quick" in sys.argv)
     out, found = Path(args[1]), measured(args[2:], rows)
-    problems = [f"nobody measured: {what} {size}" for what, size in rows if (what, size) not in found]
+    problems = [f"not measured: {what} {size}" for what, size in rows if (what, size) not in found]
     problems += [f"not in bench.toml: {what} {size}" for what, size in found if (what, size) not in rows]
     with open(f"{out}.csv", "w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
@@ -98,7 +98,7 @@ def main() -> int:
             if (what, size) not in found:
                 continue
             ours, theirs = found[what, size]
-            # Where theirs is nothing, as much is all that is at most it.
+            # If the original is 0, only 0 is within the limit.
             ratio = ours / theirs if theirs else float(ours > 0) or 1.0
             over = limit is not None and ratio > limit
             shown = "" if limit is None else f"{limit:g}"

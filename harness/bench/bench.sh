@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench.sh [quick]: what our files cost, against the same tree without them, in instructions and bytes; bench.toml has
-# the rows and how much each may cost. "quick" leaves out what whole kernels do, and real threads. DISASM=1 also prints
-# the fast and slow paths side by side, which variables a switch reads and which a rollover writes, and their layout.
+# bench.sh [quick]: compare instructions and bytes with and without our files. bench.toml has the rows and their limits.
+# "quick" leaves out whole kernels, other architectures and real threads. DISASM=1 also prints the fast and slow paths side
+# by side, the variables that a switch reads and a rollover writes, and their layout.
 
 . "$(dirname "$0")/../common.sh"
 quick=${1-}
@@ -18,7 +18,7 @@ rm -f "$work"/*.csv
 originals=("${objects[@]:2:2}")
 declare -A made=([ours]="lib/idgen_alloc.o ${originals[*]}" [theirs]="${originals[*]}")
 
-# compile WHOSE DIR TARGETS [OPTION...]: the objects of one tree, in its build directory DIR.
+# compile WHOSE DIR TARGETS [OPTION...]: compile objects of a tree in its build directory DIR.
 compile() {
 	local tree=${trees[$1]} dir=$2 targets
 	read -ra targets <<<"$3"
@@ -28,7 +28,7 @@ compile() {
 
 # shellcheck disable=SC2016
 sum='NR > 1 { sum += $1 + $2 } END { print sum }'
-# bytes WHOSE DIR: text and data of the objects. resident: without what a kernel frees after boot, or a link drops.
+# bytes WHOSE DIR: text and data of the objects. resident: without sections that are freed after boot, or not linked.
 bytes() {
 	local targets
 	read -ra targets <<<"${made[$1]}"
@@ -41,8 +41,8 @@ resident() {
 		awk '/^\./ && !/^\.(init|altinst|export_symbol|discard|modinfo|comment|note|bss)/ { sum += $2 } END { print sum }'
 }
 
-# Of the other architectures there are the fast paths: the library is the same. In a shell of its own, as all that comes
-# after is for arm64.
+# For the other architectures, only the fast paths are compared, as the library is the same. for_arch in the subshell does
+# not affect the rest, which is for arm64.
 ports=(arm arm-lpae riscv riscv32 mips64el)
 compile_port() (
 	port=$1 fragment=/dev/null sizes=
@@ -52,7 +52,7 @@ compile_port() (
 	riscv*) fragment=$harness/bench/bench.kunitconfig ;;
 	mips64el) fragment=$harness/check/mips64el.kunitconfig ;;
 	esac
-	# Its users.
+	# The users of the library.
 	targets=("${objects[@]:2:2}")
 	for whose in theirs ours; do
 		[[ $whose = theirs ]] || targets+=(lib/idgen_alloc.o)
@@ -61,7 +61,7 @@ compile_port() (
 		make -C "${trees[$whose]}" O=".bench-$port" -j"$(nproc)" "${make_for[@]}" "${targets[@]}"
 		sizes=$(cd "${trees[$whose]}/.bench-$port" && "${crosses[${port%-lpae}]}size" "${targets[@]}" | awk "$sum")${sizes:+,$sizes}
 	done
-	# There, the library has one user.
+	# The library has only one user there.
 	[[ $port != mips64el ]] || echo "\"$port: text and data, in bytes\",,$sizes" >"$work/size-$port.csv"
 )
 
@@ -80,14 +80,14 @@ step "counting with callgrind (some 1 to 2 minutes on 2 cores)" \
 	"$harness/bench/bench_host.py" "$work/host" "$work/host.csv"
 "$harness/bench/bench_lines.py" "$work/host" >"$work/lines.csv"
 
-# The kernels have KUnit, as the main job's have, but no tests: so ccache has most of their objects already.
+# The kernels have KUnit without tests. ccache then has most of their objects from make kunit.
 kernel() {
 	kunit config "${trees[$1]}" .bench-kernel "${kunit_for[@]}" --kunitconfig="$harness/bench/bench.kunitconfig" \
 		--kconfig_add=CONFIG_KUNIT=y --kconfig_add=CONFIG_BLK_DEV_INITRD=y
 	make -C "${trees[$1]}" O=.bench-kernel -j"$(nproc)" -s "${make_for[@]}" Image
 }
 
-# hackbench is Debian's, and comes with its libraries; whatever suite this machine has, trixie's is the same.
+# hackbench and its libraries are always those of Debian trixie, so that results do not depend on this machine.
 initramfs() {
 	local package file root=$work/root
 	rm -rf "$root"
@@ -128,7 +128,7 @@ if [[ $quick != quick ]]; then
 	step "building what they run" initramfs
 	step "running them (some 5 minutes)" "$harness/bench/bench_system.py" "${trees[ours]}/.bench-kernel" \
 		"${trees[theirs]}/.bench-kernel" "$work/initramfs" "$work/system.csv"
-	# The kernels of make e2e: what they check does not count here, and nobody needs to build others.
+	# Use the kernels of make e2e, to build no others.
 	for whose in ours theirs; do
 		"$harness/e2e/e2e-build.sh" "${trees[$whose]}" riscv plain "$work/riscv-$whose"
 	done
@@ -151,7 +151,7 @@ on+=", $(gcc --version | head -n 1) on the host"
 echo "$on; harness/bench/bench.kunitconfig"
 "$harness/bench/bench.py" ${quick:+--quick} "$harness/bench/bench.toml" "$build/bench" "$work"/*.csv
 [[ $quick = quick ]] || tree=${trees[ours]} record bench
-# The messages of our patches have these; see series.py.
+# series.py puts these into the messages of our patches.
 if [[ $quick != quick ]]; then
 	# Without comments, as series.py compares it.
 	library=$(cd "$repo" && gcc -w -fpreprocessed -dD -E -P -x c include/linux/idgen_alloc.h lib/idgen_alloc.c | sha256sum | cut -c1-12)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""bench_host.py [--threads] DIR OUT: count what the allocators built in DIR do on simulated CPUs, in instructions, by callgrind.
+"""bench_host.py [--threads] DIR OUT: count the instructions of the allocators in DIR on simulated CPUs, with callgrind.
 
-Writes CSV rows to OUT: what,size,ours,theirs. harness/bench/programs/bench.c says what is done; the count of a call is the
-mean over some contexts, without what counting itself costs.
+Writes CSV rows to OUT: what,size,ours,theirs. harness/bench/programs/bench.c has the scenarios. The count of a call is the mean
+over several contexts, without the overhead of counting.
 
-With --threads, real threads do it, one for each core. Time is of this machine and this hour, so only the ratio of two is
-written, against 1: of ours to theirs, and of ours on two cores to ours on one.
+--threads measures time on real threads instead, one on each core. Times depend on the machine, so only ratios are written: of
+ours to the original, and of ours on two cores to ours on one.
 """
 
 import csv
@@ -21,14 +21,14 @@ from typing import Any
 
 Counts = dict[str, float]
 Job = tuple[str, str, str, str]
-# Whose original it is that each is compared with, and by which program of ours.
+# The original and our program for each kind.
 PAIRS = {"ASID": ("asid-ours", "asid-theirs"), "VMID": ("vmid-ours", "vmid-theirs"), "csky": ("csky-ours", "csky-theirs")}
 CPUS = ("4", "64", "512", "4096")
-# Scenario, CPUs, ID bits. A generation with pristine's 4096 visits for each switch would take minutes.
+# Scenario, CPUs, ID bits. On 4096 CPUs, a full generation would take the original minutes.
 RUNS = [("switch", cpus, "16") for cpus in CPUS] + [("switch", cpus, "8") for cpus in ("4", "64", "100")] + \
     [("generation", cpus, "16") for cpus in CPUS[:3]] + [("search", "4", "16"), ("pin", "512", "16")] + \
     [("memory", cpus, "16") for cpus in CPUS[:3]]
-# How a row is called; what is not here is not printed.
+# The name of each row. Counts without a name are not printed.
 WHAT = {
     "rollover": "the rollover itself",
     "reserved": "first switch after a rollover, reserved",
@@ -45,14 +45,14 @@ WHAT = {
 }
 THREADS = {"threads, fast path": "time of a switch on real threads, fast path",
            "threads, rollovers": "time of a switch on real threads, with rollovers"}
-# Of guests alone: what is never scheduled out has none.
+# For guests only: processes are never scheduled out.
 THREADS_OUT = {"threads, sched out": "time of a vCPU put on real threads",
                "threads, switch after a while": "time of a vCPU put and a load some ns later, on real threads"}
 TURNS = 5
 
 
 def parts(text: str) -> dict[str, int]:
-    """Instructions by the name that bench.c gave them."""
+    """The instructions of each mark of bench.c."""
     totals: dict[str, int] = {}
     name = None
     for line in text.splitlines():
@@ -65,12 +65,12 @@ def parts(text: str) -> dict[str, int]:
 
 
 def memory(times: dict[str, int], cpus: int) -> Counts:
-    """What is allocated, and the variables of each CPU."""
+    """The memory that is allocated, and the per-CPU variables."""
     return {"memory": times["memory, maps"] + times["memory, CPU"] * cpus}
 
 
 def run(program: Path, scenario: str, cpus: str, bits: str) -> Counts:
-    """Instructions for doing each thing once."""
+    """The instructions of one call of each kind."""
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "callgrind.out"
         command = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no",
@@ -83,7 +83,7 @@ def run(program: Path, scenario: str, cpus: str, bits: str) -> Counts:
             return memory(times, int(cpus))
         totals = parts(out.read_text(encoding="utf-8"))
     counting = totals["nothing"] / times["nothing"]
-    # Of what is done with the lock held, only the beginning and the end of counting are in between.
+    # For code under the lock, the overhead is only that of starting and stopping to count.
     if scenario in ("generation", "search"):
         counting = 0
     counts = {name: totals[name] / count - counting for name, count in times.items() if count and name != "nothing"}
@@ -112,7 +112,7 @@ def clock(program: Path, cpus: str) -> dict[str, int]:
 
 
 def threads(where: Path, table: Any) -> None:
-    """The least of some runs, which take turns."""
+    """The minimum of several runs, with ours and the original taking turns."""
     for kind in ("ASID", "VMID"):
         pair = PAIRS[kind]
         least: dict[tuple[str, str, str], int] = {}

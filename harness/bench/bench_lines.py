@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""bench_lines.py [--show] DIR: which variables a switch reads, and which a rollover writes, by valgrind's lackey.
+"""bench_lines.py [--show] DIR: find the variables that a switch reads and a rollover writes, with valgrind's lackey.
 
-Of the allocators built in DIR, prints CSV rows: what,size,ours,theirs: how many variables the fast path reads that a
-rollover on another CPU writes, besides the ones of the CPU that switches. Their cache line leaves that CPU at each rollover,
-and at each taking of a lock that shares it. With --show, prints the variables themselves. What is on the stack, in a
-context or in a bitmap is left out.
+Prints CSV rows what,size,ours,theirs for the allocators in DIR: the number of variables that the fast path reads and that a
+rollover on another CPU writes, except for the CPU's own. The CPU loses their cache lines at each rollover. --show prints the
+variables. The stack, contexts and bitmaps are left out.
 """
 
 import csv
@@ -17,10 +16,10 @@ from pathlib import Path
 
 SUBJECTS = {"process switch": ("asid-ours", "asid-theirs"), "vCPU load": ("vmid-ours", "vmid-theirs")}
 SOURCES = re.compile(r"(context|vmid|idgen_alloc)\.c:\d+$")
-# What bench.c marks: for ours and theirs, what is read and what is written.
+# The marks of bench.c.
 SWITCH, SCHED_OUT, ROLLOVER = "1", "2", "3"
 CPUS = 4
-# Variables of ours that are structures.
+# Our variables that are structures.
 STRUCTS = {"asids": "idgen_alloc", "vmids": "idgen_alloc", "asid_slots": "idgen_slot", "vmid_slots": "idgen_slot"}
 Accesses = dict[str, tuple[set[str], set[str]]]
 
@@ -30,13 +29,13 @@ def run(*command: str) -> str:
 
 
 def fields(program: Path, struct: str) -> dict[int, str]:
-    """Names of a structure's fields by offset."""
+    """The names of a structure's fields, by offset."""
     text = run("pahole", "-C", struct, str(program))
     return {int(offset): name for name, offset in re.findall(r"(\w+); +/\* +(\d+) +\d+ \*/", text)}
 
 
 class Names:
-    """What is where in a program that ran."""
+    """The addresses of the variables of a program that ran."""
 
     def __init__(self, program: Path, places: dict[str, int]):
         self.per_cpu, self.size = places["variables"], places["size"]
@@ -63,7 +62,7 @@ class Names:
 
 
 def accesses(program: Path) -> Accesses:
-    """By mark, the variables that were read and written; of the rollovers, the last one, the others being switches."""
+    """The variables that were read and written at each mark. Of the rollovers, only the last one counts."""
     with tempfile.NamedTemporaryFile() as log:
         out = run("valgrind", "-q", "--tool=lackey", "--trace-mem=yes", "--basic-counts=no", f"--log-file={log.name}",
                   str(program), "accesses", str(CPUS), "8")
@@ -77,7 +76,7 @@ def accesses(program: Path) -> Accesses:
         elif touched and (name := names.of(int(address, 16))):
             for what in kind if kind != "M" else "LS":
                 touched[-1]["LS".index(what)].add(name)
-    # Between a store of the mark and the next: what is marked, then what is not.
+    # Two stores to the mark enclose the code that it names.
     marked = touched[::2]
     return {SWITCH: marked[0], SCHED_OUT: marked[1], ROLLOVER: marked[-1]}
 

@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """bench_paths.py ARCH OURS THEIRS: count the instructions of the fast paths in two build directories of an architecture.
 
-Prints CSV rows: what,size,ours,theirs. With --show, prints the paths themselves instead, side by side, and the
-functions of the slow paths.
+Prints CSV rows: what,size,ours,theirs. --show prints the paths side by side instead, and the functions of the slow paths.
 
-The code for arm64 is the one that a CPU with LSE atomics runs: alternatives are applied to it as the kernel does at
-boot, for that capability alone. The fast path is the shortest way from a function's entry to its end that does the
-compare-and-exchange, or exchange, and calls nothing on the way: a slow path calls. The choices that length must not make
-are made here: tables of a process are in the linear map, not in the kernel's image; KVM/riscv has VMIDs.
+For arm64, alternatives are applied as on a CPU with LSE atomics and no other capability. The fast path is the shortest way
+from the entry of a function to its end that executes the compare-and-exchange, or the exchange, and calls nothing. A slow path
+has calls. Where the shortest way would be the wrong one, the table below decides: page tables of a process are in the linear
+map, not in the kernel image, and KVM/riscv has VMIDs.
 """
 
 import csv
@@ -28,20 +27,20 @@ CALLBACK = 1 << 15
 
 @dataclass(frozen=True)
 class Way:
-    """What to count: from the entry of a function to what matches "end"."""
+    """A path to count: from the entry of a function to an instruction that matches "end"."""
     what: str
     object: str
     function: str
     end: str
-    does: str | None = None  # what is on the way for sure: the exchange, if nothing else is named
-    slow: tuple[str, ...] = ()  # the original's functions that the slow path runs through, of the same object
-    before: tuple[str, ...] = ()  # the original's functions that are run in its place, if others
-    before_does: str = ""  # and what is on the way through each of them
+    does: str | None = None  # an instruction that must be on the path; the default is the exchange
+    slow: tuple[str, ...] = ()  # the original's functions of the slow path, in the same object
+    before: tuple[str, ...] = ()  # the original's functions for the same purpose, if they have other names
+    before_does: str = ""  # an instruction that must be on the path through each of them
 
 
 @dataclass(frozen=True)
 class Arch:
-    """An instruction set as objdump writes it: what changes a slot, branches, and leads out of the function."""
+    """Patterns for an instruction set as objdump prints it: exchanges, branches, calls and returns."""
     cross: str
     exchange: str
     conditional: str
@@ -50,10 +49,10 @@ class Arch:
     barrier: str
     ways: tuple[Way, ...]
     alternatives: bool = False
-    delayed: str = "$^"  # branches whose next instruction is executed before they go anywhere
+    delayed: str = "$^"  # branches with a delay slot
 
 
-# What our slow paths run through, apart from the lock.
+# The functions of our slow paths, apart from the lock.
 OURS = ("__idgen_alloc_switch", "new_context")
 
 ARCHS = {
@@ -62,19 +61,19 @@ ARCHS = {
         Way("vCPU load", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_update", r"ret\b", slow=("kvm_arm_vmid_update",)),
         Way("vCPU put", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_clear_active", r"ret\b", ""),
     ), alternatives=True),
-    # Through the table of the processor's functions to the one that writes the registers.
+    # Ends at the call through the table of processor functions.
     "arm": Arch("arm-linux-gnueabihf-", r"strexd", r"b(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)\b", r"b\s", r"(bl|blx|bx)\b|(pop|ldm)\w*\s.*\bpc\b", r"dmb|dsb", (
         Way("process switch", "arch/arm/mm/context.o", "check_and_switch_context", r"bl?x\b", slow=("check_and_switch_context", "new_context")),
     )),
     "riscv": Arch("riscv64-linux-gnu-", r"sc\.", r"b\w+\b", r"j\s", r"(jal|jalr|jr|ret|ebreak)\b", r"fence", (
         Way("process switch", "arch/riscv/mm/context.o", "switch_mm", r"csrw\s+satp", slow=("switch_mm", "__new_context")),
-        # Each entry of a guest was one of these; now each load is, after which guests are entered without.
+        # The original does this at each guest entry. Ours does it at each vCPU load.
         Way("vCPU load", "arch/riscv/kvm/vmid.o", "kvm_riscv_gstage_vmid_update", r"ret\b", slow=("kvm_riscv_gstage_vmid_update",),
             before=("kvm_riscv_gstage_vmid_update", "kvm_riscv_gstage_vmid_ver_changed"), before_does=r"\bvmid_version\b"),
     )),
 }
 ARCHS["riscv32"] = ARCHS["riscv"]
-# Of CPUs with MMIDs and without shared FTLB entries, to the handler's patching of the page directory.
+# For CPUs with MMIDs and without shared FTLB entries. Ends where the handler sets the page directory.
 ARCHS["mips64el"] = Arch("mipsisa64r6el-linux-gnuabi64-", r"scd\b", r"b(eq|ne|lt|ge|gt|le|lez|gez|ltz|gtz)\w*\b", r"(b|bc)\s", r"(jal|jalr|jalrc|jialc|bal|balc|jr|jrc|jic)\b", r"sync\b", (
     Way("process switch", "arch/mips/mm/context.o", "check_switch_mmu_context", r"(jal|jalrc?|balc?|bc|j)\b.* tlbmiss_handler_setup_pgd", slow=("check_switch_mmu_context", "get_new_mmid")),
 ), delayed=r"(b(eq|ne)z?|b(l|g)[te]z(al)?|b|bal|j|jal|jalr|jr)\s")
@@ -88,12 +87,12 @@ class Insn:
     relocs: list[str] = field(default_factory=list)
 
     def target(self) -> int | None:
-        """Where a branch within the section goes."""
+        """The target of a branch within the section."""
         match = re.search(r"\b([0-9a-f]+) <", self.args)
         return int(match[1], 16) if match and (self.matches(arch.conditional) or self.matches(arch.jump)) else None
 
     def matches(self, pattern: str) -> bool:
-        """Whether it is such an instruction."""
+        """Whether the instruction matches a pattern."""
         return bool(re.match(pattern, str(self)))
 
     def __str__(self) -> str:
@@ -106,7 +105,7 @@ def tool(name: str, *args: str) -> str:
 
 
 def disassemble(path: Path) -> tuple[dict[int, Insn], dict[str, int]]:
-    """The instructions of .text by address, and where its functions begin."""
+    """The instructions of .text by address, and the start of each function."""
     code: dict[int, Insn] = {}
     functions: dict[str, int] = {}
     labels: dict[str, int] = {}
@@ -121,11 +120,11 @@ def disassemble(path: Path) -> tuple[dict[int, Insn], dict[str, int]]:
             last.relocs.append(match[1])
         elif match := re.match(r" *([0-9a-f]+):\t(\S+)(?:\t(.*))?$", line):
             last = code[int(match[1], 16)] = Insn(int(match[1], 16), match[2], match[3] or "")
-    # Branches that are left to the linker.
+    # Branches with relocations.
     for insn in code.values():
         for label in [reloc.removesuffix("-0x4") for reloc in insn.relocs if reloc.startswith(".L")]:
             insn.args = re.sub(r"[0-9a-f]+ <.*>", f"{labels[label]:x} <{label}>", insn.args)
-    # Written the way they are executed.
+    # Swap branches and their delay slots, into the order of execution.
     for at in [at for at, insn in code.items() if insn.matches(arch.delayed) and at + 4 in code]:
         code[at], code[at + 4] = code[at + 4], code[at]
         code[at].address, code[at + 4].address = at, at + 4
@@ -154,7 +153,7 @@ def patch(code: dict[int, Insn], path: Path, caps: set[int]) -> None:
             continue
         for offset in range(0, length, 4):
             if cap & CALLBACK:
-                # The one callback here fills in nops.
+                # The only callback here inserts nops.
                 code[old + offset] = Insn(old + offset, "nop", "")
             else:
                 assert new is not None and length == new_length
@@ -163,7 +162,7 @@ def patch(code: dict[int, Insn], path: Path, caps: set[int]) -> None:
 
 
 def fast_path(code: dict[int, Insn], entry: int, end: str, does: str) -> list[Insn]:
-    """The shortest way; breadth first, once with what must be on it yet to come, once with that behind it."""
+    """The shortest way, by a breadth-first search whose states include whether the required instruction was passed."""
     after = dict(pairwise(sorted(code)))
     came: dict[tuple[int, bool], tuple[int, bool] | None] = {(entry, not does): None}
     queue = deque(came)
@@ -196,7 +195,7 @@ def side_by_side(title: str, columns: list[list[str]]) -> None:
 
 
 def as_executed(build: Path, path: str) -> tuple[dict[int, Insn], dict[str, int]]:
-    """What disassemble() returns, patched as far as the architecture has such a thing."""
+    """The output of disassemble(), with alternatives applied if the architecture has them."""
     code, functions = disassemble(build / path)
     if arch.alternatives:
         patch(code, build / path, capabilities(build))
@@ -204,7 +203,7 @@ def as_executed(build: Path, path: str) -> tuple[dict[int, Insn], dict[str, int]
 
 
 def function(build: Path, path: str, name: str) -> list[str]:
-    """All of a function; nothing if the compiler has put it into another."""
+    """The code of a function, empty if the compiler has inlined it."""
     code, functions = as_executed(build, path)
     if name not in functions:
         return []
@@ -213,7 +212,7 @@ def function(build: Path, path: str, name: str) -> list[str]:
 
 
 def fast_paths(dirs: list[Path]) -> list[list[list[Insn]]]:
-    """Those of the architecture's ways, in each of the directories."""
+    """The fast paths of an architecture in each build directory."""
     found: list[list[list[Insn]]] = []
     for path in arch.ways:
         found.append([])
@@ -226,7 +225,7 @@ def fast_paths(dirs: list[Path]) -> list[list[list[Insn]]]:
 
 
 def show(dirs: list[Path]) -> None:
-    """The code itself."""
+    """Print the code."""
     for path, ways in zip(arch.ways, fast_paths(dirs)):
         lengths = " and ".join(str(len(way)) for way in ways)
         side_by_side(f"{path.what}, fast path: {lengths} instructions", [[str(insn) for insn in way] for way in ways])
@@ -238,7 +237,7 @@ def show(dirs: list[Path]) -> None:
 
 
 def count(prefix: str, dirs: list[Path]) -> None:
-    """CSV rows: instructions, and branches and barriers among them."""
+    """Print CSV rows: the number of instructions, and of branches and barriers among them."""
     counts: dict[str, list[list[int]]] = {}
     for path, ways in zip(arch.ways, fast_paths(dirs)):
         counts[path.what] = [[len(way) for way in ways]]

@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""bench_system.py OURS THEIRS INITRAMFS OUT: what whole kernels execute, in build directories OURS and THEIRS.
+"""bench_system.py OURS THEIRS INITRAMFS OUT: count the instructions of whole kernels, in build directories OURS and THEIRS.
 
-Writes CSV rows to OUT: what,size,ours,theirs. QEMU's -icount shift=0 makes the machine's clock count instructions, so
-harness/bench/programs/init.c, which reads it, counts the whole system's; nothing from outside (randomness, the
-time of day) differs between the two. Each thing is done some times, at other moments of the timer's period, and the
-median counts.
+Writes CSV rows to OUT: what,size,ours,theirs. With QEMU's -icount shift=0, the clock of the machine counts instructions, so
+harness/bench/programs/init.c counts those of the whole system. Both kernels get the same inputs, such as randomness and the
+time of day. Each workload runs several times, at different phases of the timer, and the median counts.
 
-Then a short run is executed one instruction at a time, and QEMU writes down those within the functions of the fast
-paths. That the shortest way through them is as long as bench_paths.py says shows that this is what a CPU executes.
+Then a short run executes one instruction at a time, and QEMU logs those in the functions of the fast paths. This shows that a
+CPU executes as many instructions as bench_paths.py counts.
 """
 
 import csv
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from bench_paths import ARCHS
 
-# A CPU with LSE atomics, VHE and 16-bit IDs, and one with nothing of these, where 300 VMs roll over.
+# A CPU with LSE atomics, VHE and 16-bit IDs, and one without, on which 300 VMs roll over.
 CPUS = ("neoverse-n1", "cortex-a57")
 WHAT = {
     "ping-pong": "two processes ping-pong over a pipe",
@@ -36,7 +35,7 @@ ARM64 = ARCHS["arm64"]
 
 
 def boot(build: Path, initramfs: Path, cpu: str, options: list[str], args: str) -> str:
-    """Boot a kernel to its end; returns what it printed."""
+    """Boot a kernel until it powers off. Returns its output."""
     command = ["qemu-system-aarch64", "-M", "virt,virtualization=on,gic-version=3,dtb-randomness=off",
                "-cpu", f"{cpu},cntfrq=1000000000", "-smp", "1", "-m", "1G", "-nodefaults", "-display", "none",
                "-serial", "stdio", "-no-reboot", "-rtc", "base=2026-01-01,clock=vm", *options, "-kernel", str(build / "arch/arm64/boot/Image"),
@@ -44,14 +43,14 @@ def boot(build: Path, initramfs: Path, cpu: str, options: list[str], args: str) 
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LIMIT_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        raise SystemExit(f"error: no end within {LIMIT_SECONDS} s: {' '.join(command)}") from error
+        raise SystemExit(f"error: timeout after {LIMIT_SECONDS} s: {' '.join(command)}") from error
     if not re.search(r"^bench: end\r?$", done.stdout, re.M):
         raise SystemExit(f"error: {' '.join(command)}:\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
     return done.stdout
 
 
 def medians(cpu: str, whose: str, text: str) -> dict[str, float]:
-    """The median of what each thing that init did took. Says how far apart the middle half of them is."""
+    """The median of each workload. Prints the spread of the middle half."""
     counts: dict[str, list[int]] = {}
     for name, count in re.findall(r"^bench: (\S+) (\d+)\r?$", text, re.M):
         counts.setdefault(name, []).append(int(count))
@@ -62,7 +61,7 @@ def medians(cpu: str, whose: str, text: str) -> dict[str, float]:
 
 
 def functions(build: Path) -> dict[str, tuple[int, int]]:
-    """Where the functions of the paths are in the kernel."""
+    """The addresses of the fast paths in the kernel."""
     lines = subprocess.run([ARM64.cross + "nm", "-S", str(build / "vmlinux")], capture_output=True, text=True, check=True).stdout
     found = {}
     for start, size, name in re.findall(r"^([0-9a-f]+) ([0-9a-f]+) [tT] (\w+)$", lines, re.M):
@@ -72,7 +71,7 @@ def functions(build: Path) -> dict[str, tuple[int, int]]:
 
 
 def executed(build: Path, initramfs: Path) -> dict[str, int]:
-    """The instructions that most runs through each function executed in it."""
+    """The number of instructions that most calls of each function execute."""
     places = functions(build)
     ranges = ",".join(f"{start:#x}..{start + size - 1:#x}" for start, size in places.values())
     runs: dict[str, Counter[int]] = {name: Counter() for name in places}
@@ -97,7 +96,7 @@ def main() -> None:
     jobs = [(build, initramfs, cpu, ["-icount", "shift=0,sleep=off"], "") for cpu in CPUS for build in builds]
     with ThreadPoolExecutor(max_workers=2) as pool:
         texts = list(pool.map(lambda job: boot(*job), jobs))
-        print("    now one instruction at a time")
+        print("    executing one instruction at a time")
         traced = list(pool.map(lambda build: executed(build, initramfs), builds))
     with open(sys.argv[4], "w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")

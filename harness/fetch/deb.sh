@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# deb.sh [--with-depends] SUITE NAME: fetch the package NAME (a pattern; the highest version of the name wins) from any
-# Debian suite, whatever this machine runs and without touching its apt state, and print where the .deb is; with all
-# that it depends on, if that is asked for, and then where each is.
+# deb.sh [--with-depends] SUITE NAME: fetch the package NAME from any Debian suite, and print the path of the .deb. NAME is
+# a pattern, of whose matches the last one in version order is taken. --with-depends fetches and prints all dependencies as
+# well. The apt state of this machine does not change.
 #
-# The mirror is the one the machine already uses, the signature is checked with Debian's keyring, apt checks the sums,
-# and a file gets its final name only once it is whole.
+# The mirror is the one that this machine uses. apt checks the signature, with Debian's keyring, and the checksums. A file
+# gets its final name only when it is complete.
 
 . "$(dirname "$0")/../common.sh"
 depends=
@@ -28,7 +28,7 @@ apt() {
 		${arch:+-o APT::Architecture="$arch" -o APT::Architectures="$arch"} "$@"
 }
 
-# Debian's archive is the one that has this release and its updates; other vendors have at most the release.
+# Debian's archive has this release and its updates. Those of other vendors have at most the release.
 mirrors() {
 	local codename
 	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# deps.sh TARGET...: have the Debian packages that TARGET (a word below: mostly a make target) needs. Root gets what is
-# missing installed; anybody else gets the one line to run. A package counts as there when its probe (a command or a file)
-# is, so that tools from elsewhere do as well.
+# deps.sh TARGET...: check for the Debian packages that TARGET needs; the table has the targets. For root, missing packages
+# are installed. Other users get the command to run. A package counts as installed if its probe, a command or a file,
+# exists, so tools from elsewhere are accepted.
 
 . "$(dirname "$0")/../common.sh"
 
@@ -14,7 +14,7 @@ arm='gcc-arm-linux-gnueabihf:arm-linux-gnueabihf-gcc'
 riscv='gcc-riscv64-linux-gnu:riscv64-linux-gnu-gcc'
 mips='gcc-mipsisa64r6el-linux-gnuabi64:mipsisa64r6el-linux-gnuabi64-gcc'
 clang='clang-19 lld-19:ld.lld-19 llvm-19:llvm-nm-19'
-# What checkpatch looks at SPDX lines with; without it, it does not.
+# Without it, checkpatch does not check SPDX lines.
 ply='python3-ply:/usr/lib/python3/dist-packages/ply'
 declare -A needs=(
 	[kunit-arm64]="$base $arm64 qemu-system-arm:qemu-system-aarch64"
@@ -50,9 +50,9 @@ done
 ((${#missing[@]})) || exit 0
 mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
 install=(apt-get install -y --no-install-recommends "${missing[@]}")
-command -v apt-get >/dev/null || die "this is no Debian system; install what these packages hold: ${missing[*]}"
+command -v apt-get >/dev/null || die "this is not a Debian system; install the contents of these packages: ${missing[*]}"
 if ((EUID)); then
-	echo "error: packages are missing; run this as root, then try again:" >&2
+	echo "error: packages are missing; run this as root, and then try again:" >&2
 	echo "apt-get update && ${install[*]}" >&2
 	exit 1
 fi

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# tool.sh NAME: print the path of a tool that a stable Debian lacks or has in a version that is too old. This machine's
-# own is used if it will do. Else the Debian packages of the table are unpacked below build/ and started with the C
-# library they were built for. Nothing is installed.
+# tool.sh NAME: print the path of a tool that stable Debian releases lack or have in a version that is too old. A
+# suitable one of this machine is used. Otherwise Debian packages are unpacked below build/, and the tool is started with
+# the C library that it was built for. Nothing is installed.
 #
-#   qemu      qemu-system-aarch64 from 9.0 on: its plugins can read registers
-#   opensbi   firmware for riscv32, which QEMU does not bring
-#   sparse    from 0.6.5 on: kbuild drops older ones without a word
-#   herd7     no stable release has it
+#   qemu      qemu-system-aarch64, 9.0 or later: its plugins can read registers
+#   opensbi   firmware for riscv32, which QEMU does not include
+#   sparse    0.6.5 or later: kbuild silently ignores older ones
+#   herd7     not in any stable release
 #   lava      a directory for PYTHONPATH with LAVA's schema, lava_common
-#   cbmc      from 6 on; it uses this machine's gcc, but only to preprocess
+#   cbmc      6 or later; it uses this machine's gcc to preprocess
 
 . "$(dirname "$0")/../common.sh"
 
@@ -45,7 +45,7 @@ cbmc)
 	[[ $(cbmc --version 2>/dev/null || true) != 6.* ]] || here=cbmc
 	;;
 *)
-	die "tool.sh: there is no tool '$name'; see its head for those that there are"
+	die "tool.sh: unknown tool '$name'; the head of tool.sh lists the tools"
 	;;
 esac
 
@@ -68,7 +68,7 @@ if [[ ! -e $tool ]]; then
 	case $name in
 	opensbi | lava) ln -s "$file" "$tool" ;;
 	*)
-		# Each release of a C library has directories of its own.
+		# The directories differ between releases of the C library.
 		ld=$(find "$root" -name 'ld-linux-*.so.*' | head -n 1)
 		libs=$(find "$root" -name 'lib*.so.*' -printf '%h\n' | sort -u | paste -sd:)
 		case $name in

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
 #
-# What every script here shares: where things are, one run at a time, and long steps that say what they do.
-# Progress goes to stderr, so that a script's result can be its stdout.
+# Shared by all scripts here: paths, the lock, steps with progress, and checks that count. Progress goes to stderr, as the
+# result of a script may be its stdout.
 
 set -euo pipefail
 shopt -s inherit_errexit
@@ -13,21 +13,21 @@ build=${IDGEN_BUILD:-$repo/build}
 # shellcheck source=arch.sh
 . "$harness/arch.sh"
 
-# What ARCH= of make asks for; below, every make would take it for its own, where riscv32 is none.
+# ARCH= of our make. It must not reach the kernel's make, which does not know riscv32, for example.
 arch=${ARCH:-arm64}
 unset ARCH MAKEFLAGS
 
-# The part of its work that a command is to do, and in how many jobs; the scripts that it starts do all of theirs.
+# The part of its work that this command does, and its number of jobs. Scripts that it starts do all of their work.
 shard=${SHARD:-1/1} jobs=${JOBS:-1}
 unset SHARD JOBS
 
-# Sorting, and the messages of tools, are the same everywhere.
+# Make sorting and the messages of tools independent of the locale.
 export LC_ALL=C.UTF-8
 
-# A script of one room imports modules of another.
+# Scripts import modules of other directories.
 export PYTHONPATH=$harness/overlay:$harness/e2e:$harness/check MYPYPATH=$harness/overlay:$harness/e2e:$harness/check
 
-# One cache for every clone: paths below the repository are cached relative to it, and nothing holds the date.
+# All clones share one ccache: paths below the repository are relative to it, and objects do not contain the date.
 export CCACHE_BASEDIR=$repo CCACHE_NOHASHDIR=1
 export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_USER=idgen KBUILD_BUILD_HOST=idgen
 
@@ -59,8 +59,8 @@ unwatch() {
 
 files_written() { echo "$(find "$build" -type f -newerct "-$((SECONDS - start + 1)) sec" 2>/dev/null | wc -l) files written"; }
 
-# step TEXT COMMAND...: run COMMAND, saying what is being done and, at the end, how long that took. COMMAND may be a
-# function: it is not run as part of a condition, where bash would carry on after a command in it that failed.
+# step TEXT COMMAND...: print TEXT, run COMMAND, and print how long it took. COMMAND may be a function. It does not run as
+# part of a condition, where bash would ignore a failing command in the function.
 doing=
 step() {
 	local start=$SECONDS
@@ -74,7 +74,7 @@ step() {
 	doing=
 }
 
-# A script that needs a directory for a while names it in "scratch".
+# The directory "scratch", if a script sets it, is removed at exit.
 scratch=
 at_exit() {
 	local status=$?
@@ -85,7 +85,7 @@ at_exit() {
 }
 trap at_exit EXIT
 
-# Everything below build/ belongs to one run at a time; the scripts that a run starts are part of it.
+# Only one run at a time may use build/. Scripts that a run starts are part of it.
 lock() {
 	[[ -z ${IDGEN_LOCKED-} ]] || return 0
 	mkdir -p "$build" || die "$build cannot be made"
@@ -123,7 +123,7 @@ check() {
 	checks+=("$name" "$result" "$((SECONDS - start))" "")
 }
 
-# skip NAME REASON: a check that cannot be done here.
+# skip NAME REASON: record a check that cannot run here.
 skip() {
 	in_part || return 0
 	echo "skip $1: $2"
@@ -150,7 +150,7 @@ report() {
 	return "$status"
 }
 
-# sharded FUNCTION: of the checks that FUNCTION does, those of this shard. Those before are done in each.
+# sharded FUNCTION: run FUNCTION, but only those of its checks that belong to this shard. Earlier checks run in all shards.
 number=0 first=0 last=1000000
 in_part() { ((++number > first && number <= last)); }
 sharded() {
@@ -161,8 +161,8 @@ sharded() {
 	last=1000000
 }
 
-# spread NAME COMMAND...: run COMMAND, which writes the table NAME, with SHARD= in its environment; with JOBS=, so many
-# times at once, each with a part of the shard.
+# spread NAME COMMAND...: run COMMAND, which writes the table NAME, with SHARD= in its environment. With JOBS=N, run it N
+# times in parallel, each time with a part of the shard, and merge the tables.
 spread() {
 	local name=$1 job tables=() i=${shard%/*} n=$((${shard#*/} * jobs))
 	shift
@@ -183,7 +183,7 @@ spread() {
 	record "$name"
 }
 
-# own_build COMMAND...: run COMMAND, in a job, with a build directory that it shares with nobody.
+# own_build COMMAND...: run COMMAND, in a job, with a build directory of its own.
 own_build() {
 	export IDGEN_BUILD=$build/job-$job
 	mkdir -p "$IDGEN_BUILD"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# [JOBS=N] [SHARD=I/N] configs.sh [ARCH...]: our objects in the kernel's own configurations, by gcc and by clang: those that an architecture
-# uses, and the library's for those that do not use it. No word from any compiler. Without ARCH, all architectures.
+# [JOBS=N] [SHARD=I/N] configs.sh [ARCH...]: compile our objects in the kernel's own configurations, with gcc and clang and
+# without warnings. Architectures without users compile the library only. The default is all architectures.
 #
-# Each architecture has one build directory. Of a kernel there is only what is made before the first object, which is
-# where the time goes: 10 to 40 s for each row.
+# Each architecture has one build directory. Only our objects and their prerequisites are built, which takes 10 to 40 s for
+# each row.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" configs
@@ -13,8 +13,8 @@ lock
 ((jobs == 1)) || { spread configs own_build "$0" "$@"; exit; }
 tree=$("$harness/overlay/tree.sh")
 
-# for_make ARCH COMPILER: how make is called. SUBARCH is for um, where 32 bits would need other headers; the kernel's
-# Makefile.clang knows no target by that name.
+# for_make ARCH COMPILER: set "make" to the command. SUBARCH and the flags of the clang target are for um, which would
+# otherwise be 32 bits wide, or unknown to the kernel's Makefile.clang.
 for_make() {
 	local cross=${crosses[$1]-}
 	dir=$tree/.configs-$1
@@ -25,7 +25,7 @@ for_make() {
 	esac
 }
 
-# compile ARCH COMPILER CONFIG: our objects and their suites, as far as the configuration can have them.
+# compile ARCH COMPILER CONFIG: compile our objects and their suites, if the configuration allows them.
 compile() {
 	local arch=$1 config=$3 lacks='^$' want dir make
 	for_make "$1" "$2"
@@ -55,8 +55,8 @@ compile() {
 	! grep -i 'warning:' "$build/log/said"
 }
 
-# kunit_module ARCH: with KUnit as a module, as distributions have it, and our suites off, our objects have the sections
-# and symbols that they have without KUnit.
+# kunit_module ARCH: distributions have KUnit as a module. With that, and without our suites, our objects must have the same
+# sections and symbols as without KUnit.
 kunit_module() {
 	local kunit object dir make
 	for_make "$1" gcc
@@ -85,13 +85,13 @@ rows() {
 	local arch compiler config configs
 	for arch in "${archs[@]}"; do
 		configs=(allnoconfig defconfig allmodconfig)
-		# With tables of three levels, and where ARMv6 is not ruled out.
+		# Page tables of three levels, and ARMv6.
 		[[ $arch != arm ]] || configs+=(multi_v7_lpae_defconfig imx_v6_v7_defconfig)
-		# Its others have no MMIDs.
+		# Other configurations have no MMIDs.
 		[[ $arch != mips64el ]] || configs=(64r6el_defconfig)
 		for compiler in gcc clang; do
 			for config in "${configs[@]}"; do
-				# There, a header of the kernel's own (asm-generic/io.h) is an error before anything of ours.
+				# A kernel header (asm-generic/io.h) does not compile in this configuration.
 				[[ $arch-$compiler-$config != um-clang-allmodconfig ]] || {
 					skip "configs-$arch-$compiler-$config" "a header of the kernel fails"
 					continue

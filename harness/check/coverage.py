@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""coverage.py TREE BUILD REASONS: every line of the library must have run, or be listed in REASONS.
+"""coverage.py TREE BUILD REASONS: check that all lines of the library have run, except those that REASONS lists.
 
-Reads what gcov says about the library and its test; a line of the header counts as run when either object ran its
-copy of it. An inline function that no object has is uncovered as a whole.
+Reads the gcov data of the library and its suite. A line of the header has run if it has run in either object. An inline
+function that is in no object has not run.
 """
 
 import json
@@ -17,7 +17,7 @@ OBJECTS = ("lib/idgen_alloc", "lib/tests/idgen_alloc_kunit")
 
 
 def counts(build: Path) -> dict[str, dict[int, int]]:
-    """How often each line of FILES ran, by file and line number."""
+    """The execution count of each line of FILES, by file and line number."""
     total: dict[str, dict[int, int]] = {name: {} for name in FILES}
     for name in OBJECTS:
         data = build / f"{name}.gcda"
@@ -35,7 +35,7 @@ def counts(build: Path) -> dict[str, dict[int, int]]:
 
 
 def unseen_functions(text: list[str], seen: dict[int, int]) -> list[int]:
-    """First lines of inline functions in which gcov knows no line at all."""
+    """The first lines of inline functions that gcov does not know."""
     unseen = []
     for start, line in enumerate(text, 1):
         if not re.match(r"static (__always_)?inline\b", line):
@@ -65,7 +65,7 @@ def main() -> int:
             print(f"  {path}:{number}: {text[number - 1].strip()}  ({why[2] if why else 'never ran'})")
     for path, line, _ in excused:
         failed = True
-        print(f"{reasons}: stands for no uncovered line: {path} | {line}")
+        print(f"{reasons}: no such uncovered line: {path} | {line}")
     return 1 if failed else 0
 
 

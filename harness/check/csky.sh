@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# csky.sh: the patch "csky", as far as it can be checked. No compiler for csky is in any suite of Debian: its clang has
-# a front end for csky, and generates no code for it. So gcc for 32-bit ARM compiles to assembly, with the headers and
-# in configurations of csky: that has a word to say about types, prototypes, headers and Kconfig, and so has sparse. The
-# front end then goes by csky's own alignments and constraints of inline assembly. What that assembly comes to is not
-# looked at; nothing is linked, and nothing runs. The originals go through the same first.
+# csky.sh: check the patch "csky" without a compiler for csky, which Debian does not have. gcc for 32-bit ARM compiles to
+# assembly, with the headers and configurations of csky. This and sparse check types, prototypes, headers and Kconfig. Then
+# clang's front end for csky, which generates no code, checks alignments and the constraints of inline assembly. The
+# assembly itself is not checked, and nothing is linked or run. The original files are checked first in the same way.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" csky
@@ -13,9 +12,8 @@ lock
 work=$build/csky
 mkdir -p "$work"
 
-# The compiler, without csky's options. What it makes of C is assembly, also where an object is asked for, but for the
-# object that kbuild asks for the byte order. With the headers of ck610 it is nothing: there, inline assembly has a
-# constraint that only csky has, so all must be settled before code is generated.
+# The compiler without csky's options. It writes assembly instead of objects, except for the object that kbuild reads the
+# byte order from. For ck610 it checks the syntax only, as inline assembly there has a constraint that only csky has.
 cat >"$work/gcc" <<'END'
 #!/usr/bin/env bash
 args=() make=-S out=
@@ -35,8 +33,7 @@ done
 exec arm-linux-gnueabihf-gcc -marm -mfloat-abi=soft -U__arm__ "${args[@]}"
 END
 
-# The front end, without options that are for generating code. It takes ck610 for no CPU, but -I says whose headers they
-# are.
+# The front end without options for code generation. It does not know ck610, so only -I selects those headers.
 cat >"$work/clang" <<'END'
 #!/usr/bin/env bash
 args=()
@@ -52,18 +49,18 @@ exec clang-19 --target=csky-unknown-linux-gnu -fsyntax-only -fheinous-gnu-extens
 END
 chmod +x "$work/gcc" "$work/clang"
 
-# looked AS SUFFIX ARGUMENT...: have make do that; it must say AS of each object, or of its source.
+# looked AS SUFFIX ARGUMENT...: run make, which must print AS for each object, or for its source.
 looked() {
 	local as=$1 suffix=$2 object
 	"${make[@]}" "${@:3}" "${objects[@]}" 2>&1 | tee "$work/said"
 	for object in "${objects[@]}"; do
 		grep -E "^ +$as .*${object%.o}$suffix$" "$work/said"
 	done
-	# Others deserve a word here; so do the originals. It is about us if it has a column.
+	# Other files have warnings, and so do the originals. Warnings with a column are about our files.
 	[[ $tree = "$pristine" ]] || ! grep -E '(idgen_alloc|mm/context)[^ ]*:[0-9]+:[0-9]+:' "$work/said"
 }
 
-# compile TREE CPU OPTION...: all of arch/csky/mm, the library if it is there, and the scheduler, which switches.
+# compile TREE CPU OPTION...: compile arch/csky/mm, the library if the tree has it, and the scheduler, which calls the switch.
 compile() {
 	local tree=$1 cpu=$2 dir=$1/.csky-$2 options objects=(arch/csky/mm/{context,tlb}.o)
 	mapfile -t options < <(printf 'CONFIG_%s=y\n' "CPU_${cpu^^}" "${@:3}")
@@ -73,7 +70,7 @@ compile() {
 	if [[ $tree = "$pristine" ]]; then
 		objects+=(arch/csky/mm/asid.o)
 	else
-		# Nobody can set it: it is there if csky selects it, or the suite.
+		# It cannot be set: csky or the suite must select it.
 		options+=("CONFIG_IDGEN_ALLOC=y")
 		objects+=(lib/idgen_alloc.o)
 		[[ " $* " != *" KUNIT "* ]] || objects+=(lib/tests/idgen_alloc_kunit.o)
@@ -90,19 +87,19 @@ compile() {
 	looked CHECK .c C=2 "CHECK=$work/clang" CHECKFLAGS= arch/csky/mm/ kernel/sched/core.o
 }
 
-# Had values 32 bits, csky's context would not fit: all three must notice.
+# With 32-bit values, csky's context would not fit. All three checkers must report that.
 faulty() {
 	local fault=-DCONFIG_IDGEN_ALLOC_32=1 log=$work/faulty
 	compile "$tree" ck807
 	make+=(arch/csky/mm/context.o)
 	if "${make[@]}" "KCFLAGS=-D__CSKYABIV2__ $fault" >"$log" 2>&1; then
-		die "the compiler has not noticed"
+		die "the compiler reports no error"
 	fi
 	grep 'mm/context.c:.*error: .*incompatible pointer type' "$log"
 	PATH=$sparse:$PATH "${make[@]}" C=2 "CF=$fault" >"$log" 2>&1
 	grep 'mm/context.c:.*incorrect type in argument' "$log"
 	if "${make[@]}" C=2 "CHECK=$work/clang" "CHECKFLAGS=$fault" >"$log" 2>&1; then
-		die "the front end has not noticed"
+		die "the front end reports no error"
 	fi
 	grep 'mm/context.c:.*error: incompatible pointer types' "$log"
 }
@@ -110,7 +107,7 @@ faulty() {
 pristine=$("$harness/overlay/tree.sh" pristine)
 tree=$(WITH=csky "$harness/overlay/tree.sh")
 sparse=$(dirname "$("$harness/fetch/tool.sh" sparse)")
-# 8 bits of ASIDs, of either ABI, and 12 with more than one CPU.
+# 8 ASID bits with both ABIs, and 12 bits with SMP.
 check csky-original-ck610 compile "$pristine" ck610
 check csky-original-ck807 compile "$pristine" ck807
 check csky-original-ck860 compile "$pristine" ck860 SMP

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# input_test.sh [TEST...]: what the commands say to wrong input, and what an interrupted or concurrent run leaves. It works in a
+# input_test.sh [TEST...]: test the messages about wrong input, and the state after interrupted and concurrent runs. It works in a
 # copy of this repository, with stand-ins for apt, so nothing is fetched, installed or built.
 
 . "$(dirname "$0")/../common.sh"

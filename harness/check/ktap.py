@@ -6,9 +6,9 @@
   ktap.py merge TABLE.csv...                merge the tables of all shards, build/e2e-1-of-2.csv and so on
   ktap.py merge --into NAME TABLE.csv...    or of some of them
 
-The first column of a table names the test. RESULT is "ok", "not ok" or "skip". With SHARD=I/N in the environment, the
-files are NAME-I-of-N. The last line of the output is "N passed, N failed, N skipped", as kunit.py parse counts. KTAP= in
-the environment names a file for a copy, as a script that runs others sets it.
+The first column of a table names the test. RESULT is "ok", "not ok" or "skip". With SHARD=I/N in the environment, the files
+are NAME-I-of-N. The last line of the output is "N passed, N failed, N skipped", as counted by kunit.py parse. A script that
+runs others sets KTAP= in the environment to a file for a copy.
 """
 
 import csv
@@ -23,17 +23,17 @@ from typing import TypeVar
 Item = TypeVar("Item")
 BUILD = Path(__file__).resolve().parents[2] / "build"
 SHARD, SHARDS = map(int, (os.environ.get("SHARD") or "1/1").split("/"))
-# The cases of a test, its verdict, and its name with what is known besides.
+# The cases of a test, its verdict, and its name with a comment.
 Block = tuple[str, str, str]
 
 
 def part(items: Sequence[Item]) -> Sequence[Item]:
-    """Those of a list that belong to SHARD."""
+    """The items of a list that belong to SHARD."""
     return items[len(items) * (SHARD - 1) // SHARDS:len(items) * SHARD // SHARDS]
 
 
 def blocks(ktap: str) -> list[Block]:
-    """The tests of KTAP documents, whatever else there is between the lines."""
+    """The tests of KTAP documents. Other lines are ignored."""
     return re.findall(r"((?:^ +(?:KTAP|1\.\.|ok|not ok|#) ?.*\n)*)^(ok|not ok) \d+ (.*)\n", ktap, re.M)
 
 
@@ -44,7 +44,7 @@ def document(tests: list[Block]) -> str:
 
 
 def block(name: str, result: str, reason: str, cases: list[Block]) -> Block:
-    """A test; if it has cases, its own verdict is one more of them, whose name must be another."""
+    """A test. If it has cases, its own verdict becomes one more case."""
     name, reason = name.replace("#", ""), " ".join(reason.split())
     verdict = result.replace("skip", "ok")
     why = f"{name} # {'SKIP ' * (result == 'skip')}{reason}".removesuffix(" # ")
@@ -53,11 +53,11 @@ def block(name: str, result: str, reason: str, cases: list[Block]) -> Block:
 
 
 def write(path: Path, tests: list[Block]) -> int:
-    """Write a KTAP document, and print what it comes to, which is the status to exit with."""
+    """Write a KTAP document, and print the totals. Returns the exit status."""
     text = document(tests)
     counts, depth = Counter[str](), 0
     for indent, verdict, skip in re.findall(r"^( *)(ok|not ok) \d+ .*?( # SKIP.*)?$", text, re.M):
-        # What follows deeper lines sums them up.
+        # The line after deeper ones is their summary, and is not counted.
         counts["skip" if skip else verdict] += len(indent) >= depth
         depth = len(indent)
     closing = f"{counts['ok']} passed, {counts['not ok']} failed, {counts['skip']} skipped"
@@ -69,7 +69,7 @@ def write(path: Path, tests: list[Block]) -> int:
 
 
 def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    """Write a table, which is there whole or not at all."""
+    """Write a table, completely or not at all."""
     new = Path(f"{path}.new")
     with new.open("w", newline="", encoding="utf-8") as out:
         csv.writer(out, lineterminator="\n").writerows(rows)
@@ -77,7 +77,7 @@ def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
 
 
 def own_cases(log: Path) -> list[Block]:
-    """The cases that a test has counted, in a file for them or in its log."""
+    """The cases of a test, from its KTAP file or from its log."""
     for place in (Path(f"{log}.ktap"), Path(f"{log}.log")):
         if place.exists() and "KTAP version 1\n" in (text := place.read_text(encoding="utf-8", errors="replace")):
             return blocks(text)
@@ -85,7 +85,7 @@ def own_cases(log: Path) -> list[Block]:
 
 
 def report(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]], logs: Path | None = None) -> int:
-    """Write a table with a column "result" and, where there can be a reason, "reason"."""
+    """Write a table with a column "result" and an optional column "reason"."""
     if SHARDS > 1:
         path = path.with_name(f"{path.name}-{SHARD}-of-{SHARDS}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,12 +96,12 @@ def report(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]],
 
 
 def merge(tables: list[Path], into: Path | None) -> int:
-    """Make one table of several. A test that is in all of them, as mutation tests have a baseline, is in it once."""
+    """Merge tables into one. A test that is in several of them, such as the baseline of mutation tests, is in it once."""
     shards, of = dict[int, Path](), set[tuple[str, int]]()
     for table in tables:
         match = re.fullmatch(r"(.*)-(\d+)-of-(\d+)\.csv", table.name)
         if not match or not table.exists():
-            raise SystemExit(f"error: {table}: no such file, or not the table of a shard: NAME-1-of-2.csv")
+            raise SystemExit(f"error: {table}: no such file, or not the table of a shard, as NAME-1-of-2.csv is")
         shards[int(match[2])] = table
         of.add((match[1], int(match[3])))
     if len(of) != 1:

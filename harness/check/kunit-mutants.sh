@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kunit-mutants.sh: kernels with the faults of kunit-mutants.toml, and the KUnit case that notices each. ARCH= is arm64
-# unless another is named.
+# kunit-mutants.sh: boot kernels with the faults of kunit-mutants.toml, each of which a KUnit case must notice. ARCH=
+# defaults to arm64.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" "kunit-$arch"

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kunit.sh: the main job. The kernel's own kunit.py builds and boots a kernel with our files and prints what its KUnit
-# suites say. ARCH= is arm64 unless another is named. KUNIT_ARGS= adds options; without them, all suites that there are
-# for ARCH must have run. SAN=1 takes the kernel of the sanitised rows of e2e.toml, which is arm64's.
+# kunit.sh: build and boot a kernel with our files and run its KUnit suites, with the kernel's own kunit.py. ARCH= defaults
+# to arm64. KUNIT_ARGS= adds options; without them, all suites of ARCH must run. SAN=1 uses the kernel of the sanitised rows
+# of e2e.toml (arm64 only).
 
 . "$(dirname "$0")/../common.sh"
 for_arch "$arch"
 dir=.kunit-$arch options=("${kunit_all[@]}")
 [[ $arch != arm64 ]] || dir=.kunit
 if [[ -n ${SAN-} ]]; then
-	[[ $arch = arm64 ]] || die "SAN=1 has only arm64, not ARCH=$arch"
+	[[ $arch = arm64 ]] || die "SAN=1 is for arm64 only, not for ARCH=$arch"
 	dir=.kunit-sanitised
-	# It is slow: where a case uses up all IDs, there are not to be 65,536, nor is QEMU to sign pointers as hardware does.
+	# This kernel is slow. Use 8 bits, as some cases allocate all IDs, and a pointer signature that QEMU computes quickly.
 	options+=("--kunitconfig=$harness/e2e/e2e.kunitconfig" "--kunitconfig=$harness/e2e/sanitised.kunitconfig"
 		--timeout=1800 "--qemu_args=-cpu max,pauth-impdef=on" "--kernel_args=idgen_alloc.bits=asid:8,vmid:8")
 fi
@@ -20,11 +20,11 @@ fi
 lock
 
 [[ $arch != riscv32 ]] || options+=("--qemu_args=-bios $("$harness/fetch/tool.sh" opensbi)")
-# A CPU of release 6, and a second one that stays offline: it has a slot.
+# A CPU of release 6, and a second one that stays offline, which has a slot.
 [[ $arch != mips64* ]] || options+=("--qemu_args=-cpu I6500 -smp 2" --kernel_args=maxcpus=1)
 tree=$("$harness/overlay/tree.sh")
-[[ $arch = um || -f $tree/${kunitconfigs[0]} ]] || die "this Linux is too old for our files of ARCH=$arch, see README.md"
-# xargs takes the quotes as a shell would, without running anything.
+[[ $arch = um || -f $tree/${kunitconfigs[0]} ]] || die "this kernel is too old for our files of ARCH=$arch"
+# xargs parses quotes as a shell does, and runs nothing.
 mapfile -t more < <(xargs -r printf '%s\n' <<<"${KUNIT_ARGS-}")
 json=$build/kunit-$arch.json
 rm -f "$json" "$tree/$dir"/lib/{,tests/}idgen_alloc*.gcda

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""kunit_mutants.py TREE ARCH KUNIT...: boot kernels with the faults of kunit-mutants.toml, and see that KUnit notices.
+"""kunit_mutants.py TREE ARCH KUNIT...: boot kernels with the faults of kunit-mutants.toml, and check that KUnit fails.
 
 TREE is a kernel tree with our files, KUNIT the kunit.py command that builds and boots it. The unchanged kernel goes
 first, on each CPU that is used, and must pass. Each fault must fail the case that is named, which may not be all.
@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def failed_cases(command: list[str], tree: Path, cpu: str) -> set[str]:
-    """Build and boot; the suites and cases that failed."""
+    """Build and boot. Returns the suites and cases that failed."""
     more = [f"--qemu_args=-cpu {cpu}"] if cpu else []
     done = subprocess.run([*command, *more], cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if "Testing complete" not in done.stdout:
@@ -31,7 +31,7 @@ def edited(text: str, edits: list[list[str]]) -> str:
     """The text with these edits."""
     for old, new in edits:
         if text.count(old) != 1:
-            raise SystemExit(f"error: not there exactly once: {old!r}")
+            raise SystemExit(f"error: found {text.count(old)} times, not once: {old!r}")
         text = text.replace(old, new)
     return text
 
@@ -54,7 +54,7 @@ def main() -> int:
             print(f"{name}: {rows[-1][-1]}")
             continue
         place = tree / mutant["file"]
-        # It may be a link.
+        # The file may be a hard link.
         place.unlink()
         place.write_text(changed[name], encoding="utf-8")
         try:

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# lint.sh: what the kernel's own checkers say about our kernel files, and shellcheck and mypy about the harness: each
-# must say nothing, and each must be seen to have looked.
+# lint.sh: run the kernel's checkers on our kernel files, and shellcheck and mypy on the harness. There must be no warnings,
+# and each checker must report a planted fault or list the files that it read.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" lint
 lock
 tree=$("$harness/overlay/tree.sh")
 work=$build/work-${tree#"$build"/tree-}
-# Those that the overlay has laid.
+# The files that the overlay has added or changed.
 mapfile -t ours < <(sed -nE 's/^path = "(.*\.([ch]|rst))"$/\1/p' "$harness/overlay/overlay.toml" | sort -u |
 	grep -E 'idgen|context|vmid' | while read -r file; do
 		cmp -s "$work/base/$file" "$work/laid/$file" || [[ ! -f $work/laid/$file ]] || echo "$file"
@@ -17,13 +17,13 @@ mapfile -t ours < <(sed -nE 's/^path = "(.*\.([ch]|rst))"$/\1/p' "$harness/overl
 sources='(lib/(tests/)?idgen_alloc(_kunit)?|arch/[a-z0-9]*/(mm/context|kvm/vmid)(_kunit)?)\.c'
 sources+='|include/(linux/idgen_alloc|trace/events/idgen)\.h|arch/riscv/include/asm/kvm_vmid\.h'
 
-# silent LOG: LOG must hold no warning or error about a file of ours.
+# silent LOG: fail if LOG has a warning or an error about a file of ours.
 silent() {
 	! grep -E "^(\.\./|\./)*($sources):[0-9]" "$1"
 }
 
-# complaints DIR FILE: what checkpatch says about a file, without line numbers. Trace events are laid out as all others
-# are, which it has never liked; and an atomic_t of either width may have a name, which it takes from atomic_t only.
+# complaints DIR FILE: the remarks of checkpatch about a file, without line numbers. It dislikes the usual layout of trace
+# events. It allows a typedef of atomic_t, but not of atomic64_t.
 complaints() {
 	local ignore=()
 	[[ $2 != include/trace/* ]] || ignore=(--ignore "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT")
@@ -33,7 +33,7 @@ complaints() {
 		sed -nE 's/^[^ ]*:[0-9]+: //p' | sort -u
 }
 
-# A file that takes the place of the kernel's may keep what checkpatch says of that one: its names and its headers.
+# For a kernel file that we change, remarks about the original are excused.
 checkpatch_files() {
 	local file
 	for file in "${ours[@]}"; do
@@ -45,12 +45,12 @@ checkpatch_files() {
 		cat "$work/left"
 		[[ ! -s $work/left ]]
 	done
-	# It would find fault with a line that deserves it.
+	# A faulty line is reported.
 	printf '// SPDX-License-Identifier: GPL-2.0\nint a=1;\n' >"$work/faulty.c"
 	complaints "$work" faulty.c | grep -q SPACING
 }
 
-# The lines that go into the kernel's own files, as the patch that they are.
+# Check the lines that we add to kernel files, as a patch.
 checkpatch_lines() {
 	cd "$work"
 	cp -a base old
@@ -72,16 +72,16 @@ kernel_doc() {
 		cat "$work/kernel-doc"
 		[[ ! -s $work/kernel-doc ]]
 	done
-	# Written out in full, the header must come to something.
+	# kernel-doc has found the comments.
 	"$tool" -rst include/linux/idgen_alloc.h | grep -c '^\.\. c:'
 }
 
-# The book that our pages are in, as make htmldocs has it. What it says of other pages is theirs.
+# Build the book with our pages with make htmldocs. Warnings about other pages are ignored.
 htmldocs() {
 	local name out=$tree/.lint-docs pages=Documentation/core-api/idgen_alloc
 	mkdir -p "$out"
 	(cd "$out" && rm -f Documentation/output/core-api/idgen_alloc*.html)
-	# With a page that deserves a word, to see that there would be one.
+	# A faulty page must be reported.
 	printf 'A page that no other has\n=====\n' >"$tree/${pages}_faulty.rst"
 	make -C "$tree" O=.lint-docs SPHINXDIRS=core-api htmldocs >"$work/pages" 2>&1
 	rm "$tree/${pages}_faulty.rst"
@@ -95,13 +95,13 @@ htmldocs() {
 	! grep -v "${pages}_faulty" "$work/left"
 }
 
-# What the tree's semantic patches find. They are run one by one, as scripts/coccicheck does it, but that looks at whole
-# directories, and gives up at the first that would need a compiler for OCaml.
+# Run the semantic patches of the tree one by one. scripts/coccicheck only takes directories, and stops at the first
+# semantic patch that needs OCaml.
 coccicheck() {
 	local files patch opts run=0
 	cd "$tree"
 	mapfile -t files < <(printf '%s\n' "${ours[@]}" | grep '\.c$')
-	# With a line that deserves it, to see that it would be found.
+	# A faulty line must be reported.
 	printf 'int f(int x)\n{\n\twhile (x) {\n\t\tx--;\n\t};\n\treturn x;\n}\n' >"$work/faulty.c"
 	: >"$work/found"
 	while read -r patch; do
@@ -110,13 +110,13 @@ coccicheck() {
 			>>"$work/found" 2>"$work/spatch" </dev/null || die "$patch: $(cat "$work/spatch")"
 		run=$((run + 1))
 	done < <(grep -rlE 'virtual[[:space:]]+report' scripts/coccinelle --include='*.cocci' | sort | xargs grep -L script:ocaml)
-	echo "looked at ${files[*]} with $run semantic patches"
+	echo "checked ${files[*]} with $run semantic patches"
 	cat "$work/found"
 	grep -q "^$work/faulty.c:" "$work/found"
 	! grep -v "^$work/faulty.c:" "$work/found"
 }
 
-# warnings ARCH COMPILER CHECKS: our objects, and nothing else, with all the warnings that a kernel build can ask for.
+# warnings ARCH COMPILER CHECKS: compile our objects with W=1.
 warnings() {
 	local dir=.lint-$1-$2 extra=("${@:3}")
 	for_arch "$1" "$2"
@@ -142,7 +142,7 @@ harness_scripts() {
 	local script
 	cd "$repo"
 	find . -path ./build -prune -o \( -name '*.sh' -o -name '*.py' -o -path ./.ci/run \) -print | sort | while read -r script; do
-		echo "looking at $script"
+		echo "checking $script"
 		cd "$repo/$(dirname "$script")"
 		case $script in
 		*.py) mypy --strict --no-error-summary --cache-dir="$build/mypy" "$(basename "$script")" ;;
@@ -151,7 +151,7 @@ harness_scripts() {
 	done
 }
 
-# What labs get, by LAVA's schema and in general.
+# Check the jobs for labs: against LAVA's schema, and as YAML.
 labs() {
 	local lava
 	lava=$("$harness/fetch/tool.sh" lava)
@@ -168,7 +168,7 @@ check htmldocs htmldocs
 check coccicheck coccicheck
 for arch in arm64 arm riscv mips64el; do
 	for_arch "$arch"
-	# An older kernel has fewer ports.
+	# An older kernel has fewer of our conversions.
 	[[ -f $tree/${kunitconfigs[0]} ]] || { skip "lint-$arch" "this kernel is too old" && continue; }
 	check "sparse-gcc-W1-$arch" sparse "$arch"
 	check "clang-W1-$arch" warnings "$arch" clang

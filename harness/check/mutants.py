@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""See that each wrong version of the allocator in mutants.toml is noticed, and write by which layer to build/mutants.csv.
+"""Check that each wrong version of the allocator in mutants.toml is noticed, and write the layers to build/mutants.csv.
 
 The files are changed in a scratch directory. The layers:
 
@@ -37,34 +37,34 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 IDGEN = TOP / "tools/testing/idgen"
 FILES = ("lib/idgen_alloc.c", "include/linux/idgen_alloc.h")
-# Seconds of the processor, of which none of the layers needs a quarter, and by the clock.
+# Limits in seconds, of CPU time and by the clock. No layer needs a quarter of the former.
 SPINS = 120
 WAIT = 1200
 Mutant = dict[str, Any]
-# What each command that failed had to say.
+# The output of the commands that failed.
 said: list[str] = []
 
 
 def mutate(texts: list[str], edits: list[list[str]]) -> list[str]:
-    """The files' texts with each edit made; what an edit replaces is in them exactly once."""
+    """The texts of the files with all edits. The text that an edit replaces occurs exactly once."""
     for old, new in edits:
         if sum(text.count(old) for text in texts) != 1:
-            raise SystemExit(f"error: not there exactly once: {old!r}")
+            raise SystemExit(f"error: not found exactly once: {old!r}")
         texts = [text.replace(old, new) for text in texts]
     return texts
 
 
 def run(command: list[str], **options: Any) -> None:
-    """Run what must work for there to be a verdict."""
+    """Run a command that must succeed."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     if done.returncode:
         raise SystemExit(f"error: {' '.join(command)} failed:\n{(done.stdout + done.stderr)[-3000:]}")
 
 
 def fails(command: list[str], tries: int = 1, **options: Any) -> bool:
-    """Whether a command fails, or spins for ever, in one of so many tries.
+    """Whether a command fails or loops forever in one of several tries.
 
-    What spins is told by the processor's time, which does not depend on what else runs. What only takes long is no verdict.
+    CPU time tells that a command loops, as it does not depend on other load. A command that merely takes long has no verdict.
     """
     limit = ["prlimit", f"--cpu={SPINS}"]
     try:
@@ -79,7 +79,7 @@ def fails(command: list[str], tries: int = 1, **options: Any) -> bool:
 
 
 def host(program: str, tries: int, *arguments: str) -> Callable[[Path, Mutant], bool]:
-    """A layer that is a program of the Makefile of tools/testing/idgen, run with each of these arguments."""
+    """A layer that runs a program of tools/testing/idgen with each of these arguments."""
     def layer(scratch: Path, mutant: Mutant) -> bool:
         run(["make", "-s", "-C", str(IDGEN), f"O={scratch}/out", f"SRC={scratch}/idgen_alloc.c",
              f"HEADER={scratch}/idgen_alloc.h", f"TOP={TOP}", f"DEBUG={int('debug' in mutant)}", "CFLAGS=-O2 -w",
@@ -89,7 +89,7 @@ def host(program: str, tries: int, *arguments: str) -> Callable[[Path, Mutant], 
 
 
 def cbmc(scratch: Path, _: Mutant) -> bool:
-    """The quick proofs, up to the first that fails. A solver that ran out of time has noticed nothing."""
+    """Whether a quick proof fails. A solver that ran out of time has not noticed anything."""
     table = scratch / "prove.csv"
     done = subprocess.run([str(IDGEN / "cbmc/run.py"), "--quick", "--first", "--csv", str(table), "--out", f"{scratch}/prove"],
                           capture_output=True, text=True, check=False,
@@ -101,7 +101,7 @@ def cbmc(scratch: Path, _: Mutant) -> bool:
 
 
 def litmus(tree: Path) -> Callable[[Path, Mutant], bool | None]:
-    """Whether a litmus test allows the bad outcome, by the kernel's model."""
+    """Whether a litmus test allows the bad outcome."""
     herd7 = os.environ.get("HERD7", "herd7")
 
     def layer(_: Path, mutant: Mutant) -> bool | None:
@@ -119,7 +119,7 @@ def litmus(tree: Path) -> Callable[[Path, Mutant], bool | None]:
 
 
 def weak(scratch: Path, mutant: Mutant) -> bool | None:
-    """Whether GenMC finds an execution of the program that is named in which an invariant is violated."""
+    """Whether GenMC finds a violation in the program that the mutant names."""
     if "weak" not in mutant:
         return None
     table = scratch / "weak.csv"
@@ -133,13 +133,13 @@ def weak(scratch: Path, mutant: Mutant) -> bool | None:
 
 
 def tla(scratch: Path, mutant: Mutant) -> bool | None:
-    """Whether the model's configuration comes to the violation that is stated for it."""
+    """Whether the model violates the invariant that the configuration states."""
     return None if "tla" not in mutant else not fails([str(IDGEN / "tla/tla.sh"), mutant["tla"]],
                                                       env={**os.environ, "OUT": f"{scratch}/tla"})
 
 
 def main() -> int:
-    """Make the mutants, and the table."""
+    """Try all mutants, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--linux", type=Path, metavar="TREE", help="kernel tree, for litmus")
     parser.add_argument("--layer", action="append", help="only this one; may be given more than once")

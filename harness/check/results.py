@@ -16,7 +16,7 @@ from typing import Any
 
 import ktap
 
-# What a kernel says when something is amiss, whatever it was.
+# Kernel messages that report a problem of any kind.
 COMPLAINT = re.compile(
     r"WARNING:|\bBUG:|\bBUG at|Oops|Internal error|Kernel panic|Unable to handle|INFO: (task|rcu|possible|trying)|"
     r"rcu:.*(stall|starved)|possible .* detected|inconsistent lock state|bad unlock|KASAN|KCSAN:|UBSAN:|"
@@ -26,7 +26,7 @@ PLAIN = {"PASS": "ok", "SKIP": "skip"}
 
 
 def case_result(group: dict[str, Any]) -> str:
-    """What a case with parameters comes to. Not from the group's own counts, which 6.12 does not write."""
+    """The result of a parameterised case. 6.12 does not write the counts of the group."""
     results = {PLAIN.get(case["status"], "not ok") for case in group["test_cases"]}
     return next((result for result in ("not ok", "ok", "skip") if result in results), "not ok")
 

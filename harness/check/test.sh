@@ -1,32 +1,30 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# test.sh: everything, as checks that count: the main job and the same kernel on other machines, the library on UML,
-# lint, threads and proofs, costs, real processes and guests, Linux 6.12, the series, and the configurations that our
-# files are compiled for but the main job does not have.
+# test.sh: all checks that are quick enough: KUnit on all architectures, several machines and Linux 6.12, lint, threads and
+# proofs, costs, real processes and guests, the series, and configurations that only compile.
 #
-# All rows of the matrix share one build directory and compile only our files, so each costs what its options change.
-# Booted are the kernel of the main job, on several machines, those of e2e for arm64 and arm, which have tracing as well,
-# those of the other architectures, and 6.12: one more would cost some eight minutes.
+# The rows that only compile share one build directory and build only our files. Each additional kernel that boots would take
+# about eight minutes.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv kunit-riscv32 kunit-um lint prove bench e2e-arm64 e2e-arm
 lock
 tree=$("$harness/overlay/tree.sh")
 
-# again ARGS...: boot the kernel of the main job once more.
+# again ARGS...: boot the kernel of make kunit again.
 again() {
 	rm -f "$build/again.json"
 	kunit exec "$tree" .kunit "${kunit_for[@]}" --kunitconfig=.kunitconfig --json="$build/again.json" "$@"
 	"$harness/check/results.py" --log="$tree/.kunit/test.log" "$build/again.json" "${suites[@]}"
 }
 
-# options NAME=VALUE...: the options of a row, for kunit.py, which fails if one is not in the .config it comes to.
+# options NAME=VALUE...: the options of a row for kunit.py, which fails if one is missing in the final .config.
 options() {
 	printf -- '--kconfig_add=CONFIG_%s\n' WERROR=y "$@"
 }
 
-# compile OBJECT... -- NAME=VALUE...: the main job's configuration with these options, those objects only.
+# compile OBJECT... -- NAME=VALUE...: compile these objects in the configuration of make kunit with these options.
 compile() {
 	local objects=() more dir=.kunit-matrix
 	while [[ $1 != -- ]]; do
@@ -40,7 +38,7 @@ compile() {
 	(cd "$tree/$dir" && ls -l "${objects[@]}" && cp .config "$build/log/last.config")
 }
 
-# A module has only what is exported: every idgen_ symbol that the test lacks must be.
+# Every idgen_ symbol that the suite needs as a module must be exported.
 compile_module() {
 	local symbol
 	compile "${objects[@]}" -- KUNIT=m MODULES=y IDGEN_ALLOC_KUNIT_TEST=m ARM64_ASID_KUNIT_TEST=n \
@@ -57,8 +55,8 @@ kunit_612() { LINUX='' LINUX_VERSION=6.12 SAN='' KUNIT_ARGS='' "$harness/check/k
 e2e_arm() { ARCH=arm "$harness/e2e/e2e.sh" --quick; }
 kunit_main() { ARCH=$1 SAN='' KUNIT_ARGS='' "$harness/check/kunit.sh"; }
 
-# The kernel's own parser reads the KTAP of each table, and counts what our closing line does. One more has all that was
-# counted until now, and a test with each verdict.
+# The kernel's own parser must read the KTAP of each table and count as our last line does. One more document has all checks
+# so far, and a test with each verdict.
 parse_ktap() {
 	local file ours said
 	cd "$tree"
@@ -79,7 +77,7 @@ check series-refresh "$harness/series/series_test.py"
 check kunit kunit_main arm64
 check kunit-kpti again --kernel_args=kpti=1
 check kunit-smp-el2 again --qemu_args='-smp 4' --qemu_args='-machine virtualization=on'
-# The fewest IDs, and with them a rollover every few switches; no VHE.
+# The fewest IDs, so that every few switches roll over, without VHE.
 check kunit-nvhe-4-bits again --qemu_args='-cpu cortex-a57' --qemu_args='-machine virtualization=on' \
 	--kernel_args=idgen_alloc.bits=asid:4,vmid:4
 for port in arm riscv riscv32; do

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# e2e-build.sh TREE ARCH KERNEL OUT: build what e2e.py boots into the directory OUT: the kernel of TREE (Image), and the
-# programs of harness/e2e/programs (initramfs). The kernel has the options of ARCH's .kunitconfig, of e2e.kunitconfig
-# and, unless ARCH is arm64, e2e-ARCH.kunitconfig; and, if KERNEL is not "plain", of KERNEL.kunitconfig. A tree without
-# our files gets the same kernel without our options.
+# e2e-build.sh TREE ARCH KERNEL OUT: build in the directory OUT what e2e.py boots: the kernel of TREE (Image) and the programs
+# of harness/e2e/programs (initramfs). The kernel has the options of ARCH's .kunitconfig and of e2e.kunitconfig; unless ARCH
+# is arm64, of e2e-ARCH.kunitconfig; and unless KERNEL is "plain", of KERNEL.kunitconfig. A tree without our files gets the
+# same kernel without our options.
 
 . "$(dirname "$0")/../common.sh"
 lock
@@ -24,8 +24,8 @@ if [[ $kernel != plain ]]; then
 fi
 programs=$repo/harness/e2e/programs
 
-# KCSAN watches one access in many, and should not spend them on what is not ours. What our files share with others are
-# atomics, which it sees change. Locks are seen for the barriers that they are.
+# KCSAN watches only a few accesses, so it is limited to our files and to the locks, which act as barriers. Our files share
+# only atomics with others.
 flags=()
 if [[ $kernel = kcsan ]]; then
 	flags=(KCSAN_SANITIZE=n KCSAN_SANITIZE_spinlock.o=y)
@@ -40,7 +40,7 @@ build_kernel() {
 	cp "$tree/$dir/$boot" "$out/Image"
 }
 
-# The list is the input of the kernel's own gen_init_cpio, which needs no root for the console's node.
+# The list is for the kernel's gen_init_cpio, which needs no root for device nodes.
 build_initramfs() {
 	local program module nolibc=()
 	[[ $arch != riscv32 ]] || nolibc=("NOLIBC=$tree/tools/include/nolibc")

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boot the rows of e2e.toml on QEMU, judge each by its log, and write the table to e2e.csv.
 
-A row passes if its programs ended well and found nothing wrong, every allocator rolled over as often as the row says,
-the log has the lines that the row expects and no complaint of the kernel's, and the machine powered itself off in time.
-The kernels and the programs have been built by e2e-build.sh, each kernel into a directory of its own.
+A row passes if its programs exit with 0 and find no wrong word, every allocator rolls over as often as the row says, the log
+has the lines that the row expects and no warning of the kernel, and the machine powers off in time. e2e-build.sh builds the
+kernels and programs, each kernel in a directory of its own.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from results import COMPLAINT
 HERE = Path(__file__).resolve().parent
 OUT = ktap.BUILD / "e2e"
 
-# RCU warns after 21 s by default. QEMU's CPUs share the few of this machine, and one that spins in stop_machine() can
-# keep another from running for that long, on the original kernel as well. 100 s is a hang.
+# RCU warns after 21 s by default. QEMU's CPUs share those of this machine, and one that spins in stop_machine() can keep
+# another from running for that long, even without our files. 100 s is a hang.
 STALL = "rcupdate.rcu_cpu_stall_timeout=100"
 
 SUMMARY = re.compile(r"^(\w+): (?:.*, )?(\d+) checks, (\d+) wrong")
@@ -37,7 +37,7 @@ END = re.compile(r"^e2e: end, (\d+) failures$")
 
 @dataclass
 class Machine:
-    """What QEMU is given for an architecture."""
+    """The options of QEMU for an architecture."""
 
     qemu: str
     options: str
@@ -55,7 +55,7 @@ MACHINES = {
 
 @dataclass
 class Row:
-    """One boot, as e2e.toml has it."""
+    """A row of e2e.toml: one boot."""
 
     name: str
     cpu: str
@@ -74,23 +74,23 @@ class Row:
     limit: int = 300
 
     def built(self) -> str:
-        """Where e2e-build.sh puts its kernel and its programs."""
+        """The directory in which e2e-build.sh puts the kernel and the programs."""
         return self.kernel if self.arch == "arm64" else f"{self.arch}-{self.kernel}"
 
     def configuration(self) -> str:
-        """What the table says of the machine and the kernel."""
+        """The machine and the kernel, for the table of results."""
         kernel = "" if self.built() == "plain" else f"{self.built()} kernel, "
         tlb = ", tagged TLB" if self.tlb else ""
         return f"{kernel}{self.cpu.split(',')[0]}, {self.smp} CPUs{tlb}{', ' * bool(self.args)}{self.args}"
 
     def command(self, image: Path) -> list[str]:
-        """The command that boots it."""
+        """The command that boots the row."""
         commands = " ".join(f'"{command}"' for command in self.run)
         machine = MACHINES[self.arch]
         append = f"console={machine.console} kunit.enable=0 panic=-1 oops=panic {STALL} {self.args} -- {commands}"
         qemu = [machine.qemu]
         if self.tlb:
-            # One whose plugins read registers; its CPUs in threads of their own, see tlb.c.
+            # A QEMU whose plugins can read registers.
             found = subprocess.run([str(HERE.parent / "fetch/tool.sh"), "qemu"], stdout=subprocess.PIPE, text=True, check=True)
             qemu = [found.stdout.strip(), "-plugin", str(image / "tlb.so")]
         options = machine.options if self.el2 else machine.options.removesuffix(",virtualization=on")
@@ -101,7 +101,7 @@ class Row:
 
 @dataclass
 class Result:
-    """What a boot came to. Each reason to fail starts with the name of the check; none: it passed."""
+    """The result of a boot. It passed if there are no reasons. Each reason starts with the name of the check."""
 
     reasons: list[str]
     asid: int = 0
@@ -113,7 +113,7 @@ class Result:
 
 
 def judge(row: Row, lines: list[str]) -> Result:
-    """Read a log to its verdict."""
+    """Read the result from a log."""
     result = Result([])
     summaries: dict[str, int] = {}
     ended = False
@@ -153,7 +153,7 @@ def judge(row: Row, lines: list[str]) -> Result:
 
 
 def ran_and_waited(pid: int) -> tuple[float, float]:
-    """Seconds that the threads of a process have run, and that they were kept from running."""
+    """The seconds that the threads of a process have run, and have waited for a CPU."""
     ran = waited = 0
     for stat in Path("/proc", str(pid), "task").glob("*/schedstat"):
         try:
@@ -166,8 +166,10 @@ def ran_and_waited(pid: int) -> tuple[float, float]:
 
 
 def wait(qemu: subprocess.Popen[bytes], limit: float, enough: Callable[[], bool]) -> bool:
-    """Wait for its end, or until there is enough, and return whether that came in time. Time when others had its CPUs
-    counts for as much as it was left of them: a busy machine is no hang."""
+    """Wait until QEMU exits or enough() is true. Returns False on a timeout.
+
+    Time counts only in proportion to the CPU time that QEMU gets, so that load on this machine does not look like a hang.
+    """
     cpus = len(os.sched_getaffinity(0))
     since, ran, waited = time.monotonic(), 0.0, 0.0
     while limit > 0:
@@ -177,7 +179,7 @@ def wait(qemu: subprocess.Popen[bytes], limit: float, enough: Callable[[], bool]
         except subprocess.TimeoutExpired:
             pass
         if enough():
-            # Let it end the line.
+            # The line may not be complete yet.
             time.sleep(1)
             return True
         now, (ran_now, waited_now) = time.monotonic(), ran_and_waited(qemu.pid)
@@ -189,18 +191,18 @@ def wait(qemu: subprocess.Popen[bytes], limit: float, enough: Callable[[], bool]
 
 
 def read(log: Path) -> list[str]:
-    """The lines of a log, which may still be written to."""
+    """The lines of a log, which may still grow."""
     return log.read_text(encoding="utf-8", errors="replace").replace("\r", "").splitlines()
 
 
 def is_wrong(line: str) -> bool:
-    """Whether a line of a log is enough for its row to fail."""
+    """Whether a line of a log fails the row."""
     return "wrong: " in line or bool(COMPLAINT.search(line))
 
 
 def boot(row: Row, image: Path, log: Path, to_first_wrong: bool = False) -> Result:
-    """Boot a row with a kernel, to its end or to the first line that fails it; the log is kept."""
-    # A request to end (SIGTERM) ends the machine that runs as well: left alone, QEMU would take all CPUs.
+    """Boot a row with a kernel until it powers off, or until the first line that fails it. Keeps the log."""
+    # SIGTERM must end QEMU as well, which would otherwise go on and take all CPUs.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     log.parent.mkdir(parents=True, exist_ok=True)
     hung = False
@@ -224,7 +226,7 @@ def boot(row: Row, image: Path, log: Path, to_first_wrong: bool = False) -> Resu
 
 
 def show_failure(row: Row, result: Result, log: Path) -> None:
-    """Why a row failed; where it stood, if it hung or fell over."""
+    """Print why a row failed, and the end of the log of a hang or a crash."""
     for reason in result.reasons:
         print(f"    | {row.name}: {reason}")
     lines = read(log)
@@ -234,17 +236,17 @@ def show_failure(row: Row, result: Result, log: Path) -> None:
         shown = [line for line in lines if is_wrong(line)][:20]
     for line in shown:
         print(f"    | {line}")
-    print(f"    | all of it is in {log}", flush=True)
+    print(f"    | the log is {log}", flush=True)
 
 
 def load() -> list[Row]:
-    """The table."""
+    """The rows of e2e.toml."""
     table: dict[str, dict[str, Any]] = tomllib.loads((HERE / "e2e.toml").read_text(encoding="utf-8"))
     return [Row(name=name, **row) for name, row in table.items()]
 
 
 def select(names: list[str], arch: str, quick: bool) -> list[Row]:
-    """The rows that are asked for: by name, or an architecture's, all or the quick ones."""
+    """The rows to run: those named, or all or the quick ones of an architecture."""
     rows = load()
     unknown = set(names) - {row.name for row in rows}
     if unknown:
@@ -257,8 +259,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="only the rows that the table calls quick")
     parser.add_argument("--arch", choices=MACHINES, default="arm64", help="the architecture, if no rows are named")
-    parser.add_argument("--kernels", action="store_true", help="print the kernels that the rows need, and end: architecture, name, where to")
-    parser.add_argument("rows", nargs="*", help="only these")
+    parser.add_argument("--kernels", action="store_true", help="only print the kernels of the rows: architecture, name, directory")
+    parser.add_argument("rows", nargs="*", help="only these rows")
     args = parser.parse_args()
     rows = ktap.part(select(args.rows, args.arch, args.quick))
     if args.kernels:

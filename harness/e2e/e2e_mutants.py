@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""e2e_mutants.py TREE IMAGE [NAME...]: boot kernels that are wrong, as e2e-mutants.toml lists them, and see who notices.
+"""e2e_mutants.py TREE IMAGE [NAME...]: boot kernels with the faults of e2e-mutants.toml, which e2e must notice.
 
-TREE is a kernel tree that may be changed, with a build of the e2e kernel in it, IMAGE the directory that it goes to,
-where the programs are already. Each mutant is built once and boots one row, which ends at the first thing that is wrong.
-First those without the library's own checks, which would hide what guests and processes see; then those with. The
-unchanged kernel goes before either, and must pass all the rows that are used. What must be noticed and is not is a
-failure.
+TREE is a kernel tree that may be changed, and has a build of the e2e kernel. IMAGE is the directory for the kernel, and has
+the programs. Each mutant is built once and boots one row, up to the first failure. Mutants without the library's own checks
+run first, as the checks would hide what guests and processes notice. Before each group, the unchanged kernel must pass all
+rows of the group.
 """
 
 import os
@@ -26,7 +25,7 @@ TOP = HERE.parents[1]
 BUILD = ".kunit-e2e"
 MAKE = ["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-", "CC=ccache aarch64-linux-gnu-gcc", "HOSTCC=ccache gcc"]
 FILES = ("lib/idgen_alloc.c", "include/linux/idgen_alloc.h", "arch/arm64/kvm/vmid.c", "arch/arm64/mm/context.c")
-# Which check a line of the log is from.
+# The check that a line of the log belongs to.
 CHECKS = {
     r" violated:": "library's checks",
     r"^tlb: wrong:": "tagged TLB",
@@ -36,7 +35,7 @@ CHECKS = {
 
 
 def load(texts: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """The mutants of these files; those of the library by their names in its own list."""
+    """The mutants of these files. The edits for the library are in harness/check/mutants.toml."""
     library = tomllib.loads((TOP / "harness/check/mutants.toml").read_text(encoding="utf-8"))
     mutants = tomllib.loads((HERE / "e2e-mutants.toml").read_text(encoding="utf-8"))
     for name, mutant in mutants.items():
@@ -44,22 +43,22 @@ def load(texts: dict[str, str]) -> dict[str, dict[str, Any]]:
             if name not in library:
                 raise SystemExit(f"error: {name} is in e2e-mutants.toml without edits, and not in mutants.toml")
             mutant["what"], mutant["edits"] = library[name]["what"], library[name]["edits"]
-        # Better now than when it is its turn.
+        # Report errors before the first boot.
         edited(texts, mutant["edits"])
     return mutants
 
 
 def edited(texts: dict[str, str], edits: list[list[str]]) -> dict[str, str]:
-    """Files, by name, with these edits."""
+    """The files with these edits, by name."""
     for old, new in edits:
         if sum(text.count(old) for text in texts.values()) != 1:
-            raise SystemExit(f"error: not there exactly once: {old!r}")
+            raise SystemExit(f"error: not found exactly once: {old!r}")
         texts = {file: text.replace(old, new) for file, text in texts.items()}
     return texts
 
 
 def put(tree: Path, texts: dict[str, str]) -> None:
-    """Have the tree hold these files, as new ones: the old ones may be links to another tree's."""
+    """Replace files of the tree by new ones. The old ones may be links to files of another tree."""
     for file, text in texts.items():
         place = tree / file
         if place.read_text(encoding="utf-8") != text:
@@ -68,25 +67,25 @@ def put(tree: Path, texts: dict[str, str]) -> None:
 
 
 def run(*command: str) -> None:
-    """Run what must work."""
+    """Run a command that must succeed."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"error: {' '.join(command)} failed:\n{done.stdout[-3000:]}")
 
 
 def make(tree: Path, *targets: str) -> None:
-    """Have the kernel's make make something."""
+    """Run the kernel's make."""
     run("make", "-s", "-C", str(tree), f"O={BUILD}", f"-j{os.cpu_count()}", *MAKE, *targets)
 
 
 def configure(tree: Path, checks: bool) -> None:
-    """Have the next build be with the library's own checks, or without."""
+    """Configure the library's own checks for the next build."""
     run(str(tree / "scripts/config"), "--file", str(tree / BUILD / ".config"), "-e" if checks else "-d", "DEBUG_IDGEN_ALLOC")
     make(tree, "olddefconfig")
 
 
 def noticed_by(result: e2e.Result, lines: list[str]) -> tuple[str, str]:
-    """Which check, and what it said first. Those of e2e.py itself go by the name that is in front of their reason."""
+    """The check that noticed, and its first message. A reason of e2e.py starts with the name of the check."""
     for line in lines:
         for pattern, check in CHECKS.items():
             if re.search(pattern, line):
@@ -96,7 +95,7 @@ def noticed_by(result: e2e.Result, lines: list[str]) -> tuple[str, str]:
 
 
 def main() -> int:
-    """Go through the list, and write the table."""
+    """Boot all mutants, and write the table."""
     tree, image = Path(sys.argv[1]), Path(sys.argv[2])
     texts = {file: (tree / file).read_text(encoding="utf-8") for file in FILES}
     mutants = load(texts)

@@ -1,10 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
+<<<<<<< HEAD
 # e2e-build.sh TREE ARCH KERNEL OUT: build in the directory OUT what e2e.py boots: the kernel of TREE (Image) and the programs
 # of harness/e2e/programs (initramfs). The kernel has the options of ARCH's .kunitconfig and of e2e.kunitconfig; unless ARCH
 # is arm64, of e2e-ARCH.kunitconfig; and unless KERNEL is "plain", of KERNEL.kunitconfig. A tree without our files gets the
 # same kernel without our options.
+=======
+# e2e-build.sh TREE ARCH KERNEL OUT [initramfs-stress-ng]: build what e2e.py boots into the directory OUT: the kernel of TREE (Image), and the
+# programs of harness/e2e/programs (initramfs), or those and Debian's stress-ng. The kernel has the options of ARCH's .kunitconfig, of e2e.kunitconfig
+# and, unless ARCH is arm64, e2e-ARCH.kunitconfig; and, if KERNEL is not "plain", of KERNEL.kunitconfig. A tree without
+# our files gets the same kernel without our options.
+>>>>>>> e891d7d (wip stress)
 
 . "$(dirname "$0")/../common.sh"
 lock
@@ -62,4 +69,34 @@ build_initramfs() {
 }
 
 step "building the kernel of e2e ($arch, $kernel; the first time, some 8 minutes on 2 cores)" build_kernel
+# The program and the libraries that it loads, in an archive behind the other. Whatever suite this machine has, trixie's is
+# the same.
+add_stress_ng() {
+	local root=$build/stress-ng-$arch deb lib name i files
+	if [[ ! -d $root ]]; then
+		rm -rf "$root.new" && mkdir "$root.new"
+		"$harness/fetch/deb.sh" --with-depends trixie "stress-ng:${arch/riscv/riscv64}" | while read -r deb; do
+			dpkg-deb -x "$deb" "$root.new"
+			rm -f "$deb"
+		done
+		mv "$root.new" "$root"
+	fi
+	lib=$(dirname "$(find "$root/usr/lib" -name libc.so.6)")
+	files=("$root/usr/bin/stress-ng")
+	for ((i = 0; i < ${#files[@]}; i++)); do
+		while read -r name; do
+			[[ " ${files[*]} " = *" $lib/$name "* ]] || files+=("$lib/$name")
+		done < <("${crosses[$arch]}readelf" -d "${files[i]}" | sed -nE 's/.*\(NEEDED\).*\[(.*)\]/\1/p')
+	done
+	{
+		echo "file /stress-ng ${files[0]} 0755 0 0"
+		echo 'dir /lib 0755 0 0'
+		for name in "${files[@]:1}"; do
+			echo "file /lib/$(basename "$name") $(realpath -e "$name") 0755 0 0"
+		done
+	} >"$out/stress-ng.list"
+	{ cat "$out/initramfs" && "$tree/$dir/usr/gen_init_cpio" "$out/stress-ng.list"; } >"$out/initramfs-stress-ng"
+}
+
 step "building its programs" build_initramfs
+[[ ${5-} != initramfs-stress-ng ]] || step "adding stress-ng" add_stress_ng

@@ -32,6 +32,7 @@ STALL = "rcupdate.rcu_cpu_stall_timeout=100"
 
 SUMMARY = re.compile(r"^(\w+): (?:.*, )?(\d+) checks, (\d+) wrong")
 ROLLOVERS = re.compile(r"^e2e: (-?\d+) rollovers of asid, (-?\d+) of vmid$")
+STRESS = re.compile(r"^stress-ng: info: .*\] (passed|failed): (\d+)\b")
 END = re.compile(r"^e2e: end, (\d+) failures$")
 
 
@@ -77,6 +78,10 @@ class Row:
         """The directory in which e2e-build.sh puts the kernel and the programs."""
         return self.kernel if self.arch == "arm64" else f"{self.arch}-{self.kernel}"
 
+    def initramfs(self) -> str:
+        """What e2e-build.sh is to make, besides the kernel."""
+        return "initramfs-stress-ng" if any(command.lstrip("&").startswith("stress-ng ") for command in self.run) else "initramfs"
+
     def configuration(self) -> str:
         """The machine and the kernel, for the table of results."""
         kernel = "" if self.built() == "plain" else f"{self.built()} kernel, "
@@ -98,7 +103,7 @@ class Row:
         options = machine.options if self.el2 else machine.options.removesuffix(",virtualization=on")
         return [*qemu, *machine.more, "-accel", self.accel, "-M", options, "-cpu", self.cpu, "-smp", str(self.smp), "-m", self.memory,
                 "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
-                "-kernel", str(image / "Image"), "-initrd", str(image / "initramfs"), "-append", append]
+                "-kernel", str(image / "Image"), "-initrd", str(image / self.initramfs()), "-append", append]
 
 
 @dataclass
@@ -124,6 +129,10 @@ def judge(row: Row, lines: list[str]) -> Result:
             summaries[match[1]] = summaries.get(match[1], 0) + 1
             result.checks += int(match[2])
             result.wrong += int(match[3])
+        elif match := STRESS.match(line):
+            summaries["stress-ng"] = 1
+            result.checks += int(match[2])
+            result.wrong += int(match[2]) * (match[1] == "failed")
         elif match := ROLLOVERS.match(line):
             result.asid, result.vmid = int(match[1]), int(match[2])
         elif match := END.match(line):
@@ -134,7 +143,7 @@ def judge(row: Row, lines: list[str]) -> Result:
     if complaints:
         label = "invariant" if " violated:" in complaints[0] else "kernel"
         result.reasons.append(f"{label}: {len(complaints)} lines like: {complaints[0]}")
-    found = [line for line in lines if "wrong: " in line]
+    found = [line for line in lines if "wrong: " in line or line.startswith("stress-ng: fail:")]
     if found or result.wrong:
         result.reasons.append(f"contents: {result.wrong} wrong: {found[0] if found else 'none of them shown'}")
     if not ended:
@@ -198,8 +207,13 @@ def read(log: Path) -> list[str]:
 
 
 def is_wrong(line: str) -> bool:
+<<<<<<< HEAD
     """Whether a line of a log fails the row."""
     return "wrong: " in line or bool(COMPLAINT.search(line))
+=======
+    """Whether a line of a log is enough for its row to fail."""
+    return "wrong: " in line or line.startswith("stress-ng: fail:") or bool(COMPLAINT.search(line))
+>>>>>>> e891d7d (wip stress)
 
 
 def boot(row: Row, image: Path, log: Path, to_first_wrong: bool = False) -> Result:
@@ -261,12 +275,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="only the rows that the table calls quick")
     parser.add_argument("--arch", choices=MACHINES, default="arm64", help="the architecture, if no rows are named")
+<<<<<<< HEAD
     parser.add_argument("--kernels", action="store_true", help="only print the kernels of the rows: architecture, name, directory")
     parser.add_argument("rows", nargs="*", help="only these rows")
+=======
+    parser.add_argument("--kernels", action="store_true", help="print the kernels that the rows need, and end: architecture, name, where to, initramfs")
+    parser.add_argument("rows", nargs="*", help="only these")
+>>>>>>> e891d7d (wip stress)
     args = parser.parse_args()
     rows = ktap.part(select(args.rows, args.arch, args.quick))
     if args.kernels:
-        print("\n".join(dict.fromkeys(f"{row.arch} {row.kernel} {row.built()}" for row in rows)))
+        print("\n".join(dict.fromkeys(f"{row.arch} {row.kernel} {row.built()} {row.initramfs()}" for row in rows)))
         return 0
 
     columns = "row configuration ran asid_rollovers vmid_rollovers checks wrong seconds result reason log".split()

@@ -15,8 +15,8 @@ lock
 mkdir -p "$build/e2e"
 [[ $arch != riscv32 ]] || cp "$("$harness/fetch/tool.sh" opensbi)" "$build/e2e/"
 tree=$("$harness/overlay/tree.sh")
-"$harness/e2e/e2e.py" --kernels "$@" | while read -r arch kernel built; do
-	"$harness/e2e/e2e-build.sh" "$tree" "$arch" "$kernel" "$build/e2e/$built" </dev/null
+"$harness/e2e/e2e.py" --kernels "$@" | while read -r arch kernel built initramfs; do
+	"$harness/e2e/e2e-build.sh" "$tree" "$arch" "$kernel" "$build/e2e/$built" "$initramfs" </dev/null
 done
 table=e2e-$arch
 spread "${table%-arm64}" "$harness/e2e/e2e.py" "$@"

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run.sh: run the litmus tests beside this file, and see that each comes to the result that its head comment states. Prints
-# KTAP.
+# run.sh: run the litmus tests beside this file, and compare each result with the one in its head comment. Prints KTAP.
 #
 #   LINUX=/path   kernel tree whose tools/memory-model judges the tests in C (default: the one that this is part of)
 #   HERD7=herd7   the simulator (Debian: herdtools7 in sid; or opam)

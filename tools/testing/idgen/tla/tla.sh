@@ -88,7 +88,8 @@ while read -r name expected settings; do
 	[[ $verdict == holds ]] || depth=$(grep -c "^State [0-9]*:" "$log" || true)
 	result=ok
 	[[ $verdict == "$expected" ]] || result='not ok' failed=1
-	echo "$result $((++number)) $name # $expected, ${verdict:-error}, ${states:--}, ${depth:--}, $((SECONDS - start))"
+	said="$expected, ${verdict:-error}, ${states:--}, ${depth:--}, $((SECONDS - start))"
+	echo "$result $((++number)) $name # $said"
 	[[ -n $verdict ]] || tail -n 20 "$log" | sed 's/^/# /'
 	rm -rf "$out/$name/states"
 done < <(sed -e ':a' -e '/\\$/N; s/\\\n//; ta' -e '/^#/d; /^$/d' "$here/configs")

@@ -302,8 +302,10 @@ int main(void)
 	unsigned int p, ctx;
 
 	idgen_alloc_init(&alloc, &ops, IDGEN_MIN_BITS, slots);
-	for (p = 0; p < CPUS; p++)
-		cpus[p].ctx = cpus[p].pinned = NONE;
+	for (p = 0; p < CPUS; p++) {
+		cpus[p].ctx = NONE;
+		cpus[p].pinned = NONE;
+	}
 	/* Those that sleep have run on the last CPU. */
 	for (me = CPUS - 1, ctx = CPUS; ctx < IDS; ctx++)
 		run(me, ctx);

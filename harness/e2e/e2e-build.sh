@@ -1,17 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-<<<<<<< HEAD
-# e2e-build.sh TREE ARCH KERNEL OUT: build in the directory OUT what e2e.py boots: the kernel of TREE (Image) and the programs
-# of harness/e2e/programs (initramfs). The kernel has the options of ARCH's .kunitconfig and of e2e.kunitconfig; unless ARCH
-# is arm64, of e2e-ARCH.kunitconfig; and unless KERNEL is "plain", of KERNEL.kunitconfig. A tree without our files gets the
-# same kernel without our options.
-=======
-# e2e-build.sh TREE ARCH KERNEL OUT [initramfs-stress-ng]: build what e2e.py boots into the directory OUT: the kernel of TREE (Image), and the
-# programs of harness/e2e/programs (initramfs), or those and Debian's stress-ng. The kernel has the options of ARCH's .kunitconfig, of e2e.kunitconfig
-# and, unless ARCH is arm64, e2e-ARCH.kunitconfig; and, if KERNEL is not "plain", of KERNEL.kunitconfig. A tree without
-# our files gets the same kernel without our options.
->>>>>>> e891d7d (wip stress)
+# e2e-build.sh TREE ARCH KERNEL OUT [initramfs-stress-ng]: build in the directory OUT what e2e.py boots: the kernel of TREE
+# (Image) and the programs of harness/e2e/programs (initramfs), or these and Debian's stress-ng. The kernel has the options of
+# ARCH's .kunitconfig and of e2e.kunitconfig; unless ARCH is arm64, of e2e-ARCH.kunitconfig; and unless KERNEL is "plain", of
+# KERNEL.kunitconfig. A tree without our files gets the same kernel without our options.
 
 . "$(dirname "$0")/../common.sh"
 lock
@@ -68,7 +61,6 @@ build_initramfs() {
 	"$tree/$dir/usr/gen_init_cpio" "$out/initramfs.list" >"$out/initramfs"
 }
 
-step "building the kernel of e2e ($arch, $kernel; the first time, some 8 minutes on 2 cores)" build_kernel
 # The program and the libraries that it loads, in an archive behind the other. Whatever suite this machine has, trixie's is
 # the same.
 add_stress_ng() {
@@ -98,5 +90,6 @@ add_stress_ng() {
 	{ cat "$out/initramfs" && "$tree/$dir/usr/gen_init_cpio" "$out/stress-ng.list"; } >"$out/initramfs-stress-ng"
 }
 
+step "building the kernel of e2e ($arch, $kernel; the first time, some 8 minutes on 2 cores)" build_kernel
 step "building its programs" build_initramfs
 [[ ${5-} != initramfs-stress-ng ]] || step "adding stress-ng" add_stress_ng

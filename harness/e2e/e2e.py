@@ -207,13 +207,8 @@ def read(log: Path) -> list[str]:
 
 
 def is_wrong(line: str) -> bool:
-<<<<<<< HEAD
     """Whether a line of a log fails the row."""
-    return "wrong: " in line or bool(COMPLAINT.search(line))
-=======
-    """Whether a line of a log is enough for its row to fail."""
     return "wrong: " in line or line.startswith("stress-ng: fail:") or bool(COMPLAINT.search(line))
->>>>>>> e891d7d (wip stress)
 
 
 def boot(row: Row, image: Path, log: Path, to_first_wrong: bool = False) -> Result:
@@ -275,13 +270,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="only the rows that the table calls quick")
     parser.add_argument("--arch", choices=MACHINES, default="arm64", help="the architecture, if no rows are named")
-<<<<<<< HEAD
-    parser.add_argument("--kernels", action="store_true", help="only print the kernels of the rows: architecture, name, directory")
+    parser.add_argument("--kernels", action="store_true", help="only print the kernels of the rows: architecture, name, directory, initramfs")
     parser.add_argument("rows", nargs="*", help="only these rows")
-=======
-    parser.add_argument("--kernels", action="store_true", help="print the kernels that the rows need, and end: architecture, name, where to, initramfs")
-    parser.add_argument("rows", nargs="*", help="only these")
->>>>>>> e891d7d (wip stress)
     args = parser.parse_args()
     rows = ktap.part(select(args.rows, args.arch, args.quick))
     if args.kernels:

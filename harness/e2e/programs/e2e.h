@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the programs of an e2e boot share: the number of rollovers, from the kernel
- * itself, and how they report.
+ * Shared by the programs of an e2e boot: reports, and the number of rollovers.
  *
- * A program's last line is "NAME: N checks, N wrong; ...", by which e2e.py judges it
- * along with its exit status. Lines with "wrong:" say what was found.
+ * e2e.py judges a program by its exit status and its last line, which is
+ * "NAME: N checks, N wrong; ...". Lines with "wrong:" have the details.
  */
 #ifndef E2E_H
 #define E2E_H
@@ -18,7 +17,7 @@
 
 #define E2E_EVENT	"/sys/kernel/tracing/events/idgen/idgen_rollover"
 
-/* A whole line in one write, so that those of other threads and processes stay apart. */
+/* Print a line with one write, so that lines of different processes do not mix. */
 __attribute__((format(printf, 1, 2)))
 static inline void say(const char *fmt, ...)
 {
@@ -36,8 +35,8 @@ static inline void say(const char *fmt, ...)
 }
 
 /*
- * Rollovers of an allocator ("asid", "vmid") since boot, from the event's histogram,
- * which init has started. -1 if there is none: the kernel lacks the event.
+ * The number of rollovers of an allocator ("asid", "vmid") since boot, from the
+ * histogram of the event, which init has started. -1 if the kernel lacks the event.
  */
 static inline long rollovers(const char *name)
 {
@@ -55,7 +54,7 @@ static inline long rollovers(const char *name)
 	return result;
 }
 
-/* Marsaglia's xorshift64*, a state for each thread; which is never 0. */
+/* Marsaglia's xorshift64*. Each thread has a state, which is never 0. */
 static inline uint64_t random_of(uint64_t *state)
 {
 	*state ^= *state >> 12;

@@ -1,25 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * More VMs than there are VMIDs, whose memory says whose it is.
+ * Run more VMs than there are VMIDs, and check all memory that the guests read.
  *
- * All guests have the same virtual addresses, with their own stage-1 tables: there a
- * guest's pages lie in an order of its own, and in stage 2 its memory is its own.
- * Every word of it names the VM, its incarnation, and the page. A guest sweeps over
- * its pages: it reads a word of each, which must be the one that it can work out,
- * and its own word of the last sweep, puts that of this sweep there, and runs
- * an instruction or two that only its own code has. What is not as it must be is
- * stored to an address without memory, as is, at the end of the sweep, a digest of
- * all that was read; KVM hands us these stores. So a translation that is stale,
- * another VM's or of an earlier incarnation of this one, of stage 1 or 2, for reads,
- * writes or instructions, shows.
+ * All guests use the same virtual addresses. Each has its own stage-1 tables, with an
+ * order of pages of its own, and its own memory in stage 2. Every word of the memory
+ * names the VM, its incarnation and the page. A guest sweeps over its pages. In each, it
+ * reads a word and compares it with the expected one, checks and replaces its own word
+ * of the last sweep, and executes an instruction or two that only its own code has. It
+ * stores wrong values to an address without memory, and at the end of a sweep a digest
+ * of all that it has read. KVM passes these stores to us. This detects stale
+ * translations of stage 1 and 2, of other VMs and of earlier incarnations, for reads,
+ * writes and instructions.
  *
- * Threads take any vCPU that is free, let it make a few sweeps, and go on to
- * another: on whatever CPU they are, which they change. Now and then they sleep,
- * or the guest waits for an interrupt, or a VM is destroyed, once its memory has
- * been seen to be right, and another made in its place.
+ * Threads take any free vCPU, run it for a few sweeps, and take another. They change
+ * CPUs. Sometimes they sleep, or the guest waits for an interrupt, or a VM is destroyed
+ * and a new one takes its place. The memory of a VM is checked before that.
  *
- * With -d, memory is copied while guests run, as a live migration does: what KVM logs as
- * dirty is copied again. In the end the copy must be what the memory is.
+ * With -d, memory is copied while guests run, as in a live migration. Pages that KVM
+ * logs as dirty are copied again. At the end, the copy must equal the memory.
  */
 
 #define _GNU_SOURCE
@@ -40,18 +38,18 @@
 
 #define PAGE		4096UL
 #define DATA_PAGES	64
-#define WORDS		256	/* of a page, that are there to be read */
+#define WORDS		256	/* words of a page that guests read */
 #define MAX_VCPUS	8
 #define MAX_SHOWN	20	/* wrong results that are printed */
 /*
- * A vCPU is stuck if all have been looked at so often while KVM had it; some two
- * milliseconds each time, and more on a machine that is slow, which is no fault.
+ * A vCPU is stuck if KVM does not return it during so many checks of all vCPUs. A check
+ * takes about two milliseconds, and more on a slow machine.
  */
 #define STUCK_LOOKS	20000
 
 /*
- * Virtual addresses, one last-level table's, from GUEST_VA on; -l has them lower. See
- * guests_arm64.h and guests_riscv.h, which have the guest itself, its tables and registers.
+ * The virtual addresses of one last-level table, from GUEST_VA on, or lower with -l.
+ * guests_arm64.h and guests_riscv.h have the guest code, its tables and registers.
  */
 #define GUEST_VA	(opt.va)
 #define DATA_VA		(GUEST_VA + DATA_INDEX * PAGE)
@@ -63,7 +61,7 @@
 #define LEVELS		3
 #endif
 
-/* Pages of a VM's memory, in this order also in its last-level table, but for the data. */
+/* Pages of a VM's memory. The last-level table has the same order, except for the data. */
 enum {
 	CODE_INDEX, NAME_INDEX, TABLES, LAST_TABLE = TABLES + LEVELS - 1, DATA_INDEX,
 	MEM_PAGES = DATA_INDEX + DATA_PAGES,
@@ -73,7 +71,7 @@ enum {
 #define MEM_IPA		0x80000000UL
 #define MMIO_IPA	0x0a000000UL
 
-/* What a guest stores, and where on the page without memory. */
+/* The stores of a guest, by offset on the page without memory. */
 enum report { SWEPT, BAD_PAGE, BAD_WORD, BAD_OWN_PAGE, BAD_OWN, BAD_NAME, CAUSE, PC, ADDRESS };
 
 struct vcpu {
@@ -81,19 +79,19 @@ struct vcpu {
 	struct kvm_run *run;
 	uint64_t swept;
 	uint64_t bad_page;
-	atomic_bool busy;	/* a thread has it */
-	atomic_bool waits;	/* its guest will wait for an interrupt */
-	atomic_long since;	/* the look before it was last given to KVM, 0: it is not */
+	atomic_bool busy;	/* a thread uses it */
+	atomic_bool waits;	/* the guest will wait for an interrupt */
+	atomic_long since;	/* the check at which KVM got it, 0 if KVM does not have it */
 };
 
 struct vm {
-	pthread_mutex_t lock;	/* it stays what it is */
+	pthread_mutex_t lock;	/* the incarnation does not change */
 	unsigned int number;
 	unsigned int incarnation;
 	unsigned int nr_vcpus;
 	bool broken;
 	int fd;
-	char *mem, *copy;	/* copy: with -d only */
+	char *mem, *copy;	/* copy is for -d only */
 	struct vcpu vcpus[MAX_VCPUS];
 };
 
@@ -121,13 +119,13 @@ static atomic_bool stop;
 	exit(1);							\
 } while (0)
 
-/* A VM's place is in the low 16 bits of the number: 48 to 63; incarnation: 32 to 47. */
+/* Bits 48 to 63 have the index of the VM, bits 32 to 47 the incarnation. */
 static uint64_t name_of(const struct vm *vm)
 {
 	return (uint64_t)vm->number << 48 | (uint64_t)(vm->incarnation & 0xffff) << 32;
 }
 
-/* The order of pages: page i of the virtual ones is this one of the data. */
+/* The data page of the virtual page i. */
 static uint64_t order_mul(const struct vm *vm)
 {
 	return 2 * (vm->number * 7UL + vm->incarnation) + 1;
@@ -148,7 +146,7 @@ static uint64_t word_of(const struct vm *vm, uint64_t page, uint64_t word)
 	return name_of(vm) | page << 16 | word;
 }
 
-/* Where in each page a vCPU has a word of its own. */
+/* The offset of a vCPU's own word in each page. */
 static uint64_t own_offset(unsigned int vcpu)
 {
 	return PAGE - 8 * (1 + vcpu);
@@ -209,7 +207,7 @@ static char *memory(void)
 	return mem;
 }
 
-/* With the VM's lock. What is written from the log on is in the next one. */
+/* Called with the VM's lock. Writes after this log are in the next one. */
 static void copy_dirty(struct vm *vm)
 {
 	uint64_t map[MEM_PAGES / 64 + 1] = {};
@@ -246,7 +244,7 @@ static void create(struct vm *vm)
 	atomic_fetch_add(&created, 1);
 }
 
-/* All that was written was logged. */
+/* All writes were logged. */
 static void check_copy(struct vm *vm)
 {
 	copy_dirty(vm);
@@ -258,12 +256,12 @@ static void check_copy(struct vm *vm)
 	munmap(vm->copy, MEM_PAGES * PAGE);
 }
 
-/* Nothing has come to a VM's memory but what its own guest wrote. */
+/* Only its own guest has written to a VM's memory. */
 static void check_memory(const struct vm *vm)
 {
 	uint64_t i, w;
 
-	/* What is protected cannot be read from outside. */
+	/* The memory of a protected VM cannot be read. */
 	if (vm->broken || opt.type)
 		return;
 	for (i = 0; i < DATA_PAGES; i++) {
@@ -304,7 +302,7 @@ static uint64_t digest(const struct vm *vm, uint64_t sweep)
 	return d;
 }
 
-/* One store of the guest's. Returns whether it ended a sweep. */
+/* Handle a store of the guest. Returns whether it ended a sweep. */
 static bool take_report(struct vm *vm, unsigned int nr)
 {
 	struct vcpu *vcpu = &vm->vcpus[nr];
@@ -324,7 +322,7 @@ static bool take_report(struct vm *vm, unsigned int nr)
 			wrong("VM %u.%u vCPU %u sweep %lu: what it read has digest %#lx",
 			      vm->number, vm->incarnation, nr, vcpu->swept, value);
 		vcpu->swept++;
-		/* A word each, its own word, its own code; the digest. */
+		/* For each page a word, its own word, its own code; then the digest. */
 		atomic_fetch_add(&checks, 2 * DATA_PAGES + 2);
 		return true;
 	case BAD_PAGE:
@@ -361,7 +359,7 @@ static void run_vcpu(struct vm *vm, unsigned int nr, unsigned int sweeps)
 	struct vcpu *vcpu = &vm->vcpus[nr];
 
 	while (sweeps && !vm->broken) {
-		/* Before it waits, its line goes down; rouse() raises it. */
+		/* Lower the interrupt line before the guest waits. rouse() raises it. */
 		if (vcpu->swept % 8 == 0 && vcpu->swept && !vcpu->waits) {
 			set_irq(vm, nr, 0);
 			vcpu->waits = true;
@@ -380,7 +378,7 @@ static void run_vcpu(struct vm *vm, unsigned int nr, unsigned int sweeps)
 	}
 }
 
-/* Take all vCPUs of a VM, or none. */
+/* Take all vCPUs of a VM or none. */
 static bool take_all(struct vm *vm)
 {
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
@@ -415,7 +413,7 @@ static void migrate(uint64_t *seed)
 	for (int i = 0; i < cpus; i++)
 		if (cpu >= cpus || cpu == i)
 			CPU_SET(i, &set);
-	/* The CPU may be down. */
+	/* The CPU may be offline. */
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
@@ -458,7 +456,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* Raise the lines of those who wait. Also sees who does not come back. */
+/* Raise the lines of waiting guests, and detect vCPUs that are stuck. */
 static void rouse(void)
 {
 	atomic_fetch_add(&looks, 1);
@@ -587,7 +585,7 @@ int main(int argc, char **argv)
 			next += 20;
 		}
 	}
-	/* What does not come back will not end either. */
+	/* A thread whose vCPU is stuck does not end. */
 	if (stop)
 		return summary(before);
 	stop = true;

@@ -8,24 +8,23 @@
 #define PROTECTED_VM	KVM_VM_TYPE_ARM_PROTECTED
 
 /*
- * The ones that the host's kernel is at, if it was not moved: a VMID that were the
- * host's would not go unnoticed. Without the upper bits they are a process's, of which
- * tlb.c takes note.
+ * The addresses of the host kernel without KASLR, so that a guest with the VMID of the
+ * host is noticed. Without the upper bits they are user addresses, which tlb.c tracks.
  */
 #define HIGH_VA		0xffff800080000000UL
 #define LOW_VA		(HIGH_VA << 16 >> 16)
 
 /*
- * The guest; its registers are set by us when it starts, see set_registers(): x0 data,
- * x1 number of pages, x2 where to store reports, x3 name, x4 and x5 the order of pages,
- * x6 the code that is its own, x7 offset of this vCPU's word in each page, x8 sweeps.
+ * The guest. set_registers() sets its registers: x0 data, x1 number of pages, x2 address
+ * of reports, x3 name, x4 and x5 order of pages, x6 its own code, x7 offset of this
+ * vCPU's word in each page, x8 sweeps.
  */
 asm(
 "	.pushsection .rodata\n"
 "	.balign	4096\n"
 "	.globl	guest_code, sweep, guest_code_end\n"
 "guest_code:\n"
-"	.rept	16\n"			/* exceptions: there must be none */
+"	.rept	16\n"			/* exceptions, which must not occur */
 "	.balign	128\n"
 "	mrs	x17, esr_el1\n"
 "	str	x17, [x2, #6 * 8]\n"
@@ -39,9 +38,9 @@ asm(
 "sweep:\n"
 "	mov	x10, #0\n"		/* page */
 "	mov	x11, #0\n"		/* digest */
-"	and	x12, x8, #255\n"	/* word to be read */
+"	and	x12, x8, #255\n"	/* the word to read */
 "	sub	x13, x1, #1\n"
-"0:	madd	x14, x10, x4, x5\n"	/* the page that is there */
+"0:	madd	x14, x10, x4, x5\n"	/* the expected page */
 "	and	x14, x14, x13\n"
 "	orr	x15, x3, x14, lsl #16\n"
 "	orr	x15, x15, x12\n"
@@ -53,7 +52,7 @@ asm(
 "	str	x17, [x2, #2 * 8]\n"
 "1:	ror	x11, x11, #7\n"
 "	eor	x11, x11, x17\n"
-"	ldr	x17, [x16, x7]\n"	/* what this vCPU wrote */
+"	ldr	x17, [x16, x7]\n"	/* this vCPU's word */
 "	cmp	x17, x8\n"
 "	b.eq	2f\n"
 "	str	x16, [x2, #3 * 8]\n"
@@ -95,11 +94,11 @@ static void fill_tables(struct vm *vm)
 			(MEM_IPA + (TABLES + 1 + i) * PAGE) | table;
 	page(vm, LAST_TABLE)[CODE_INDEX] = (MEM_IPA + CODE_INDEX * PAGE) | leaf;
 	page(vm, LAST_TABLE)[NAME_INDEX] = (MEM_IPA + NAME_INDEX * PAGE) | leaf;
-	/* Global ones and, with nG, those of an ASID, which is the same everywhere. */
+	/* Global pages and, with nG, pages of an ASID. All guests have the same ASID. */
 	for (i = 0; i < DATA_PAGES; i++)
 		page(vm, LAST_TABLE)[DATA_INDEX + i] = leaf | (i & 1) << 11 | 3UL << 53 |
 			(MEM_IPA + (DATA_INDEX + page_at(vm, i)) * PAGE);
-	/* Device memory by MAIR_EL1, see set_registers(). */
+	/* Device memory in MAIR_EL1, see set_registers(). */
 	page(vm, LAST_TABLE)[MMIO_INDEX] = MMIO_IPA | leaf | 1 << 2 | 3UL << 53;
 }
 
@@ -123,21 +122,21 @@ static void set_registers(struct vm *vm, unsigned int nr)
 	for (unsigned int i = 0; i < sizeof(x) / sizeof(*x); i++)
 		set_reg(vcpu, CORE_REG(regs.regs[0]) + 2 * i, x[i]);
 	set_reg(vcpu, CORE_REG(regs.pc), GUEST_VA + (sweep - guest_code));
-	/* EL1h, no interrupts */
+	/* EL1h, interrupts masked */
 	set_reg(vcpu, CORE_REG(regs.pstate), 0x3c5);
 	/* VBAR, MAIR; TTBR0 and TTBR1 the same, with ASID 1 */
 	set_reg(vcpu, SYS_REG(3, 0, 12, 0, 0), GUEST_VA);
 	set_reg(vcpu, SYS_REG(3, 0, 10, 2, 0), 0x00ff);
 	set_reg(vcpu, SYS_REG(3, 0, 2, 0, 0), (MEM_IPA + TABLES * PAGE) | 1UL << 48);
 	set_reg(vcpu, SYS_REG(3, 0, 2, 0, 1), (MEM_IPA + TABLES * PAGE) | 1UL << 48);
-	/* TCR: 48 bits of 4K pages, cached and shared, both ways; 40 bits physical */
+	/* TCR: 48-bit addresses, 4K pages, cached and shared, for both; 40 bits physical */
 	set_reg(vcpu, SYS_REG(3, 0, 2, 0, 2), 2UL << 32 | 2UL << 30 | 3UL << 28 |
 		1UL << 26 | 1UL << 24 | 16UL << 16 | 3UL << 12 | 1UL << 10 | 1UL << 8 | 16);
 	/* SCTLR: MMU and caches on */
 	set_reg(vcpu, SYS_REG(3, 0, 1, 0, 0), 0x30d00800 | 1 | 1 << 2 | 1 << 12);
 }
 
-/* With the vCPU's thread the only one to call: it decides what the line is before. */
+/* Set the interrupt line of a vCPU. */
 static void set_irq(struct vm *vm, unsigned int vcpu, int level)
 {
 	struct kvm_irq_level irq = {

@@ -2,14 +2,14 @@
 /*
  * The guest of guests.c on riscv, in S-mode, with Sv39.
  */
-/* The upper half of 39 bits, and the lower. */
+/* In the upper half of 39 bits, and in the lower. */
 #define HIGH_VA		0xffffffc080000000UL
 #define LOW_VA		0x0000000080000000UL
 
 /*
- * The guest; its registers are set by us when it starts, see set_registers(): a0 data,
- * a1 number of pages, a2 where to store reports, a3 name, a4 and a5 the order of pages,
- * a6 the code that is its own, a7 offset of this vCPU's word in each page, s2 sweeps.
+ * The guest. set_registers() sets its registers: a0 data, a1 number of pages, a2 address
+ * of reports, a3 name, a4 and a5 order of pages, a6 its own code, a7 offset of this
+ * vCPU's word in each page, s2 sweeps.
  */
 asm(
 "	.pushsection .rodata\n"
@@ -17,7 +17,7 @@ asm(
 "	.option	norvc\n"
 "	.balign	4096\n"
 "	.globl	guest_code, sweep, guest_code_end\n"
-"guest_code:\n"			/* exceptions: there must be none */
+"guest_code:\n"			/* exceptions, which must not occur */
 "	csrr	t0, scause\n"
 "	sd	t0, 6 * 8(a2)\n"
 "	csrr	t0, sepc\n"
@@ -26,12 +26,12 @@ asm(
 "	sd	t0, 8 * 8(a2)\n"
 "9:	j	9b\n"
 "sweep:\n"
-"	fence.i\n"		/* what is to run was written by the host */
+"	fence.i\n"		/* the host has written the code */
 "8:	li	t0, 0\n"		/* page */
 "	li	t1, 0\n"		/* digest */
-"	andi	t2, s2, 255\n"	/* word to be read */
+"	andi	t2, s2, 255\n"	/* the word to read */
 "	addi	s3, a1, -1\n"
-"0:	mul	t3, t0, a4\n"	/* the page that is there */
+"0:	mul	t3, t0, a4\n"	/* the expected page */
 "	add	t3, t3, a5\n"
 "	and	t3, t3, s3\n"
 "	slli	t3, t3, 16\n"
@@ -49,7 +49,7 @@ asm(
 "	slli	t1, t1, 57\n"
 "	or	t1, t1, t5\n"
 "	xor	t1, t1, t6\n"
-"	add	t5, t4, a7\n"	/* what this vCPU wrote */
+"	add	t5, t4, a7\n"	/* this vCPU's word */
 "	ld	t6, 0(t5)\n"
 "	beq	t6, s2, 2f\n"
 "	sd	t4, 3 * 8(a2)\n"
@@ -87,7 +87,7 @@ static uint32_t shift(unsigned int rd, unsigned int by, unsigned int funct3)
 static void fill_tables(struct vm *vm)
 {
 	enum { T5 = 30, T6 = 31, LEFT = 1, RIGHT = 5 };
-	/* Of V, R, W, X, G, A, D. */
+	/* V, R, W, X, G, A, D */
 	static const uint64_t code = 0xeb, data = 0xc7, global = 0x20, table = 1;
 	uint32_t *own = (uint32_t *)page(vm, NAME_INDEX);
 	uint64_t i;
@@ -95,7 +95,7 @@ static void fill_tables(struct vm *vm)
 	*own++ = lui(T6, vm->number);
 	*own++ = lui(T5, vm->incarnation & 0xffff);
 	*own++ = shift(T5, 12, RIGHT);
-	/* The number goes up from 12 to 16, and both by 32; or t6, t6, t5 */
+	/* Shift the number from bit 12 to 16, and both by 32; or t6, t6, t5 */
 	*own++ = shift(T6, 4, LEFT);
 	*own++ = 0x01efefb3;
 	*own++ = shift(T6, 32, LEFT);
@@ -107,7 +107,7 @@ static void fill_tables(struct vm *vm)
 			(MEM_IPA + (TABLES + 1 + i) * PAGE) >> 2 | table;
 	page(vm, LAST_TABLE)[CODE_INDEX] = (MEM_IPA + CODE_INDEX * PAGE) >> 2 | code;
 	page(vm, LAST_TABLE)[NAME_INDEX] = (MEM_IPA + NAME_INDEX * PAGE) >> 2 | code;
-	/* Global ones, and those of an ASID, which is the same everywhere. */
+	/* Global pages, and pages of an ASID. All guests have the same ASID. */
 	for (i = 0; i < DATA_PAGES; i++)
 		page(vm, LAST_TABLE)[DATA_INDEX + i] = data | (i & 1 ? 0 : global) |
 			(MEM_IPA + (DATA_INDEX + page_at(vm, i)) * PAGE) >> 2;
@@ -127,14 +127,14 @@ static void set_registers(struct vm *vm, unsigned int nr)
 		GUEST_VA + NAME_INDEX * PAGE, own_offset(nr),
 	};
 
-	/* Only vCPU 0 would run of itself. */
+	/* By default only vCPU 0 runs. */
 	if (ioctl(vcpu->fd, KVM_SET_MP_STATE, &runs))
 		die("KVM_SET_MP_STATE");
 	for (unsigned int i = 0; i < sizeof(a) / sizeof(*a); i++)
 		set_reg(vcpu, CORE_REG(regs.a0) + i, a[i]);
 	set_reg(vcpu, CORE_REG(regs.s2), 0);
 	set_reg(vcpu, CORE_REG(regs.pc), GUEST_VA + (sweep - guest_code));
-	/* No interrupts, but wfi is to see the external one; Sv39, with ASID 1 */
+	/* Interrupts masked, but the external one ends wfi; Sv39, ASID 1 */
 	set_reg(vcpu, CSR(stvec), GUEST_VA);
 	set_reg(vcpu, CSR(sie), 1 << 9);
 	set_reg(vcpu, CSR(satp), 8UL << 60 | 1UL << 44 | (MEM_IPA + TABLES * PAGE) / PAGE);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * init of an e2e boot: mounts what programs need, has the kernel count rollovers,
- * runs the commands that it was given, says how it went, and powers off.
+ * init of an e2e boot: mounts file systems, starts the count of rollovers, runs the
+ * commands, reports, and powers off.
  *
- * Each argument (after -- on the kernel's command line) is a command, a program of
- * this directory with its arguments in one string. They run one after another. One
- * that starts with "&" runs beside those that follow, and is waited for at the end.
- * "toggle" is no program: it takes CPUs down and up until all others have ended.
+ * Each argument (after -- on the kernel command line) is a command: a program of this
+ * directory and its arguments in one string. Commands run one after another. One that
+ * starts with "&" runs in the background, and is waited for at the end. "toggle" is
+ * built in: it takes CPUs offline and online until all other commands have ended.
  */
 
 #include <fcntl.h>
@@ -49,7 +49,7 @@ static void on_term(int sig)
 	stop_toggling = 1;
 }
 
-/* CPU 0 stays; of the others any may be down at any time. */
+/* CPU 0 stays online. Any of the others may be offline at any time. */
 static int toggle(void)
 {
 	int cpus = sysconf(_SC_NPROCESSORS_CONF), cpu, downs = 0, refused = 0;
@@ -76,7 +76,7 @@ static int toggle(void)
 	return !downs || refused;
 }
 
-/* What was started, and how it ended. */
+/* A command that was started, and its exit status. */
 static struct job {
 	pid_t pid;
 	int status;

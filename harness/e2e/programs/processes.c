@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Has ASIDs roll over under real processes, and sees that each finds its own memory.
+ * Force rollovers of ASIDs under real processes, and check that each process reads its own memory.
  *
- * Several kinds of processes run at once, each in memory that it has filled with words that name it, at the same
- * addresses as all the others, so that a translation of another's, or of a time gone by, leads to a word that says so:
+ * All processes fill the same addresses with words that name the process and the time. A stale translation, or one of
+ * another process, leads to a wrong word. These processes run at once:
  *
- *   residents	more than there are ASIDs; read all their words, write new ones, yield, sleep, change CPUs
- *   families	threads of one mm on all CPUs, one of which remaps, protects, forks and copies what the others read and
- *		write; they know by a sequence count what must be there, and whether a write must fault
- *   storms	fork, vfork and exec of processes that live just long enough to check
- *   spenders	fork what does not even check: 65,535 ASIDs take long enough
- *   pinned	processes whose ASID is pinned, as for a device: it must be the same whenever they look
- *   auditor	stops the machine, and compares what the registers of all CPUs have; see asid_probe.c, which it and
- *		"pinned" need in the kernel as /proc/asid_probe
+ *   residents	more than there are ASIDs; they read all their words, write new ones, yield, sleep, change CPUs
+ *   families	threads of one mm on all CPUs; one remaps, protects, forks and copies what the others read and write. A
+ *		sequence count tells the expected words, and whether a write must fault
+ *   storms	fork, vfork and exec of processes that check once and exit
+ *   spenders	fork processes that exit at once, to use up 65,535 ASIDs
+ *   pinned	processes with a pinned ASID, as for a device; it must never change
+ *   auditor	stops the machine, and compares the registers of all CPUs. It and "pinned" use /proc/asid_probe of
+ *		asid_probe.c
  *
- * It goes on for a time, and until so many rollovers have come and something was pinned and audited, and fails if
- * anything was wrong: a word, or a process that died. How long is too long is for e2e.py to say.
+ * The program runs for a given time, and until there were enough rollovers, pins and audits. It fails if a word was wrong
+ * or a process died. e2e.py has the timeout.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,18 +42,18 @@
 #define WINDOW_PAGES	2
 #define WINDOW_WORDS	(WINDOW_PAGES * WORDS)
 #define MAX_THREADS	16
-/* On the one architecture that has pins. */
+/* Only arm64 has pins. */
 #ifdef __aarch64__
 #define PINNED		8
 #else
 #define PINNED		0
 #endif
-/* A pin is held over so many rollovers, and then let go. */
+/* A pin is held over so many rollovers. */
 #define PIN_ROLLOVERS	20
 
 #define PROBE		"/proc/asid_probe"
 
-/* What all processes have in common. */
+/* Shared by all processes. */
 static struct shared {
 	atomic_bool stop;
 	atomic_uint names;
@@ -61,7 +61,7 @@ static struct shared {
 	atomic_ulong forks, execs, remaps, pins, pin_rollovers, refused, audits, audited;
 } *shared;
 
-/* Private to each process, at one address in all. */
+/* Private to each process, at the same address. */
 static uint64_t own[OWN_PAGES][WORDS] __attribute__((aligned(PAGE)));
 /* Private to each family. */
 static uint64_t counter[MAX_THREADS][WORDS] __attribute__((aligned(PAGE)));
@@ -80,7 +80,7 @@ static uint64_t now_ms(void)
 	return t.tv_sec * 1000ULL + t.tv_nsec / 1000000;
 }
 
-/* One fault has many consequences; the first few will tell. */
+/* One fault has many consequences. Print only the first few. */
 #define wrong(fmt, ...) do {									\
 	if (atomic_fetch_add(&shared->wrong, 1) < 20)						\
 		say("processes: wrong: process %u on CPU %d: " fmt "\n", name, sched_getcpu(), ##__VA_ARGS__);	\
@@ -105,7 +105,7 @@ static void take_name(void)
 	seed = seed ?: 1;
 }
 
-/* Anywhere, or on one CPU for a while; one that is not there is no fault. */
+/* Run on one CPU for a while, or on any. The CPU may be offline, which is no error. */
 static void move(void)
 {
 	cpu_set_t set;
@@ -128,7 +128,7 @@ static void pass_time(void)
 		sched_yield();
 }
 
-/* Who has it, when it was written, and where: a wrong one can be told apart. */
+/* A word names its process, its time and its address. */
 static uint64_t word(unsigned int epoch, unsigned int index)
 {
 	return (uint64_t)name << 32 | (uint64_t)(epoch & 0xffff) << 16 | index;
@@ -140,7 +140,7 @@ static void fill(volatile uint64_t *words, unsigned int n, unsigned int epoch)
 		words[i] = word(epoch, i);
 }
 
-/* The index of the first word that is not what it should be, and what it is; or -1. */
+/* The index of the first wrong word and its value, or -1. */
 static int compare(const volatile uint64_t *words, unsigned int n, unsigned int epoch, uint64_t *found)
 {
 	for (unsigned int i = 0; i < n; i++) {
@@ -185,8 +185,8 @@ static void resident(void)
 }
 
 /*
- * Families. The window is in one of these phases, by the sequence count, which is odd while it changes. All give it
- * new contents but READ_ONLY, which has those of SHARED.
+ * Families. The sequence count tells the phase of the window, and is odd while the window changes. Each phase has new
+ * contents, except READ_ONLY, which keeps those of SHARED.
  */
 enum phase { SHARED, READ_ONLY, ANONYMOUS, COPIED, DROPPED, MOVED, PHASES };
 
@@ -200,7 +200,7 @@ static unsigned int epoch_of(unsigned int seq)
 	return seq / 2 - (phase_of(seq) == READ_ONLY);
 }
 
-/* Where a fault leads, if one may come. */
+/* Where to continue after an expected fault. */
 static _Thread_local sigjmp_buf *volatile landing;
 
 static void on_fault(int sig, siginfo_t *info, void *context)
@@ -228,7 +228,7 @@ static bool window_reads(unsigned int epoch, int *index, uint64_t *found)
 	return true;
 }
 
-/* Writes what is there, at once, so that it does no harm if it comes late. */
+/* Write the same value again, which is harmless if it comes late. */
 static bool window_writes(unsigned int index)
 {
 	sigjmp_buf to;
@@ -268,7 +268,7 @@ static void look_at_window(void)
 	count(WINDOW_WORDS + 1);
 }
 
-/* What this thread counted, another process must not see, and what is here no other thread may have changed. */
+/* This thread's own counter. No other thread or process may change it. */
 static void *relative(void *arg)
 {
 	volatile uint64_t *mine = counter[(uintptr_t)arg];
@@ -290,7 +290,7 @@ static void *relative(void *arg)
 	return NULL;
 }
 
-/* In a child, of what the parent's threads go on writing to: here it stays as it was. */
+/* In a child: its copy must not change while the parent's threads write to theirs. */
 static void see_it_stays(unsigned int epoch, unsigned int threads)
 {
 	uint64_t had[MAX_THREADS], found;
@@ -398,7 +398,7 @@ static void family(void)
 	if (window == MAP_FAILED)
 		die("mmap");
 	fill(own[0], OWN_PAGES * WORDS, 0);
-	/* 0 is odd enough: no window yet. */
+	/* 0 means that there is no window yet. */
 	atomic_store(&sequence, 1);
 	change_window(seq += 2 * PHASES, memory, 0);
 	for (unsigned int t = 0; t < threads; t++) {
@@ -415,7 +415,7 @@ static void family(void)
 		pthread_join(thread[t], NULL);
 }
 
-/* Between fork, or exec, and the end. */
+/* The life of a process after fork or exec. */
 static void short_life(const char *who)
 {
 	fill(own[0], OWN_PAGES * WORDS, 1);
@@ -444,7 +444,7 @@ static void storm(void)
 			if (!child) {
 				check_own(0, "child");
 				take_name();
-				/* Now and then, one that outlives its parent. */
+				/* Some outlive their parent. */
 				grandchild = random_below(8) ? 1 : fork();
 				short_life(grandchild ? "child" : "orphan");
 				_exit(0);
@@ -458,7 +458,7 @@ static void storm(void)
 	}
 }
 
-/* Uses up ASIDs, and nothing else, as quickly as a process can: by a child that ends as it begins. */
+/* Use up ASIDs as quickly as possible, with children that exit at once. */
 static void spender(void)
 {
 	while (!stopping()) {
@@ -528,7 +528,7 @@ static void auditor(void)
 	}
 }
 
-/* Those that are many let the others run, but spenders are waited for; all let the one that counts and ends it. */
+/* The many processes have a low priority, except spenders. The one that counts and ends the run has the highest. */
 static void start(void (*kind)(void), unsigned long n)
 {
 	for (unsigned long i = 0; i < n; i++) {
@@ -546,7 +546,7 @@ static void start(void (*kind)(void), unsigned long n)
 	}
 }
 
-/* Take note of those that ended, orphans too. Returns whether there are any left. */
+/* Reap children and orphans. Returns whether any are left. */
 static bool any_left(void)
 {
 	int status;
@@ -574,7 +574,7 @@ static struct {
 	bool probe;
 } options = { .residents = 40, .families = 2, .seconds = 10, .rollovers = 1, .probe = true };
 
-/* On a busy machine, what is few may come late. */
+/* On a busy machine, rare events may take long. */
 static bool probed(void)
 {
 	return !options.probe || ((!PINNED || atomic_load(&shared->pins)) && atomic_load(&shared->audited));
@@ -619,7 +619,7 @@ static void read_options(int argc, char **argv)
 			options.probe = false;
 			break;
 		case 'C':
-			/* What a storm executes: this is all of it. */
+			/* A storm executes this. */
 			seed += name = n;
 			short_life("exec");
 			exit(!!atomic_load(&shared->wrong));

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a rollover of VMIDs on riscv does to guests that run.
+ * Measure what a rollover of VMIDs on riscv does to running guests.
  *
- * A guest spins on each CPU but the first. There, more VMs than there are VMIDs take
- * turns, each until its guest's next store to where no memory is: so VMIDs run out once
- * in a round, at its end, and each round a few turns earlier, as those that spin have
- * VMIDs as well. So only the last turns are watched: how many IPIs come anywhere, by
- * /proc/interrupts, and in each turn how often KVM had the guests that spin come back,
- * by its statistics. The turn with the rollover in it is the one that the kernel's event
- * says; where there is no such event, the one with most IPIs.
+ * A guest spins on each CPU but the first. On the first, more VMs than there are VMIDs
+ * take turns, each until its guest stores to an address without memory. So VMIDs run out
+ * once in a round, near its end, and a few turns earlier in each round, as the spinning
+ * guests have VMIDs as well. The program watches the last turns only. It counts IPIs in
+ * /proc/interrupts, and in each turn the exits of the spinning guests in KVM's
+ * statistics. The kernel's event tells which turn has the rollover. Without the event, it
+ * is the turn with most IPIs.
  *
- * The tick of its CPU has a guest come back as well, in one turn of several: what all
- * turns that are watched come to, which is printed, shows how often. So whoever reads
- * what this prints takes the median of the rounds.
+ * A timer tick also causes an exit, in one of several turns. The total of all watched
+ * turns, which is printed, shows how often. So use the median of the rounds.
  */
 
 #define _GNU_SOURCE
@@ -32,9 +31,9 @@
 #define PAGE		4096UL
 #define CODE_IPA	0x80000000UL
 #define MAX_SPINNING	7
-/* One more than an hgatp with 14 bits of VMID, which is all of them, can tell apart. */
+/* One more than there are VMIDs with 14 bits, which is all bits. */
 #define VMS		16384
-/* In each round the rollover comes 4 or 5 turns earlier than in the last. */
+/* The rollover comes 4 or 5 turns earlier in each round. */
 #define ROUNDS		25
 #define WATCHED		256
 
@@ -118,7 +117,7 @@ static void *spin(void *arg)
 	die("a guest left its loop");
 }
 
-/* Where the statistics of a vCPU have its exits. */
+/* The offset of the exits in the statistics of a vCPU. */
 static void find_exits(struct spinning *one)
 {
 	struct kvm_stats_header header;
@@ -159,7 +158,7 @@ static long exits(void)
 	return sum;
 }
 
-/* Of all kinds, on all CPUs. */
+/* IPIs of all kinds on all CPUs. */
 static long ipis(void)
 {
 	char line[512], *word, *end;
@@ -179,7 +178,7 @@ static long ipis(void)
 	return sum;
 }
 
-/* Returns whether the guest did what it is there for. */
+/* Returns whether the guest's exit was the expected one. */
 static bool take_turn(const struct guest *guest)
 {
 	if (ioctl(guest->vcpu, KVM_RUN, 0))
@@ -187,7 +186,7 @@ static bool take_turn(const struct guest *guest)
 	return guest->run->exit_reason == KVM_EXIT_MMIO && !guest->run->mmio.phys_addr;
 }
 
-/* All VMs take a turn. Returns how much was wrong. */
+/* Each VM takes a turn. Returns the number of errors. */
 static long take_round(void)
 {
 	long at = -1, at_exits = 0, most = 0, ipis_before, wrong = 0, all_exits = 0;
@@ -244,7 +243,7 @@ int main(int argc, char **argv)
 	__builtin___clear_cache(code_page, code_page + sizeof(code));
 
 	stay_on(0);
-	/* Before anything of them is mapped: KVM_CREATE_VM looks at each mapping. */
+	/* Create all VMs before memory is mapped: KVM_CREATE_VM walks all mappings. */
 	for (i = 0; i < VMS; i++)
 		create(&vms[i]);
 	for (i = 0; i < VMS; i++)
@@ -263,7 +262,7 @@ int main(int argc, char **argv)
 		if (pthread_create(&one->thread, NULL, spin, one))
 			die("pthread_create");
 	}
-	/* Some ticks, and each is at it. */
+	/* After some ticks all guests spin. */
 	for (i = 0; i < nr_spinning; i++)
 		while (exits_of(&spinning[i]) < 10)
 			usleep(1000);

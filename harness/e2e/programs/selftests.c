@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs the kernel's own selftests that are in /kselftests, one after another, each
- * for so many seconds at most, and says "selftest NAME: RESULT, N s": pass, skip, fail
- * or timeout. What they print themselves goes to the log as it is.
+ * Run the kernel's selftests in /kselftests one after another, each with a timeout, and
+ * print "selftest NAME: RESULT, N s". RESULT is pass, skip, fail or timeout. The output
+ * of the tests goes to the log.
  *
  *	selftests SECONDS TIMES [NAME...] [-NAME...]	all, only these, or all but those
  */
@@ -20,7 +20,7 @@
 #define KSFT_SKIP	4
 #define MAX_ARGS	4
 
-/* Those that are made for hardware: less memory, less often. */
+/* Options for tests that are made for hardware: less memory, fewer iterations. */
 static const char *const smaller[][1 + MAX_ARGS] = {
 	{ "access_tracking_perf_test", "-b", "8M" },
 	{ "arm64-vgic_lpi_stress", "-i", "20" },
@@ -36,7 +36,7 @@ static const char *const smaller[][1 + MAX_ARGS] = {
 static void execute(const char *name)
 {
 	char path[300];
-	/* They open what they are started as, for the guest is in it. */
+	/* A test opens its own executable by argv[0], as the guest code is in it. */
 	const char *args[2 + MAX_ARGS] = { path };
 
 	for (unsigned int i = 0; i < sizeof(smaller) / sizeof(*smaller); i++)

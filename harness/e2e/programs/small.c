@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What init.c and processes.c do, in little, for an architecture that there is no libc for
- * in Debian: riscv of 32 bits. Built with the kernel's own, tools/include/nolibc.
+ * A small version of init.c and processes.c for 32-bit riscv, for which Debian has no
+ * libc. Built with the kernel's tools/include/nolibc.
  *
  *	small RESIDENTS ROLLOVERS SECONDS
  *
- * Residents, more than there are ASIDs, fill memory with words that name them, at one
- * address in all, read them again and again, write new ones, and fork children that do so
- * once. An auditor compares what the registers of all CPUs have (probe/asid_probe.c).
+ * Residents, more than there are ASIDs, fill the same addresses with words that name
+ * them, check and replace them all the time, and fork children that do so once. An
+ * auditor compares the registers of all CPUs (probe/asid_probe.c).
  */
 #include "probe/asid_probe.h"
 
@@ -15,7 +15,7 @@
 #define WORDS		(4 * 4096 / 4)
 #define MAX_RESIDENTS	200
 
-/* What all processes have in common. */
+/* Shared by all processes. */
 static struct shared {
 	int stop;
 	unsigned int names, forks, audits, audited, sweeps, wrong;
@@ -140,7 +140,7 @@ static pid_t start(void (*kind)(void))
 	return pid;
 }
 
-/* From the event's histogram: "{ name: asid } hitcount: N". */
+/* From the histogram of the event: "{ name: asid } hitcount: N". */
 static long rollovers(void)
 {
 	static char text[4096];
@@ -184,7 +184,7 @@ int main(int argc, char **argv)
 	struct timespec begin, now;
 	long rolled;
 
-	/* All in one argument, as init.c has it. */
+	/* One argument has the whole command, as for init.c. */
 	for (char *at = argc > 1 ? strchr(argv[1], ' ') : NULL; at && n < 3; at = strchr(at + 1, ' '))
 		wanted[n++] = atoi(at + 1);
 	if (wanted[0] > MAX_RESIDENTS)

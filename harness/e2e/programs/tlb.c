@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A TLB tagged by ASID and VMID for QEMU, as a plugin: what QEMU itself lacks to show a missing flush.
+ * A TLB tagged by ASID and VMID, as a QEMU plugin. It detects missing flushes, which QEMU itself does not show.
  *
- * QEMU drops all translations of a CPU when its ASID or VMID changes, so one that an ID's former owner left behind
- * cannot be hit. This keeps what hardware may keep. For each CPU it remembers where each page led that userspace or a
- * guest has loaded from or stored to, under the VMID and the ASID of that moment; it forgets by the TLBI instructions
- * that the kernel executes, and to make room. QEMU says where an access went, which is right. If the same page of the
- * same IDs leads elsewhere by what is remembered, hardware might have gone there: that is wrong.
+ * QEMU drops all translations of a CPU when its ASID or VMID changes, so no access hits an entry of an ID's previous
+ * owner. This plugin keeps what hardware may keep. For each CPU it records the physical page of each load and store of
+ * userspace and guests, by VMID, ASID and virtual page. TLBI instructions of the kernel remove records. QEMU reports the
+ * correct physical page of each access. If a record has another page, hardware could have used a stale entry, and the
+ * plugin reports it as wrong.
  *
  *   qemu-system-aarch64 -plugin tlb.so -cpu cortex-a57 ...
  *
- * The host's kernel is to run at EL1 (nVHE, if there are guests) with 8-bit VMIDs and no TLBI by range. What is told of
- * an instruction comes before its effect. So a page that one CPU changes while another uses it may be called wrong
- * without being so: have processes of one thread. QEMU must run its CPUs in threads of their own, as it does
- * unless told otherwise; with thread=single, 10.0 has callbacks of all CPUs come from the first.
+ * The host kernel must run at EL1 (nVHE, if there are guests), with 8-bit VMIDs and without TLBI by range. QEMU reports an
+ * instruction before its effect. So if one CPU changes a page while another uses it, the plugin may report a false
+ * positive: use processes with one thread. Each CPU of QEMU must be a thread, which is the default. With thread=single,
+ * QEMU 10.0 reports all CPUs as the first.
  *
- * QEMU's header for plugins is in no package of Debian 12 or 13, so here is what of it is used; from version 9.0 on.
+ * No package of Debian 12 or 13 has QEMU's header for plugins, so the declarations are here, for version 9.0 and later.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -30,7 +30,7 @@ struct qemu_plugin_insn;
 struct qemu_plugin_hwaddr;
 struct qemu_plugin_register;
 struct qemu_info;
-/* GLib's, of which QEMU's own copy is there. */
+/* From GLib, which QEMU is linked with. */
 struct array {
 	void *data;
 	unsigned int len;
@@ -89,8 +89,8 @@ static void die(const char *why)
 }
 
 /*
- * A page under an ASID, of the host (VMID 0) or of a guest. It is good if it was made after the last time that all of
- * its VMID, or this ASID of the host, were forgotten.
+ * A page of an ASID, of the host (VMID 0) or of a guest. It is valid if it is newer than the last invalidation of its VMID
+ * or, for the host, of its ASID.
  */
 struct entry {
 	uint64_t page, leads_to, made;
@@ -101,7 +101,7 @@ static struct cpu {
 	struct qemu_plugin_register *x[31], *cpsr;
 	unsigned int vmid, asid;
 	bool at_el2;
-	/* Protects what follows: another CPU's TLBI may reach this one. */
+	/* Protects the members below, as TLBIs of other CPUs are broadcast. */
 	pthread_mutex_t lock;
 	uint64_t now;
 	uint64_t forgot_vmid[VMIDS], forgot_asid[ASIDS];
@@ -121,7 +121,7 @@ static struct entry *find(struct cpu *c, unsigned int vmid, unsigned int asid, u
 	uint64_t hash = (page ^ (uint64_t)vmid << 40 ^ (uint64_t)asid << 48) * 0x9e3779b97f4a7c15ULL;
 	struct entry *e = &c->entries[(hash >> 32) % ENTRIES];
 
-	/* The place that it has to itself: another has to make room. */
+	/* The cache is direct-mapped: a new entry replaces the old one. */
 	if (e->page != page || e->vmid != vmid || e->asid != asid || !is_good(c, e))
 		*e = (struct entry){ .page = page, .vmid = vmid, .asid = asid };
 	return e;
@@ -135,7 +135,7 @@ static void on_access(unsigned int n, uint32_t info, uint64_t addr, void *data)
 	struct entry *e;
 
 	(void)data;
-	/* ASID 0 of the host is nobody's: the tables that a CPU starts with. */
+	/* No process has ASID 0 of the host: it is for the first tables of a CPU. */
 	if (c->at_el2 || (!c->vmid && !c->asid) || !where || qemu_plugin_hwaddr_is_io(where))
 		return;
 
@@ -166,7 +166,7 @@ static uint64_t value_of(struct qemu_plugin_register *reg)
 	return result;
 }
 
-/* The operand of an instruction, which comes as the data. */
+/* The operand of an instruction. */
 static uint64_t operand_of(unsigned int n, void *data)
 {
 	unsigned int reg = (uintptr_t)data & 31;
@@ -184,7 +184,7 @@ static void on_vttbr(unsigned int n, void *data)
 	cpus[n]->vmid = operand_of(n, data) >> 48 & (VMIDS - 1);
 }
 
-/* The same instructions may be KVM's at EL2, where they are at low addresses as well, or userspace's or a guest's. */
+/* The same instructions at low addresses may be from KVM at EL2, from userspace or from a guest. */
 static void on_low_code(unsigned int n, void *data)
 {
 	(void)data;
@@ -206,7 +206,7 @@ static void forget(struct cpu *c, unsigned int vmid, unsigned int operation, uin
 	case 0:				/* VMALLE1 */
 		forget_vmid(c, vmid);
 		break;
-	case 2:				/* ASIDE1; of a guest, a TLB may forget more */
+	case 2:				/* ASIDE1; for a guest, all of its VMID, which is allowed */
 		if (vmid) {
 			forget_vmid(c, vmid);
 			break;
@@ -218,7 +218,7 @@ static void forget(struct cpu *c, unsigned int vmid, unsigned int operation, uin
 		find(c, vmid, asid, page)->made = 0;
 		c->by_page++;
 		break;
-	case 3: case 7:			/* VAAE1, VAALE1; the host's are the kernel's pages, of which none are here */
+	case 3: case 7:			/* VAAE1, VAALE1; the host's are for kernel pages, which are not recorded */
 		if (vmid)
 			forget_vmid(c, vmid);
 		break;
@@ -237,7 +237,7 @@ static void forget_at_el2(struct cpu *c, unsigned int vmid, unsigned int operati
 		forget_vmid(c, vmid);
 		break;
 	}
-	/* Those for EL2 itself leave all else alone. */
+	/* TLBIs for EL2 itself change nothing here. */
 }
 
 static void on_tlbi(unsigned int n, void *data)
@@ -247,7 +247,7 @@ static void on_tlbi(unsigned int n, void *data)
 	unsigned int vmid = cpus[n]->vmid, first = n, last = n;
 	uint64_t operand = operand_of(n, data);
 
-	/* By IPA: it is VMALLE1 that comes next which rids the TLB of what came of it. */
+	/* By IPA: the VMALLE1 that follows removes the combined entries. */
 	if (level == 4 && (where == 0 || where == 4))
 		return;
 	if (where == 1 || where == 3)

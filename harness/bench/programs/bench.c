@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What an allocator does, for callgrind to count: run as
+ * Run an allocator, for callgrind to count instructions:
  *
  *	valgrind --tool=callgrind --instr-atstart=no --collect-atstart=no \
  *		--combine-dumps=yes bench SCENARIO CPUS BITS
  *
- * callgrind then writes a part for each thing counted, under its name; how often it
- * was done goes to stdout. The part "nothing" tells what counting itself costs.
+ * callgrind writes a part for each measurement, under its name. The number of calls goes
+ * to stdout. The part "nothing" is the overhead of counting.
  *
- * It is built once for each allocator: arm64's ASIDs; KVM's VMIDs (SUBJECT_VMID); csky's
- * library (SUBJECT_CSKY); the first two also from our files, and for the third what a csky
- * that used ours would call (SUBJECT_PLAIN). All do the same: contexts switch on CPUs.
+ * The program is built once for each allocator: arm64's ASIDs, KVM's VMIDs
+ * (SUBJECT_VMID) and csky's library (SUBJECT_CSKY), the first two also from our files.
+ * SUBJECT_PLAIN is what csky would call with our library. All run the same scenarios.
  *
- * And once more with BENCH_THREADS, where the scenario "threads" tells the time that
- * real threads take for it, in ns; not for callgrind.
+ * With BENCH_THREADS, the scenario "threads" prints the time that real threads take, in
+ * ns. That is not for callgrind.
  */
 #ifdef BENCH_THREADS
 #define _GNU_SOURCE
@@ -94,7 +94,7 @@ static void subject_init(void)
 	info.reserved = &reserved;
 }
 
-/* As csky's check_and_switch_context(): that is one call of this. */
+/* The same call as in csky's check_and_switch_context(). */
 static noinline void csky_switch(struct mm_struct *mm, unsigned int cpu)
 {
 	asid_check_context(&info, &mm->context.asid, cpu, mm);
@@ -234,13 +234,13 @@ static unsigned long id(const struct context *ctx)
 	return value(ctx) & (nr_ids - 1);
 }
 
-/* Every allocator has no more than the ID below this bit. */
+/* In every allocator, the bits below this one have the ID and nothing else. */
 static u64 generation(const struct context *ctx)
 {
 	return value(ctx) >> bench_bits;
 }
 
-/* The same on each machine. */
+/* The same sequence on each machine. */
 static unsigned int random_below(unsigned int n)
 {
 	static u64 state = 1;
@@ -252,9 +252,9 @@ static unsigned int random_below(unsigned int n)
 static struct context *running[NR_CPUS];
 
 /*
- * A generation of fresh contexts on CPU 0, up to and with the switch that rolls
- * over. On the way each other CPU gets one of them, at random, and runs it. Returns
- * the first one. With @name, the last switch is counted.
+ * Switch CPU 0 to new contexts until one switch rolls over. Each other CPU meanwhile
+ * switches to one of them, at random. Returns the first context. With @name, the last
+ * switch is counted.
  */
 static struct context *generation_of_fresh(const char *name)
 {
@@ -307,7 +307,7 @@ static bool runs(const struct context *ctx)
  * Scenarios
  */
 
-/* The rollover, and then the first switch to contexts that have been there before it. */
+/* The rollover, and then the first switch to contexts that are older. */
 static void scenario_switch(void)
 {
 	struct context *first, *end, *ctx;
@@ -318,7 +318,7 @@ static void scenario_switch(void)
 	first = generation_of_fresh("rollover");
 	end = &contexts[nr_contexts - 1];
 	now = generation(end);
-	/* It rolled over for this one, while it ran the one before, or an earlier. */
+	/* This context caused the rollover. The CPU ran the one before, or an earlier one. */
 	for (ctx = end - 1; runs(ctx); ctx--)
 		;
 	running[0] = ctx;
@@ -328,7 +328,7 @@ static void scenario_switch(void)
 		counted(subject_switch(running[i]));
 	done("reserved", times);
 
-	/* The new generation's IDs are low still. */
+	/* The new generation has used only low IDs yet. */
 	start();
 	for (ctx = end - 1, times = 0; ctx >= first && times < 64; ctx--) {
 		if (generation(ctx) == now || runs(ctx))
@@ -350,7 +350,7 @@ static void scenario_switch(void)
 	done("unreserved, ID taken", times);
 }
 
-/* One more context than there are IDs, so that all of them come back to a taken one. */
+/* One more context than there are IDs, so that each finds its old ID taken. */
 static void scenario_generation(void)
 {
 	unsigned long round, i;
@@ -369,7 +369,7 @@ static void scenario_generation(void)
 	done("generation", 1);
 }
 
-/* IDs for fresh contexts, up to the last few: the search that finds none is rollover's. */
+/* Allocate IDs for new contexts, except the last few: a failing search is a rollover. */
 static void count_search(const char *name)
 {
 	unsigned long times = 0;
@@ -412,7 +412,7 @@ static void scenario_search(void)
 
 #if !defined(SUBJECT_VMID) && !defined(SUBJECT_CSKY) && !defined(SUBJECT_PLAIN)
 
-/* Contexts that have their ID, at first, after they were pinned, and back. */
+/* Pin contexts that have an ID, pin them again, and unpin them. */
 static void scenario_pin(void)
 {
 	static const char * const names[] = {
@@ -457,15 +457,15 @@ static void scenario_pin(void)
 #ifdef BENCH_THREADS
 
 /*
- * A real thread for each CPU, on a core of its own if there are that many, switches
- * between contexts that all of them have: few, so that all but the first switches
- * take the fast path, or more than there are IDs. With none, it is scheduled out only.
+ * A thread for each CPU, on a core of its own if possible, switches between shared
+ * contexts. With few contexts, all but the first switches take the fast path. There may
+ * be more than there are IDs. With none, there is only sched out.
  */
 static unsigned long nr_shared, nr_switches, spin_length;
 static pthread_barrier_t barrier;
 static unsigned long long elapsed[NR_CPUS];
 
-/* What is done between sched out and the next switch: each step waits for the last. */
+/* Work between sched out and the next switch. Each step depends on the last. */
 static noinline u64 spin(u64 x)
 {
 	unsigned long i;
@@ -488,7 +488,7 @@ static void *thread(void *arg)
 	play(cpu);
 	pthread_barrier_wait(&barrier);
 
-	/* Its own time: other processes of this machine do not count. */
+	/* CPU time, so that other processes do not count. */
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
 	for (i = 0; i < nr_switches; i++) {
 		seed = seed * 1664525 + 1013904223;
@@ -541,8 +541,8 @@ static void scenario_threads(void)
 #endif
 
 /*
- * A switch and a sched out that take the fast path, and a rollover, for a tracer of
- * memory: what is done is between two stores to @mark, of its number and of 0.
+ * A switch and a sched out on the fast path, and a rollover, for a tracer of memory.
+ * Stores of its number and of 0 to @mark enclose each of them.
  */
 static volatile unsigned int mark;
 

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The init of a kernel that is compared: does what switches contexts, and prints
- * how long each took by the counter of the CPU. Under QEMU's -icount shift=0, and
- * with a counter of 1 GHz, that counts instructions, the whole system's.
+ * The init of a kernel that is measured: runs workloads with context switches, and prints
+ * the time of each by the counter of the CPU. With QEMU's -icount shift=0 and a counter of
+ * 1 GHz, that is the number of instructions of the whole system.
  *
- * What is compared differs by a few instructions a switch, so nothing else may. All
- * that is done here is real-time (SCHED_FIFO), and so is what it starts. Else the
- * timer's ticks would end time slices, two kernels would have them end elsewhere, and
- * would go on from there in other orders. Now a tick only costs what it takes. Where
- * ticks come is varied, by naps in between that differ by fractions of a period;
- * kernel threads, which have had to wait, run then.
+ * Two kernels differ by a few instructions for each switch, and nothing else may differ.
+ * So all processes here are real-time (SCHED_FIFO). Otherwise timer ticks would end time
+ * slices at different places, and the order of processes would change. Sleeps between the
+ * rounds, by fractions of a tick, vary the phase of the ticks, and let kernel threads run.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,10 +25,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The first few fill the kernel's caches, and take the tree of PIDs to its depth. */
+/* The first few rounds fill the kernel's caches and the tree of PIDs. */
 #define WARM_UPS	5
 #define TIMES		16
-/* That of a tick, with CONFIG_HZ=250. */
+/* The period of a tick with CONFIG_HZ=250. */
 #define PERIOD_NS	4000000
 #define VMS		300
 #define PAGE		4096UL
@@ -74,7 +72,7 @@ static void wait_for(pid_t pid)
 
 static int pings = 5000;
 
-/* Two processes that send each other a byte in turns. */
+/* Two processes take turns to send each other a byte. */
 static void ping_pong(void)
 {
 	int there[2], back[2], i;
@@ -130,7 +128,7 @@ static struct {
 	struct kvm_run *run;
 } vcpus[VMS];
 
-/* Each guest stores to an address without memory, over and over: back to us. */
+/* Each guest stores to an address without memory all the time, which exits to us. */
 static void make_vms(void)
 {
 	/* 1: str wzr, [x0]; b 1b */
@@ -220,9 +218,9 @@ int main(int argc, char **argv)
 
 	check(sched_setscheduler(0, SCHED_FIFO, &priority), "sched_setscheduler");
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	/* The last: the kernel puts options that it does not know before it. */
+	/* The last argument: the kernel puts unknown options before it. */
 	if (!strcmp(argv[argc - 1], "trace")) {
-		/* For each executed instruction to be seen: little. */
+		/* A short run, as each instruction is logged. */
 		pings = 500;
 		ping_pong();
 		make_vms();

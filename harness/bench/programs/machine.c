@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What machine.h promises out of line, and the CPUs that are played. */
+/* The functions of machine.h that are not inline, and the simulated CPUs. */
 #include "machine.h"
 
 unsigned int nr_cpu_ids;
@@ -79,7 +79,7 @@ void bench_free(void *ptr)
 	free(block - 2);
 }
 
-/* The word at @i, of which all bits before @from are cleared if it is in it. */
+/* The word at @i, without the bits before @from. */
 #define SEARCH(map, nr, from, invert)						\
 ({										\
 	unsigned long __i = (from) / BITS_PER_LONG, __word, __bit = (nr);	\
@@ -111,8 +111,8 @@ unsigned long find_first_zero_bit(const unsigned long *map, unsigned long nr)
 }
 
 /*
- * Whole words, as all maps here are: nobody looks at what is beyond the last bit.
- * 64 bytes a turn, as arm64's memcpy() and memset() do it.
+ * All maps here have whole words, and bits beyond the last are not read. 64 bytes in each
+ * iteration, as in arm64's memcpy() and memset().
  */
 #define WORDS(map, nr, value) do {					\
 	unsigned long i, end = BITS_TO_LONGS(nr);			\

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A kernel for the host, as much of one as the allocators need that are compared:
- * ours with its two users, arm64's two originals, and csky's library. All are
- * built as they are, with every header that they ask for being this one, and so
- * all have the same CPUs, bitmaps and atomics.
+ * The parts of the kernel that the compared allocators need on the host: ours with its two
+ * users, arm64's two originals, and csky's library. All are built unchanged. Every header
+ * that they include is this one, so they have the same CPUs, bitmaps and atomics.
  *
- * What an allocator may do often costs here about what it costs in a kernel:
- * bitmaps are searched by words, out of line; CPUs are found in a mask, and their
- * variables through a table of offsets. Speed is counted in instructions, so
- * nothing here depends on a library of the host, whose code depends on the host's
- * CPU. The hardware (TLBs, registers) costs nothing.
+ * Frequent operations cost about as much as in a kernel: bitmaps are searched by words, out
+ * of line; CPUs are found in a mask, and per-CPU variables by a table of offsets. As
+ * instructions are counted, nothing here uses a library of the host, whose code depends on
+ * the host's CPU. Hardware (TLBs, registers) costs nothing.
  */
 #ifndef _IDGEN_BENCH_MACHINE_H
 #define _IDGEN_BENCH_MACHINE_H
@@ -49,7 +47,7 @@ typedef uint16_t u16;
 #define __ro_after_init
 #define asmlinkage
 #define EXPORT_SYMBOL_GPL(s)
-/* Each is the only one of its kind in a program. */
+/* A program has only one of each. */
 #define early_initcall(fn)	int bench_early_init(void) { return fn(); }
 #define arch_initcall(fn)	int bench_arch_init(void) { return fn(); }
 
@@ -82,7 +80,7 @@ typedef uint16_t u16;
 void *bench_alloc(size_t size);
 void bench_free(void *ptr);
 
-/* Strings: only when an allocator is set up */
+/* Strings are used only to set up an allocator. */
 #include <string.h>
 
 /* Atomics */
@@ -118,7 +116,7 @@ typedef struct {
 #define refcount_read(r)	__atomic_load_n(&(r)->refs, __ATOMIC_RELAXED)
 #define refcount_set(r, n)	__atomic_store_n(&(r)->refs, (n), __ATOMIC_RELAXED)
 
-/* With the kernel's checks for a count that would overflow, or has been too low. */
+/* With the kernel's checks for overflow and underflow. */
 
 static inline void bench_saturate(refcount_t *r)
 {
@@ -164,12 +162,12 @@ static inline void refcount_dec(refcount_t *r)
 		bench_saturate(r);
 }
 
-/* A call, as in the kernel. */
+/* Not inline, as in the kernel. */
 bool refcount_dec_not_one(refcount_t *r);
 
 /*
- * The lock, uncontended where one thread plays all CPUs. Interrupts and preemption
- * are variables. What is done with it held can be what is counted.
+ * The lock. It is uncontended if one thread simulates all CPUs. Interrupts and preemption
+ * are variables. bench_count_locked counts only code under the lock.
  */
 
 extern bool bench_count_locked;
@@ -234,7 +232,7 @@ static inline unsigned long roundup_pow_of_two(unsigned long n)
 	return n <= 1 ? 1 : 2UL << ilog2(n - 1);
 }
 
-/* CPUs, and variables of each: copies of one section, at offsets in a table */
+/* Per-CPU variables: copies of one section, at the offsets in a table */
 
 #define NR_CPUS			4096
 
@@ -245,7 +243,7 @@ typedef struct {
 extern unsigned int nr_cpu_ids;
 extern cpumask_t bench_possible;
 extern unsigned long __per_cpu_offset[NR_CPUS];
-/* The CPU that is being played; real threads (BENCH_THREADS) play one each. */
+/* The CPU that is simulated. With BENCH_THREADS, each thread has one. */
 extern PER_THREAD unsigned int bench_cpu;
 extern PER_THREAD unsigned long bench_cpu_offset;
 
@@ -281,7 +279,7 @@ static inline bool cpumask_test_and_clear_cpu(unsigned int cpu, cpumask_t *mask)
 #define per_cpu(var, cpu)	(*per_cpu_ptr(&(var), cpu))
 #define this_cpu_ptr(ptr)	shift_ptr(ptr, bench_cpu_offset)
 
-/* arm64: ID bits as the benchmark says, no KPTI, no CnP, no errata */
+/* arm64: the benchmark sets the ID bits; no KPTI, no CnP, no errata */
 
 extern unsigned int bench_bits;
 
@@ -329,7 +327,7 @@ struct mm_struct {
 		refcount_t pinned;
 	} context;
 	void *pgd;
-	/* csky's library writes it; last, to be left away for the others. */
+	/* Only csky's library uses it. It is last, so that the others can omit it. */
 	cpumask_t cpus;
 };
 

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pins the ASIDs of processes, as an SVA driver does, and audits which ASIDs the CPUs run.
+ * Pin ASIDs of processes, as an SVA driver does, and audit the ASIDs in the registers of all CPUs.
  *
- * QEMU drops a CPU's translations whenever its ASID changes, so most faults of the allocator would
- * not have a process read a wrong word there. They do show in the registers. An audit stops all
- * CPUs and reads what each one has: the mm it runs or has run last (an idle CPU keeps the tables),
- * and the ASID and the tables that its translations come from. It knows the allocator only by what
- * it must come to:
+ * QEMU drops the translations of a CPU when its ASID changes. So with most faults of the allocator,
+ * no process reads a wrong word, but the registers are wrong. An audit stops all CPUs and reads the
+ * mm of each (an idle CPU keeps the last one), and the ASID and the tables in its registers. It
+ * checks, without knowing how the allocator works:
  *
  *   UniqueActive	two CPUs with different mms have different ASIDs
- *   SameActive		a CPU has the ASID that its mm has by now
+ *   SameActive		a CPU has the current ASID of its mm
  *   NeverReservedID	no mm has ASID 0, nor, on arm64, an odd one under KPTI
- *   PinStays		a pinned mm has the ASID that the pin answered, and nobody else has it
- *   (tables)		the tables are those of the mm whose ASID is in use
+ *   PinStays		a pinned mm has the ASID that the pin returned, and no other mm has it
+ *   (tables)		the tables belong to the mm with that ASID
  *
  * Only arm64 has pins.
  */
@@ -34,7 +33,7 @@
 
 #include "asid_probe.h"
 
-/* What the registers of this CPU have: the ASID, and whether the tables are those of @mm. */
+/* Read the registers of this CPU: the ASID, and whether the tables belong to @mm. */
 #if defined(CONFIG_ARM64)
 #include <linux/cpufeature.h>
 #include <asm/sysreg.h>
@@ -46,7 +45,7 @@ static unsigned int cpu_asid(void)
 
 static bool cpu_has_tables(const struct mm_struct *mm)
 {
-	/* With emulated PAN, the tables come and go. */
+	/* Emulated PAN removes the tables while in the kernel. */
 	return system_uses_ttbr0_pan() ||
 	       (read_sysreg(ttbr0_el1) & ~(u64)(TTBRx_EL1_ASID_MASK | TTBRx_EL1_CnP)) ==
 		       phys_to_ttbr(virt_to_phys(mm->pgd));
@@ -80,7 +79,7 @@ static bool cpu_has_tables(const struct mm_struct *mm)
 {
 	unsigned int ttbr0;
 
-	/* The first-level table has 16K; below are attributes. */
+	/* The first-level table has 16K. The bits below are attributes. */
 	asm volatile("mrc p15, 0, %0, c2, c0, 0" : "=r" (ttbr0));
 	return (ttbr0 & ~(SZ_16K - 1)) == virt_to_phys(mm->pgd);
 }
@@ -111,14 +110,14 @@ static bool never_handed_out(unsigned int asid)
 }
 #endif
 
-/* One for each open file: the mm that it holds a pin of, or NULL. */
+/* An open file, and the mm that it pins, or NULL. */
 struct pin {
 	struct list_head list;
 	struct mm_struct *mm;
 	unsigned int asid;
 };
 
-/* What a CPU was seen with. No mm: it has the kernel's, and no tables of userspace. */
+/* The state of a CPU. Without an mm, it has no user tables. */
 struct seen {
 	const struct mm_struct *mm;
 	unsigned int mm_asid;
@@ -130,13 +129,13 @@ static DEFINE_MUTEX(probe_lock);
 static LIST_HEAD(pins);
 static DEFINE_PER_CPU(struct seen, seen);
 
-/* Not exported, but told by where its code is. */
+/* The function is not exported, so it is recognised by its name. */
 static bool is_init_mm(const struct mm_struct *mm)
 {
 	return mm->start_code >= TASK_SIZE;
 }
 
-/* On every CPU at once, with interrupts off. */
+/* Runs on all CPUs at once, with interrupts off. */
 static int look(void *unused)
 {
 	struct mm_struct *mm = current->active_mm;
@@ -193,7 +192,7 @@ static int audit(void)
 	const struct seen *s;
 	int cpu, found = 0, ret;
 
-	/* CPUs come and go: those that are online once the machine stops see to theirs. */
+	/* Each CPU that is online when the machine stops fills in its own entry. */
 	for_each_possible_cpu(cpu)
 		per_cpu_ptr(&seen, cpu)->mm = NULL;
 	ret = stop_machine(look, NULL, cpu_online_mask);
@@ -220,7 +219,7 @@ static int pin_current(struct pin *pin)
 
 	mmgrab(current->mm);
 	pin->mm = current->mm;
-	/* Userspace's of the pair; TTBR1_EL1 has the kernel's while in the kernel. */
+	/* The user ASID of the pair. In the kernel, TTBR1_EL1 has the kernel's. */
 	pin->asid = arm64_kernel_unmapped_at_el0() ? asid & ~1UL : asid;
 	return pin->asid;
 }
@@ -249,7 +248,7 @@ static long probe_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	struct pin *pin = file->private_data;
 	long ret = 0;
 
-	/* Asked often, and touches nothing that is shared. */
+	/* Called often, so it accesses no shared state. */
 	if (cmd == ASID_PROBE_READ)
 		return cpu_asid();
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What /proc/asid_probe can be asked, by ioctl; an answer is 0 or more, an error is not.
+ * The ioctls of /proc/asid_probe. They return 0 or more, or an error.
  *
- * PIN and UNPIN do what an SVA driver does: arm64_mm_context_get() and _put() of the mm of who
- * asks. PIN answers the ASID as the kernel has it, or ENOSPC if the allocator refuses. A pin goes
- * with its last file descriptor. READ answers what ASID this CPU has in its register now, for who
- * asks. AUDIT stops all CPUs, looks at what ASID each has in its registers and for which mm, and
- * answers how many it found with one, or EILSEQ, and the log has a line "asid_probe: wrong: ..."
- * for each fault.
+ * PIN and UNPIN call arm64_mm_context_get() and _put() for the mm of the caller, as an SVA driver
+ * does. PIN returns the ASID as the kernel has it, or ENOSPC if the allocator refuses. Closing the
+ * last file descriptor unpins. READ returns the ASID in the register of this CPU. AUDIT stops all
+ * CPUs and checks the ASID and the mm of each. It returns the number of CPUs with an ASID, or
+ * EILSEQ, and then the log has a line "asid_probe: wrong: ..." for each fault.
  */
 #ifndef ASID_PROBE_H
 #define ASID_PROBE_H

@@ -62,6 +62,9 @@ typos() {
 	refuses 'only these take ARCH=: kunit kunit-mutants e2e' make series ARCH=arm
 	refuses 'ARCH=foo: give one of arm arm64 mips64 mips64el riscv riscv32' make kunit ARCH=foo
 	refuses 'ARCH=foo: give one of' env ARCH=foo harness/series/series.sh
+	refuses 'only these take JOBS= and SHARD=: mutants' make lint SHARD=1/2
+	refuses 'SHARD=3/2: give it as I/N' make configs SHARD=3/2
+	refuses 'JOBS=x: give a number' make e2e JOBS=x
 	[[ ! -e $copy/build ]]
 }
 
@@ -161,7 +164,48 @@ moves() {
 	grep -E '1[01] s: slow: 3 objects or cases done' "$said"
 }
 
-tests=(typos no_such_tree no_such_version packages spaces read_only clean identity interrupted_series no_cbmc moves)
+# The tables of all shards, and those of jobs, merge to the table of one run.
+shards() {
+	local shard
+	unset KTAP
+	fresh
+	mkdir -p "$copy/build/download"
+	cat >"$copy/harness/rows.sh" <<-'END'
+		#!/usr/bin/env bash
+		. "$(dirname "$0")/common.sh"
+		((jobs == 1)) || { spread rows own_build "$0"; exit; }
+		rows() {
+			check one true
+			skip two "not here"
+			check three printf 'KTAP version 1\n1..2\nok 1 a # SKIP why\nok 2 b\n'
+			check four false
+			check five true
+		}
+		check base true
+		sharded rows
+		report rows
+	END
+	chmod +x "$copy/harness/rows.sh"
+	seconds() { sed -Ei 's/,[0-9]+,/,0,/' "$copy/build/rows.csv"; }
+	as_before() {
+		seconds
+		cmp "$copy/build/rows.csv" "$scratch/rows.csv"
+		cmp "$copy/build/rows.ktap" "$scratch/rows.ktap"
+	}
+	for shard in 2/3 1/3 3/3 1/1; do
+		(cd "$copy" && SHARD=$shard harness/rows.sh) || true
+	done
+	seconds
+	cp "$copy/build/"rows.{csv,ktap} "$scratch"
+	[[ $(tail -n 1 "$scratch/rows.ktap") = '# 5 passed, 1 failed, 2 skipped' ]]
+	refuses 'no table of shard 2 of 3' make merge TABLES='build/rows-1-of-3.csv build/rows-3-of-3.csv'
+	refuses '5 passed, 1 failed, 2 skipped' make merge TABLES='build/rows-3-of-3.csv build/rows-1-of-3.csv build/rows-2-of-3.csv'
+	as_before
+	refuses '5 passed, 1 failed, 2 skipped' env JOBS=2 harness/rows.sh
+	as_before
+}
+
+tests=(typos no_such_tree no_such_version packages spaces read_only clean identity interrupted_series no_cbmc moves shards)
 for test in "${@:-${tests[@]}}"; do
 	check "input-$test" "$test"
 done

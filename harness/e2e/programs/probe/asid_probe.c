@@ -129,7 +129,7 @@ static DEFINE_MUTEX(probe_lock);
 static LIST_HEAD(pins);
 static DEFINE_PER_CPU(struct seen, seen);
 
-/* The function is not exported, so it is recognised by its name. */
+/* init_mm is not exported. Its code is at kernel addresses. */
 static bool is_init_mm(const struct mm_struct *mm)
 {
 	return mm->start_code >= TASK_SIZE;

@@ -12,17 +12,9 @@
 #ifndef _IDGEN_BENCH_MACHINE_H
 #define _IDGEN_BENCH_MACHINE_H
 
-#include <errno.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <valgrind/callgrind.h>
 
-typedef unsigned long long u64;
-typedef uint32_t u32;
-typedef uint16_t u16;
+#include "../../../tools/testing/idgen/base.h"
 
 #ifdef BENCH_THREADS
 #define PER_THREAD		__thread
@@ -35,15 +27,8 @@ typedef uint16_t u16;
 #define CONFIG_64BIT		1
 #define IS_ENABLED(option)	0
 #define WRITE_ONCE(x, i)	(*(volatile __typeof__(x) *)&(x) = (i))
-#define likely(x)		__builtin_expect(!!(x), 1)
-#define unlikely(x)		__builtin_expect(!!(x), 0)
-#undef __always_inline
-#define __always_inline		inline __attribute__((always_inline))
-#define __aligned(n)		__attribute__((aligned(n)))
 #define noinline		__attribute__((noinline))
 #define fallthrough		__attribute__((fallthrough))
-#define __percpu
-#define __init
 #define __ro_after_init
 #define asmlinkage
 #define EXPORT_SYMBOL_GPL(s)
@@ -51,11 +36,7 @@ typedef uint16_t u16;
 #define early_initcall(fn)	int bench_early_init(void) { return fn(); }
 #define arch_initcall(fn)	int bench_arch_init(void) { return fn(); }
 
-#define BIT_ULL(n)		(1ULL << (n))
 #define GENMASK(h, l)		((~0UL >> (63 - (h))) & (~0UL << (l)))
-#define GENMASK_ULL(h, l)	((~0ULL >> (63 - (h))) & (~0ULL << (l)))
-#define min(a, b)		((a) < (b) ? (a) : (b))
-#define max(a, b)		((a) > (b) ? (a) : (b))
 #define ilog2(n)		(63 - __builtin_clzl(n))
 
 #define kcalloc(n, size, flags)	bench_alloc((n) * (size))
@@ -80,12 +61,7 @@ typedef uint16_t u16;
 void *bench_alloc(size_t size);
 void bench_free(void *ptr);
 
-/* Strings are used only to set up an allocator. */
-#include <string.h>
-
 /* Atomics */
-
-#define mb()			__atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 typedef struct {
 	u64 counter;
@@ -108,10 +84,6 @@ static inline u64 atomic64_cmpxchg_relaxed(atomic64_t *v, u64 old, u64 new)
 				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	return old;
 }
-
-typedef struct {
-	u32 refs;
-} refcount_t;
 
 #define refcount_read(r)	__atomic_load_n(&(r)->refs, __ATOMIC_RELAXED)
 #define refcount_set(r, n)	__atomic_store_n(&(r)->refs, (n), __ATOMIC_RELAXED)
@@ -187,9 +159,6 @@ void bench_unlock(raw_spinlock_t *lock, unsigned long flags);
 /* Bitmaps */
 
 #define BITS_PER_BYTE		8
-#define BITS_PER_LONG		64
-#define BITS_TO_LONGS(n)	(((n) + BITS_PER_LONG - 1) / BITS_PER_LONG)
-#define GFP_KERNEL		0
 
 unsigned long find_next_bit(const unsigned long *map, unsigned long nr, unsigned long from);
 unsigned long find_next_zero_bit(const unsigned long *map, unsigned long nr,
@@ -203,29 +172,6 @@ void bitmap_zero(unsigned long *map, unsigned long nr);
 void bitmap_clear(unsigned long *map, unsigned long from, unsigned long nr);
 unsigned long *bitmap_zalloc(unsigned long nr, int flags);
 void bitmap_free(unsigned long *map);
-
-static inline bool test_bit(unsigned long nr, const unsigned long *map)
-{
-	return map[nr / BITS_PER_LONG] >> nr % BITS_PER_LONG & 1;
-}
-
-static inline void __set_bit(unsigned long nr, unsigned long *map)
-{
-	map[nr / BITS_PER_LONG] |= 1UL << nr % BITS_PER_LONG;
-}
-
-static inline void __clear_bit(unsigned long nr, unsigned long *map)
-{
-	map[nr / BITS_PER_LONG] &= ~(1UL << nr % BITS_PER_LONG);
-}
-
-static inline bool __test_and_set_bit(unsigned long nr, unsigned long *map)
-{
-	bool was = test_bit(nr, map);
-
-	__set_bit(nr, map);
-	return was;
-}
 
 static inline unsigned long roundup_pow_of_two(unsigned long n)
 {

@@ -159,7 +159,6 @@ typedef unsigned long ulong;
 
 #define __force
 #define BIT(n)			(1UL << (n))
-#define BITS_TO_LONGS(nr)	SHIM_LONGS(nr)
 #define GENMASK(h, l)		((unsigned long)GENMASK_ULL(h, l))
 #define SZ_2K			2048
 #define REFCOUNT_MAX		INT_MAX
@@ -174,7 +173,7 @@ static inline void bitmap_or(unsigned long *to, const unsigned long *a,
 {
 	unsigned long i;
 
-	for (i = 0; i < SHIM_LONGS(nr); i++)
+	for (i = 0; i < BITS_TO_LONGS(nr); i++)
 		to[i] = a[i] | b[i];
 }
 

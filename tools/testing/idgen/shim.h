@@ -15,37 +15,16 @@
 #ifndef _IDGEN_SHIM_H
 #define _IDGEN_SHIM_H
 
-#include <errno.h>
 #include <pthread.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-typedef unsigned long long u64;
-typedef uint32_t u32;
-typedef uint16_t u16;
+#include "base.h"
 
 /* The Makefile defines all options as 0 or 1. */
 #define IS_ENABLED(option)	(option)
 
-#define likely(x)		__builtin_expect(!!(x), 1)
-#define unlikely(x)		__builtin_expect(!!(x), 0)
-#undef __always_inline
-#define __always_inline		inline __attribute__((always_inline))
-#define __aligned(n)		__attribute__((aligned(n)))
-#define __percpu
-#define __init
 #define noinline
 #define EXPORT_SYMBOL_FOR_MODULES(s, mods)
 #define MODULE_PARM_DESC(...)
-
-#define BIT_ULL(n)		(1ULL << (n))
-#define GENMASK_ULL(h, l)	((~0ULL >> (63 - (h))) & (~0ULL << (l)))
-#define min(a, b)		((a) < (b) ? (a) : (b))
-#define max(a, b)		((a) > (b) ? (a) : (b))
 
 /* The program checks the events. They are called with the lock held. */
 #define trace_idgen_rollover_enabled()		true
@@ -90,9 +69,6 @@ struct kernel_param_ops {
 
 /* Called before each access that others can see. @what is for traces. */
 void shim_point(const char *what, const void *where);
-
-/* ThreadSanitizer ignores fences. This one orders atomics only. */
-#define mb()	__atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 /*
  * Atomics
@@ -150,10 +126,6 @@ SHIM_ATOMIC(atomic, u32)
 	shim_point("store", &(x));					\
 	__atomic_store_n(&(x), (i), __ATOMIC_RELAXED);			\
 } while (0)
-
-typedef struct {
-	u32 refs;
-} refcount_t;
 
 #define REFCOUNT_SATURATED	(INT32_MIN / 2)
 
@@ -233,35 +205,8 @@ extern unsigned int nr_cpu_ids;
 #define per_cpu_ptr(slots, cpu)		(&(slots)[cpu])
 
 /*
- * Bitmaps: plain memory, so that ThreadSanitizer detects accesses without lock
+ * Bitmaps
  */
-
-#define GFP_KERNEL			0
-#define SHIM_LONG			(8 * sizeof(long))
-#define SHIM_LONGS(nr)			(((nr) + SHIM_LONG - 1) / SHIM_LONG)
-
-static inline bool test_bit(unsigned long nr, const unsigned long *map)
-{
-	return map[nr / SHIM_LONG] >> nr % SHIM_LONG & 1;
-}
-
-static inline void __set_bit(unsigned long nr, unsigned long *map)
-{
-	map[nr / SHIM_LONG] |= 1UL << nr % SHIM_LONG;
-}
-
-static inline void __clear_bit(unsigned long nr, unsigned long *map)
-{
-	map[nr / SHIM_LONG] &= ~(1UL << nr % SHIM_LONG);
-}
-
-static inline bool __test_and_set_bit(unsigned long nr, unsigned long *map)
-{
-	bool was = test_bit(nr, map);
-
-	__set_bit(nr, map);
-	return was;
-}
 
 #define kcalloc(n, size, flags)		calloc(n, size)
 #define kfree(p)			free(p)
@@ -269,7 +214,7 @@ static inline bool __test_and_set_bit(unsigned long nr, unsigned long *map)
 /* Exactly as long as needed, for AddressSanitizer. */
 static inline unsigned long *bitmap_zalloc(unsigned long nr, int flags)
 {
-	return calloc(SHIM_LONGS(nr), sizeof(long));
+	return calloc(BITS_TO_LONGS(nr), sizeof(long));
 }
 
 static inline void bitmap_free(unsigned long *map)
@@ -279,13 +224,13 @@ static inline void bitmap_free(unsigned long *map)
 
 static inline void bitmap_zero(unsigned long *map, unsigned long nr)
 {
-	memset(map, 0, SHIM_LONGS(nr) * sizeof(long));
+	memset(map, 0, BITS_TO_LONGS(nr) * sizeof(long));
 }
 
 static inline void bitmap_copy(unsigned long *to, const unsigned long *from,
 			       unsigned long nr)
 {
-	memcpy(to, from, SHIM_LONGS(nr) * sizeof(long));
+	memcpy(to, from, BITS_TO_LONGS(nr) * sizeof(long));
 }
 
 static inline unsigned long bitmap_weight(const unsigned long *map, unsigned long nr)

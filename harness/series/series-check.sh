@@ -36,7 +36,7 @@ excused=(
 	# Laid out as all trace events are.
 	'include/trace/events/idgen.h:OPEN_ENDED_LINE|PARENTHESIS_ALIGNMENT'
 	# These replace kernel headers, and define the same names.
-	"$idgen/(shim|kunit|cbmc/shim|cbmc/model|weak/shim).h:MACRO_ARG_(REUSE|UNUSED|PRECEDENCE)|NEW_TYPEDEFS|COMPLEX_MACRO"
+	"$idgen/(base|shim|kunit|cbmc/shim|cbmc/model|weak/shim).h:MACRO_ARG_(REUSE|UNUSED|PRECEDENCE)|NEW_TYPEDEFS|COMPLEX_MACRO"
 	"$idgen/(base|shim|cbmc/shim|cbmc/model).h:PREFER_DEFINED_ATTRIBUTE_MACRO|EXPORT_SYMBOL|IS_ENABLED_CONFIG"
 	"$idgen/(kunit|cbmc/shim|weak/shim).h:MACRO_WITH_FLOW_CONTROL|TRAILING_SEMICOLON|CAMELCASE|MEMORY_BARRIER"
 	# Host programs have no kernel headers: no BIT(), ARRAY_SIZE(), __aligned() or READ_ONCE(). A usage text names the

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Have CBMC judge lib/idgen_alloc.c in the configurations of the file "configs".
+"""Check lib/idgen_alloc.c with CBMC, in the configurations of the file "configs".
 
 Each invariant of each configuration gets a verdict: "holds" within the bounds that are stated, "violated", "timeout",
 "unknown" (the query ended with a violation of another), or "not asked" (without CnP, pins or unmap). They go to a CSV; a
@@ -29,7 +29,7 @@ INVARIANTS = re.findall(r"\w+", re.sub(r".*enum invariant \{(.*?)\bINVARIANTS.*"
                                        flags=re.DOTALL))
 SAID = re.findall(r"\bSAID_(\w+)\b", (HERE / "model.h").read_text().split("SAID_NOTHING,", 1)[1].split("}", 1)[0])
 
-# What the options are, other than bounds, is told by name if it is not 0.
+# The options that are bounds. Others are printed by name if they are not 0.
 BOUNDS = ("CPUS", "CTXS", "IDS", "BITS", "SLICES", "GENS_MASK", "START_GEN", "BASE")
 
 
@@ -38,7 +38,7 @@ LEVELS = ("quick", "default", "deep")
 
 @dataclass
 class Setup:
-    """The same for all queries."""
+    """Settings that all queries share."""
     cbmc: str
     source: Path
     out: Path
@@ -47,7 +47,7 @@ class Setup:
 
 @dataclass
 class Config:
-    """A line of the file, with the defaults filled in."""
+    """A line of the file "configs", with the defaults."""
     name: str
     level: str
     violated: list[str]
@@ -55,19 +55,19 @@ class Config:
     settings: dict[str, str]
 
     def options(self) -> str:
-        """What hardware and kernel are taken to do."""
+        """The assumptions about hardware and kernel."""
         told = [key if value == "1" else f"{key}={value.removeprefix('OUT_').lower()}"
                 for key, value in self.settings.items()
                 if key not in BOUNDS and (key == "DIRECT" or value not in ("0", "OUT_NONE"))]
         return " ".join([f"{self.name}:", *told])
 
     def unasked(self) -> list[str]:
-        """Invariants of which the options leave nothing to ask."""
+        """The invariants that do not apply with these options."""
         needs = {"UniqueAllCPUs": "CNP", "PinStays": "PINS", "EmptyAfterUnmap": "UNMAP"}
         return [name for name, option in needs.items() if self.settings[option] == "0"]
 
     def bounds(self) -> str:
-        """What the verdict is limited to."""
+        """The bounds of the verdict."""
         s = self.settings
         size = f"{s['CPUS']} CPUs, {s['CTXS']} contexts, {s['IDS']} IDs"
         if self.harness == "induction":
@@ -97,7 +97,7 @@ def read_configs() -> list[Config]:
 
 
 def make_headers(source: Path, header: Path, out: Path) -> None:
-    """One line for each header that the two files include: shim.h has what is in them."""
+    """Make a header that includes shim.h for each header that the two files include."""
     shutil.rmtree(out, ignore_errors=True)
     for file in (source, header):
         for name in re.findall(r"^#include <(.*)>", file.read_text(), re.MULTILINE):
@@ -108,22 +108,22 @@ def make_headers(source: Path, header: Path, out: Path) -> None:
 
 
 def context(number: int) -> str:
-    """Contexts are told from CPUs and IDs by letters; what is no context has none."""
+    """The letter of a context, or nothing for a number that is no context."""
     return "ABCDEFGH"[number:number + 1]
 
 
 def words(what: str, cpu: int, x: int, y: int) -> str:
-    """What the harness said, for people. See say() in model.h."""
+    """A step of the harness in words. See say() in model.h."""
     value = "taken" if not y else f"{y}:{x}" if x else f"{y}:- (scheduled out)"
     return {
         "START": f"at first {context(x)} has {f'ID {y}' if y else 'no ID'}",
-        "SWITCH": f"CPU{cpu} is to switch to {context(x)}",
-        "OUT": f"CPU{cpu} is to be sched out",
-        "PIN": f"CPU{cpu} is to pin {context(x)}",
-        "UNPIN": f"CPU{cpu} is to unpin {context(x)}",
+        "SWITCH": f"CPU{cpu} starts a switch to {context(x)}",
+        "OUT": f"CPU{cpu} starts a sched out",
+        "PIN": f"CPU{cpu} starts to pin {context(x)}",
+        "UNPIN": f"CPU{cpu} starts to unpin {context(x)}",
         "EXIT": f"{context(x)} ends, and another starts in its place",
         "WRITE": f"CPU{cpu} writes its register: it runs {context(x)} with ID {y}",
-        "WAITS": f"CPU{cpu} has to take the slow path",
+        "WAITS": f"CPU{cpu} takes the slow path",
         "LOCK": f"CPU{cpu} takes the lock",
         "UNLOCK": f"CPU{cpu} drops the lock",
         "TAKE": f"CPU{cpu} rolls over: it takes a slot, which was {value}",
@@ -136,13 +136,13 @@ def words(what: str, cpu: int, x: int, y: int) -> str:
         "TLBI": f"TLBI by that ID in TLB {x}",
         "WALK": f"CPU{cpu} walks: there is an entry of {context(x)} under ID {y}" if x < 8 else "",
         "BAD": f"{INVARIANTS[x] if x < len(INVARIANTS) else x} is violated",
-        "FAST": f"CPU{cpu} has its slot show {value} (fast path)",
-        "MARK": f"CPU{cpu} has its slot show {value} (sched out)",
+        "FAST": f"CPU{cpu} sets its slot to {value} (fast path)",
+        "MARK": f"CPU{cpu} sets its slot to {value} (sched out)",
     }[what]
 
 
 def story(trace: list[dict[str, Any]]) -> list[str]:
-    """The trace of a violation in words, one line for each thing that was said."""
+    """The trace of a violation in words, a line for each step."""
     lines: list[str] = []
     for step in trace:
         if step.get("stepType") == "assignment" and step.get("lhs") == "said" and not step.get("hidden"):
@@ -155,7 +155,7 @@ def story(trace: list[dict[str, Any]]) -> list[str]:
 
 @dataclass
 class Answer:
-    """What CBMC said of a configuration."""
+    """The verdict of CBMC on a configuration."""
     verdicts: dict[str, str]
     lines: list[str]
     seconds: float
@@ -163,13 +163,13 @@ class Answer:
 
 
 def ask(config: Config, step: str, who: int, setup: Setup) -> Answer:
-    """Run CBMC on a configuration; on one step of one CPU, where the harness is the induction."""
+    """Run CBMC on a configuration, or on one step of one CPU for the induction."""
     settings = config.settings | ({"STEP": step, "WHO": str(who)} if step else {})
     if step == "INIT":
-        # The library wants no fewer.
+        # The minimum of the library.
         settings["BITS"] = "4"
         if settings["BASE"] == "0":
-            # All but ID 0 are handed out.
+            # All IDs except 0 can be allocated.
             settings["IDS"] = "15"
     slots = int(settings["CPUS"]) + 1
     command = [setup.cbmc, str(HERE / f"{config.harness}.c"), f"-I{HERE}", f"-I{setup.out}/include", f"-I{TOP}/lib",
@@ -177,11 +177,11 @@ def ask(config: Config, step: str, who: int, setup: Setup) -> Answer:
                "-DCONFIG_IDGEN_ALLOC_NEW_ID=0", f'-DSRC="{setup.source}"',
                *(f"-D{key}={value}" for key, value in settings.items()),
                "--no-standard-checks", "--unwinding-assertions", "--unwind", str(2 ** int(settings["BITS"]) + 1),
-               # Its conditions compare addresses, which are not known to be constant.
+               # CBMC does not know that the addresses in the conditions are constant.
                "--unwindset", f"flush_context.0:{slots},check_update_reserved.0:{slots}",
                "--drop-unused-functions", "--stop-on-fail", "--json-ui", "--trace"]
     log = setup.out / f"{config.name}{step}{who or ''}.json"
-    # Of the processor's time, which does not depend on what else runs.
+    # CPU time, which does not depend on other load.
     limit = ["prlimit", f"--cpu={setup.limit}:{setup.limit + 10}"]
     with log.open("w") as out, subprocess.Popen([*limit, *command], stdout=out, stderr=subprocess.STDOUT) as process:
         _, status, usage = os.wait4(process.pid, 0)
@@ -208,7 +208,7 @@ def ask(config: Config, step: str, who: int, setup: Setup) -> Answer:
 
 
 def ask_all(config: Config, setup: Setup) -> Answer:
-    """What CBMC says of a configuration; the induction's steps are asked one after the other."""
+    """The verdict of CBMC on a configuration. The steps of an induction are separate queries."""
     if config.harness != "induction":
         return ask(config, "", 0, setup)
     seconds = 0.0
@@ -224,14 +224,14 @@ def ask_all(config: Config, setup: Setup) -> Answer:
 
 
 def judge(config: Config, setup: Setup) -> Answer:
-    """What is to be said of a configuration."""
+    """The verdict on a configuration, including the invariants that do not apply."""
     answer = ask_all(config, setup)
     answer.verdicts |= dict.fromkeys(config.unasked(), "not asked")
     return answer
 
 
 def as_expected(config: Config, answer: Answer) -> bool:
-    """Whether the verdicts are those that are expected."""
+    """Whether the verdicts are as expected."""
     if answer.trouble:
         return False
     found = [name for name, verdict in answer.verdicts.items() if verdict == "violated"]
@@ -241,7 +241,7 @@ def as_expected(config: Config, answer: Answer) -> bool:
 
 
 def main() -> int:
-    """Ask for all the configurations of a set, and make the table."""
+    """Check all configurations of a set, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--quick", action="store_true", help="those that find most mutants, soon")

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# tla.sh [TLA2TOOLS=/path/tla2tools.jar] [NAME...]: have TLC check idgen.tla in the configurations of the file
-# "configs" (all, or those named), and see that each comes to the verdict that is stated there. Prints KTAP.
+# tla.sh [TLA2TOOLS=/path/tla2tools.jar] [NAME...]: check idgen.tla with TLC, in the configurations of the file "configs"
+# (all, or those named). Each must have the verdict that is stated there. Prints KTAP.
 #
-#   TLA2TOOLS   the TLA+ tools; a colon-separated Java class path will do
+#   TLA2TOOLS   the TLA+ tools, or a colon-separated Java class path
 #   OUT         where traces and logs go (default: ../build/tla)
 #   WORKERS     threads of TLC (1)
 
@@ -34,7 +34,7 @@ fi
 
 [[ $TLA2TOOLS == *:* ]] || TLA2TOOLS=$(realpath "$TLA2TOOLS")
 
-# TLC would tell its makers that it was run; this is how it is told not to.
+# TLC sends usage statistics unless this file exists.
 mkdir -p "$out/home/.tlaplus"
 echo NO_STATISTICS >"$out/home/.tlaplus/esc.txt"
 

@@ -169,8 +169,8 @@ bool shim_locked(const raw_spinlock_t *lock)
 	return locked;
 }
 
-/* Run a case and return its status. */
-static int run(const struct kunit_case *c, const void *param, const char *desc)
+/* Run a case, print its KTAP line and return its status. */
+static int run(const struct kunit_case *c, const void *param, const char *desc, unsigned int number)
 {
 	struct kunit test = { .param_value = param };
 
@@ -186,8 +186,8 @@ static int run(const struct kunit_case *c, const void *param, const char *desc)
 	}
 	kunit_stub_of = NULL;
 	running = NULL;
-	if (test.status == KUNIT_FAILURE)
-		printf("not ok %s %s\n", c->name, desc);
+	printf("%sok %u %s%s%s%s\n", test.status == KUNIT_FAILURE ? "not " : "", number, c->name,
+	       *desc ? ": " : "", desc, test.status == KUNIT_SKIPPED ? " # SKIP" : "");
 	return test.status;
 }
 
@@ -211,7 +211,7 @@ static bool set_param(const char *arg)
 
 int main(int argc, char **argv)
 {
-	unsigned int count[3] = {};
+	unsigned int count[3] = {}, number;
 	struct kunit_case *c;
 	int i;
 
@@ -221,16 +221,24 @@ int main(int argc, char **argv)
 			return 2;
 		}
 
-	for (c = kunit_the_suite->test_cases; c->run; c++) {
-		const char *desc = "";
-		const void *param = c->params ? c->params(NULL, &desc) : NULL;
+	/* The plan comes first, so count before the run. */
+	for (i = 0; i < 2; i++) {
+		number = 0;
+		for (c = kunit_the_suite->test_cases; c->run; c++) {
+			const char *desc = "";
+			const void *param = c->params ? c->params(NULL, &desc) : NULL;
 
-		do {
-			count[run(c, param, desc)]++;
-			param = c->params ? c->params(param, &desc) : NULL;
-		} while (param);
+			do {
+				number++;
+				if (i)
+					count[run(c, param, desc, number)]++;
+				param = c->params ? c->params(param, &desc) : NULL;
+			} while (param);
+		}
+		if (!i)
+			printf("KTAP version 1\n1..%u\n", number);
 	}
-	printf("%u passed, %u failed, %u skipped\n", count[KUNIT_SUCCESS], count[KUNIT_FAILURE],
+	printf("# %u passed, %u failed, %u skipped\n", count[KUNIT_SUCCESS], count[KUNIT_FAILURE],
 	       count[KUNIT_SKIPPED]);
 	return count[KUNIT_FAILURE] || !count[KUNIT_SUCCESS];
 }

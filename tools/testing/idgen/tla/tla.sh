@@ -64,8 +64,9 @@ config() {
 	echo '	FlushBeforeReuse PinStays PinsCounted EmptyAfterUnmap AlwaysSucceeds'
 }
 
-number=0 failed=0 defaults=()
-printf 'KTAP version 1\n# configuration # expected, verdict, states, depth, seconds\n'
+number=0 failed=0 defaults=() plan=${#names[@]}
+((plan)) || plan=$(sed -e ':a' -e '/\\$/N; s/\\\n//; ta' "$here/configs" | grep -cvE '^(#|default[[:space:]]|$)')
+printf 'KTAP version 1\n1..%d\n# configuration # expected, verdict, states, depth, seconds\n' "$plan"
 while read -r name expected settings; do
 	if [[ $name == default ]]; then
 		read -ra defaults <<<"$expected $settings"
@@ -93,5 +94,5 @@ while read -r name expected settings; do
 	[[ -n $verdict ]] || tail -n 20 "$log" | sed 's/^/# /'
 	rm -rf "$out/$name/states"
 done < <(sed -e ':a' -e '/\\$/N; s/\\\n//; ta' -e '/^#/d; /^$/d' "$here/configs")
-printf '1..%d\n# logs and traces in %s\n' "$number" "$out"
+echo "# logs and traces in $out"
 ((number && !failed))

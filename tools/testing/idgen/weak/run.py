@@ -97,8 +97,9 @@ def main() -> int:
 
     rows: list[tuple[str, str, str, str, str]] = []
     failed = number = 0
-    print("KTAP version 1\n# program:model # verdict, executions, seconds", flush=True)
-    for name in args.names or programs:
+    names = args.names or [*programs]
+    print(f"KTAP version 1\n1..{len(names) * len(models)}\n# program:model # verdict, executions, seconds", flush=True)
+    for name in names:
         for model in models:
             (out / "program.h").write_text(definitions(*programs[name], source, model))
             start = time.monotonic()
@@ -130,7 +131,7 @@ def main() -> int:
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(("program", "model", "invariant", "verdict", "executions"))
         writer.writerows(rows)
-    print(f"1..{number}\n# logs in {out}")
+    print(f"# logs in {out}")
     return bool(failed)
 
 

@@ -22,6 +22,7 @@ litmus)
 		sed -nE 's/^((not )?ok) [0-9]+ ([^ ]+) # (.*), (.*), (.*)$/\3,\1,\4,\5,\6/p' "$build/litmus.ktap"
 	} >"$build/litmus.csv"
 	"$idgen/litmus/emitted.py"
+	"$idgen/litmus/accesses.py"
 	;;
 prove) "$idgen/cbmc/run.py" --out "$build/prove" --csv "$build/prove.csv" --jobs "$(nproc)" "$@" ;;
 weak)

@@ -2,13 +2,12 @@
 /*
  * All behaviours of a few slices, from a state just before a rollover.
  *
- * A slice is what a CPU does without another coming in between: from where it was to
- * the end of what it does, or to any point before that. With the lock held, others
- * may come in at each access that they can see: each with one slice there, that ends
- * where it would wait for the lock.
+ * In a slice, one CPU runs without another, up to the end of its operation or any point
+ * before that. With the lock held, each other CPU may run one slice at each access that it
+ * can see, which ends where it would wait for the lock.
  *
- * At the start all CPUs are idle and sched out, and have TLB entries for all IDs
- * that are taken: by contexts, or by such that are gone. Which are is open.
+ * At the start, all CPUs are idle and sched out. They have TLB entries for all IDs that are
+ * taken, by contexts or by contexts that have ended. Any IDs may be taken.
  */
 #include "model.h"
 

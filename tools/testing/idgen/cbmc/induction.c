@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One step from any state that satisfies the invariant below leads to one that does, and
- * breaks none in Documentation/core-api/idgen_alloc.rst; so no number of steps does.
+ * One step from any state that satisfies the inductive invariant below leads to such a
+ * state, and violates no invariant of Documentation/core-api/idgen_alloc.rst. So no number
+ * of steps violates one.
  *
- * A CPU may be anywhere in what it does when another takes a step: where it is, and what
- * its reads gave, are part of the state. A step is one of
+ * When a CPU takes a step, the others may be anywhere in their operations. Their progress
+ * and the results of their reads are part of the state. The steps are:
  *
- *  REST	anything without the lock: one access of a fast path, one write of the
- *		register, the end of a context, one thing that an unmap does; while
- *		nobody has the lock
- *  SLOW	all that one CPU does with the lock held. At each access that another
- *		CPU could notice, that CPU may have taken any number of steps: its
- *		state is then any that satisfies fits(), within follows().
- *  WITHIN	what justifies the latter: one step as in REST while another CPU has
- *		the lock, from any state that follows(), leads to one that does
- *  REACH	SLOW once more: there is a way through it, with a rollover
- *  INIT	no step, but what idgen_alloc_init() leaves, which is such a state
+ *  REST	a step without the lock, while it is free: one access of a fast path, one
+ *		write of the register, the end of a context, one step of an unmap
+ *  SLOW	everything that one CPU does with the lock held. At each access that another
+ *		CPU could notice, that CPU may have taken any number of steps: its state
+ *		becomes any that satisfies fits() and follows()
+ *  WITHIN	justifies that: a step as in REST while another CPU has the lock, from any
+ *		state that satisfies follows(), leads to a state that does
+ *  REACH	checks that SLOW has an execution with a rollover
+ *  INIT	checks that the state after idgen_alloc_init() satisfies the invariant
  *
- * Generations are compared and added to, nothing else, so only which of them are equal
- * matters: there are as many of them as contexts and CPUs that may have old ones. Contexts
- * differ in nothing but their state: the one that the CPU asks for is the first, and the
- * others are in the order of their values. CPUs differ in when a rollover comes to
- * their slots, and a TLBI to their TLBs: each step is asked for each of them (WHO).
+ * Generations are only compared and incremented, so it only matters which of them are
+ * equal. There are as many as contexts and CPUs that may have old ones. Contexts differ
+ * only in their state: the one of the current operation is the first, and the others are
+ * ordered by their values. CPUs differ in the order in which a rollover takes their slots
+ * and a TLBI reaches their TLBs, so each step is checked for each CPU (WHO).
  *
- * EmptyAfterUnmap is about any one unmap: the thread that does it may be anywhere in it.
+ * EmptyAfterUnmap is about one arbitrary unmap, whose thread may be anywhere in it.
  */
 #include "model.h"
 
 #define OLDEST		((START_GEN) * IDGEN_GEN_STEP)
 #define SPAN		(CTXS + CPUS + 1)
 #define CURRENT		(OLDEST + (u64)(SPAN) * IDGEN_GEN_STEP)
-/* Who has the lock in WITHIN. */
+/* The CPU that has the lock in WITHIN. */
 #define HOLDER		((WHO + 1) % CPUS)
 #define NEVER		((~0UL << (IDS + 1) & ((1UL << NR) - 1)) | 1)
 
@@ -59,7 +59,7 @@ static bool on_its_way(const struct cpu *c)
 	return c->at == READ || c->at == WRITE;
 }
 
-/* The context whose ID the CPU relies on to stay. */
+/* The context whose ID must stay, because the CPU uses it. */
 static u8 held(int p)
 {
 	const struct cpu *c = &cpus[p];
@@ -76,7 +76,7 @@ static u64 held_value(int p)
 	return c == NONE ? 0 : values[c];
 }
 
-/* An ID is some other context's than those in @entries, by its value of @gen. */
+/* Whether a context that is not in @entries has the ID in generation @gen. */
 static bool another_has(u8 entries, u64 gen, u64 id)
 {
 	bool has = false;
@@ -87,13 +87,13 @@ static bool another_has(u8 entries, u64 gen, u64 id)
 	return has;
 }
 
-/* TLBI by @id is still to come. */
+/* The TLBI by @id has not been executed yet. */
 static bool will_be_invalidated(int where, u8 id)
 {
 	return unmap_at == 1 || (unmap_at <= where + 2 && unmap_id == id);
 }
 
-/* What is so of a CPU whoever has the lock. */
+/* The invariant of a CPU, whether the lock is free or not. */
 static bool fits(int p)
 {
 	const struct cpu *c = &cpus[p];
@@ -101,7 +101,7 @@ static bool fits(int p)
 	u8 entries = tlb[WHERE(p)];
 	bool ok;
 
-	/* Where it is. */
+	/* Its progress. */
 	ok = c->op <= UNPIN && c->at <= LEFT && c->want < CTXS && c->reg <= NONE && c->id <= IDS;
 	ok &= (c->at == IDLE) == (c->op == NOTHING);
 	ok &= c->at != CALL || c->op == SWITCH || c->op == OUT;
@@ -115,7 +115,7 @@ static bool fits(int p)
 	ok &= c->running == (c->loaded && c->op != SWITCH && c->op != OUT);
 	ok &= !c->running || c->reg != NONE;
 
-	/* The register, by when it is cleared. */
+	/* The register, depending on when it is cleared. */
 	ok &= !RESERVED_TABLE || c->op != SWITCH || c->reg == NONE;
 	ok &= SCHED_OUT != OUT_FIRST || (c->loaded && c->op != OUT) || c->reg == NONE;
 	ok &= SCHED_OUT != OUT_TOGETHER ||
@@ -123,7 +123,7 @@ static bool fits(int p)
 	ok &= SCHED_OUT != OUT_LATE || c->loaded || c->reg == NONE;
 	ok &= SCHED_OUT || c->loaded || c->reg == NONE;
 
-	/* What it has read. */
+	/* The results of its reads. */
 	if (c->at == CALL && c->done >= 1)
 		ok &= !slot || slot == c->record[0];
 	if (c->at == CALL && c->done >= 2)
@@ -131,25 +131,25 @@ static bool fits(int p)
 		      values[c->want] == c->record[1];
 	if (c->at == WRITE)
 		ok &= c->record[0] == id_of(values[c->want]);
-	/* A context's value has no mark. */
+	/* The value of a context does not have IDGEN_TAKEN. */
 	if (c->at == CALL && c->done >= 2)
 		ok &= !(c->record[1] & IDGEN_TAKEN);
 	if (c->at == LEFT)
 		ok &= !id_of(active);
 	ok &= gen_of(active) != 0;
 
-	/* What it runs, or is about to, is what its slot shows, unless that was taken. */
+	/* Its slot has the value that it runs or will run, unless a rollover has taken it. */
 	if (held(p) != NONE) {
 		ok &= id_of(held_value(p)) != 0;
 		ok &= !slot || slot == held_value(p);
-		/* So that rollovers keep what is reserved. */
+		/* Rollovers keep reserved values. */
 		ok &= id_of(active) != 0;
 		ok &= on_its_way(c) || c->id == id_of(held_value(p));
 	}
 
 	/*
-	 * Entries: what can be walked was, unless it is unmapped; there is nothing in its
-	 * way, nor in that of what will be.
+	 * Entries: all tables that can be walked were walked, except unmapped pages. No entry
+	 * conflicts with these, or with those of the next context.
 	 */
 	ok &= !walks(p) || c->id != watched || entries == 1 << c->reg ||
 	      (!entries && !mapped[c->reg]);
@@ -157,8 +157,8 @@ static bool fits(int p)
 	ok &= !slot || !another_has(entries, gen_of(slot), watched);
 	ok &= !on_its_way(c) || id_of(held_value(p)) != watched || !(entries & ~(1 << c->want));
 	/*
-	 * What was unmapped is under no ID that its context has or can get without
-	 * a flush, unless it is yet to be invalidated.
+	 * An unmapped page has no entry under an ID that its context has or can get without a
+	 * flush, unless its TLBI has not been executed yet.
 	 */
 	if (UNMAP && unmap_at && entries >> victim & 1)
 		ok &= will_be_invalidated(WHERE(p), watched) || id_of(values[victim]) != watched ||
@@ -166,7 +166,7 @@ static bool fits(int p)
 	return ok;
 }
 
-/* Of contexts alone, whoever has the lock. */
+/* The invariant of contexts, whether the lock is free or not. */
 static bool contexts_fit(void)
 {
 	bool ok = true;
@@ -182,7 +182,7 @@ static bool contexts_fit(void)
 	return ok;
 }
 
-/* While nobody has the lock. */
+/* The invariant while the lock is free. */
 static bool all_fit(void)
 {
 	unsigned long base = NEVER;
@@ -226,11 +226,11 @@ static bool all_fit(void)
 		ok &= reserved && id_of(reserved) <= IDS && taken(id_of(reserved));
 		ok &= !id_of(reserved) || test_bit(id_of(reserved) & (a.hint_size - 1), &the_hint);
 		ok &= slot || held(p) == NONE || reserved == held_value(p);
-		/* Who has a reserved ID is who it was reserved for. */
+		/* A reserved ID belongs to the context that it was reserved for. */
 		for (c = 0; c < CTXS; c++)
 			ok &= !id_of(reserved) || values[c] == reserved ||
 			      values[c] != (a.generation | id_of(reserved));
-		/* All that is shown or reserved with one ID is of one context. */
+		/* All active and reserved values with the same ID are of one context. */
 		for (q = 0; q < CPUS; q++) {
 			u64 other = shown(q), kept = slots[q].reserved;
 
@@ -238,7 +238,7 @@ static bool all_fit(void)
 			ok &= !id_of(slot) || id_of(slot) != id_of(kept) || slot == kept;
 			ok &= !id_of(reserved) || id_of(reserved) != id_of(kept) || reserved == kept;
 		}
-		/* Entries of a CPU that owes no flush are of an ID that no other context has or can get. */
+		/* If no flush is pending on a CPU, no other context has or can get the ID of its entries. */
 		if (!entries || (!slot && FLUSH_LOCAL))
 			continue;
 		ok &= taken(watched) && !another_has(entries, a.generation, watched);
@@ -308,8 +308,8 @@ static void any_unmap(void)
 }
 
 /*
- * What the steps of one CPU, any number of them, with ends of contexts and unmaps in
- * between, can make of a state while another CPU has the lock.
+ * The states that any number of steps of one CPU, ends of contexts and unmaps can reach
+ * while another CPU has the lock.
  */
 struct view {
 	u64 active, slot;
@@ -371,10 +371,10 @@ static void steps_in(int p)
 	struct view was = view_of(p);
 	int c, q;
 
-	/* There are none yet. */
+	/* There are no entries yet. */
 	if (STEP == INIT)
 		return;
-	/* What the lock's holder did until then; what is assumed below must not hide it. */
+	/* Check the lock holder's steps so far, before the assumptions below could hide a violation. */
 	__CPROVER_assert(contexts_fit() && fits(p), "WARN: the lock's holder leaves a CPU unfit");
 	for (c = 0; EXIT && c < CTXS; c++) {
 		bool ends = nondet_bool() && mapped[c];
@@ -392,7 +392,7 @@ static void steps_in(int p)
 	tlb[WHERE(p)] = nondet_u8() % (2 << CTXS);
 	any_unmap();
 	__CPROVER_assume(contexts_fit() && follows(p, &was) && fits(p));
-	/* What was invalidated in other TLBs. */
+	/* The TLBIs in other TLBs. */
 	for (q = 0; UNMAP && q < WHERES; q++)
 		if (q != WHERE(p) && was.unmap_at <= q + 2 && unmap_at > q + 2)
 			tlbi(q, unmap_id);
@@ -424,7 +424,7 @@ static void any_state(void)
 		tlb[p] = nondet_u8() % (2 << CTXS);
 }
 
-/* What idgen_alloc_init() leaves, with no context that has an ID and all CPUs sched out. */
+/* The state after idgen_alloc_init(): no context has an ID, and all CPUs are sched out. */
 static void first_state(void)
 {
 	int p, c;
@@ -445,15 +445,15 @@ static void first_state(void)
 		tlb[p] = 0;
 }
 
-/* Contexts are alike: let that which this CPU asks for be the first. */
+/* Contexts are interchangeable. Let the first be that of this CPU's operation. */
 static void first_is_wanted(void)
 {
 	__CPROVER_assume(!cpus[WHO].want);
-	/* Known, so that the solver need not ask of which context an access is. */
+	/* A constant, so that the solver knows the context of each access. */
 	cpus[WHO].want = 0;
 }
 
-/* What can be done without the lock; with the lock held by another CPU as well. */
+/* A step without the lock, which another CPU may hold. */
 static void one_step(u8 what)
 {
 	if (EXIT && what == 1)
@@ -484,9 +484,9 @@ int main(void)
 		__CPROVER_assume(contexts_fit());
 		for (p = 0; p < CPUS; p++)
 			__CPROVER_assume(p == HOLDER || fits(p));
-		/* Reflexive, */
+		/* follows() is reflexive, */
 		__CPROVER_assert(follows(me, &was), "WARN: no step does not follow");
-		/* and from any state that follows, one more step does. */
+		/* and one more step from any state that follows leads to one that does. */
 		steps_in(me);
 		for (p = 0; p < CPUS; p++)
 			__CPROVER_assume(p == HOLDER || fits(p));
@@ -511,11 +511,11 @@ int main(void)
 		inductive = all_fit();
 	}
 	__CPROVER_assert(inductive, "WARN: the invariant is not inductive");
-	/* To be violated: nothing that is assumed rules out what is to be looked at. */
+	/* This must be violated: the assumptions do not exclude the executions of interest. */
 	__CPROVER_assert(STEP != REACH || !inductive || a.generation == CURRENT ||
 			 slots[0].active.counter == slots[1].active.counter, "reach");
 	__CPROVER_assert(!lost, "WARN: more IDs than expected");
-	/* WITHIN knows nothing of whoever has the lock. */
+	/* In WITHIN, the state of the lock holder is unknown. */
 	if (STEP != WITHIN)
 		assert_invariants();
 }

@@ -2,30 +2,29 @@
 /*
  * lib/idgen_alloc.c on CPUs with translation registers and TLBs, for CBMC.
  *
- * CBMC's own threads are dear, so there are none. What CPUs do is cut where another
- * CPU could come in between:
+ * CBMC's own threads are too expensive, so they are not used. The code of a CPU is split
+ * where another CPU could interfere:
  *
- *  - A fast path (the header's inline functions) is run up to some access and taken
- *    up there later, by record and replay: to go on, the function is called anew, and
- *    the accesses that were made before give what they gave then, with no effect.
- *  - With the lock held, each access to what others can see first lets them step in.
- *    They stop where they would wait for the lock. See others_step_in().
- *  - What hardware does is one step each: a write of the register, a flush of one TLB.
+ *  - A fast path (the header's inline functions) runs up to some access, and continues
+ *    later by record and replay: the function is called again, and the accesses that were
+ *    made before return their recorded results and have no effect.
+ *  - With the lock held, other CPUs run before each access that they could notice. They
+ *    stop where they would wait for the lock. See others_step_in().
+ *  - A hardware operation is one step: a write of the register, a flush of one TLB.
  *
- * All accesses come in program order; litmus/ shows for each relaxed one that no other
- * order matters. One thing goes beyond that order: sched out stores the ID of a slot and
- * nothing else, so a read after it may have that ID, and the rest from before a rollover
- * (arm64-sched-out-torn). Any read of a slot here may miss the rollover's mark so.
+ * All accesses are in program order. litmus/ shows for each relaxed one that no other
+ * order matters. There is one exception: sched out stores only the ID of a slot, so a
+ * read after it may have that ID, and the rest from before a rollover
+ * (arm64-sched-out-torn). So here, any read of a slot may miss IDGEN_TAKEN.
  *
- * Of a TLB there is only what it has under one ID, whichever: "watched". What it has under
- * others makes no difference to that, and no TLB makes one to the allocator; and what must
- * not be is each time a matter of one ID. There is a bit for each context that
- * it may have an entry of. An entry is made as soon as it can be (at each write of a
- * register, after each flush), and goes in a flush only: that is the worst that random
- * walks can do, because entries only ever add to what is wrong. With SPECULATE walks come
- * at any time instead.
+ * A TLB has entries of one arbitrary ID only, "watched". Entries of other IDs do not
+ * affect these, no TLB affects the allocator, and each invariant is about one ID. There
+ * is one bit for each context that may have an entry. Entries appear as soon as possible,
+ * at each write of a register and after each flush, and disappear in flushes only. More
+ * entries only mean more violations, so this is the worst case of random walks. With
+ * SPECULATE, walks come at any time instead.
  *
- * The options are those of tla/idgen.tla; all are given as macros.
+ * The options are those of tla/idgen.tla. All are macros.
  */
 #include "shim.h"
 #include <linux/idgen_alloc.h>
@@ -51,7 +50,7 @@ enum { OUT_NONE, OUT_KEEP, OUT_FIRST, OUT_TOGETHER, OUT_LATE };
 #define NR		(1 << BITS)
 #define WHERES		(CNP ? 1 : CPUS)
 #define WHERE(p)	(CNP ? 0 : (p))
-/* In a register: nothing. In a TLB: a context that is no more. */
+/* In a register: no context. In a TLB: a context that has ended. */
 #define NONE		CTXS
 #define GONE		CTXS
 
@@ -63,17 +62,17 @@ enum at { IDLE, CALL, LOCK, READ, WRITE, LEFT };
 #define RECORDS 3
 
 struct cpu {
-	/* Where it is in what it does, with which context. */
+	/* The current operation, its progress, and its context. */
 	u8 op, at, want;
-	/* Accesses that the call has made, and what they gave. */
+	/* The accesses of the call so far, and their results. */
 	u8 done;
 	u64 record[RECORDS];
-	/* Since it loaded a context it was not sched out. */
+	/* The CPU has loaded a context and was not sched out since. */
 	bool loaded;
-	/* The register, and whether its context runs. */
+	/* The register, and whether its context is running. */
 	u8 reg, id;
 	bool running;
-	/* Contexts that ran here, for LAST_RAN. */
+	/* The contexts that ran here, for LAST_RAN. */
 	u8 ran;
 };
 
@@ -86,21 +85,22 @@ static u32 pins[CTXS];
 static u8 pinned[CTXS];
 static u8 tlb[WHERES], watched;
 static bool mapped[CTXS];
-/* The thread that unmaps: what it has done, of which context, by which ID. */
+/* The thread that unmaps: its progress, the context and the ID. */
 static u8 unmap_at, victim, unmap_id;
 static bool unmapped;
 #define UNMAPPED	(2 + WHERES)
 
-/* The CPU that runs code. */
+/* The CPU that executes code. */
 static int me;
 static bool locked;
-/* Something did not fit; see narrow() and bit_of(). */
+/* A value or a bit was too large; see narrow() and bit_of(). */
 bool lost;
 
 /*
- * The context that it asks for, by two addresses that are the same for all contexts: what
- * is at a known address is cheap. Accesses to "wanted" are to the value of the
- * context; the count is copied, as it changes with the lock held only.
+ * The context of the current operation. Its value and pin count have the same two
+ * addresses for all contexts, as constant addresses are cheap for the solver. Accesses to
+ * "wanted" go to the value of the context. The pin count is copied, as it changes only
+ * with the lock held.
  */
 static atomic64_t wanted;
 static refcount_t wanted_pins;
@@ -121,7 +121,7 @@ static void poke(atomic64_t *v, u64 i)
 unsigned int nr_cpu_ids = CPUS;
 
 /*
- * What run.py makes a trace's words of: it looks for assignments to "said".
+ * Assignments to "said" are the steps of a trace that run.py prints.
  */
 enum {
 	SAID_NOTHING, SAID_SWITCH, SAID_OUT, SAID_PIN, SAID_UNPIN, SAID_EXIT, SAID_WRITE,
@@ -138,7 +138,7 @@ static void say(u8 what, u8 cpu, u8 x, u8 y)
 }
 
 /*
- * The invariants of Documentation/core-api/idgen_alloc.rst. A violation is remembered.
+ * The invariants of Documentation/core-api/idgen_alloc.rst. A violation is recorded.
  */
 enum invariant {
 	UniquePerCPU, UniqueAllCPUs, UniqueActive, SameActive, ReservedInMap,
@@ -156,7 +156,7 @@ static void must(bool holds, enum invariant which)
 	}
 }
 
-/* At the end. By name, for run.py. */
+/* Called at the end. run.py needs the names. */
 static void assert_invariants(void)
 {
 #define ASSERT(which)	__CPROVER_assert(!bad[which], #which)
@@ -182,7 +182,7 @@ static u64 gen_of(u64 value)
 	return value & ~(IDGEN_TAKEN | IDGEN_ID_MASK);
 }
 
-/* What the slot shows; 0 if a rollover has taken it. */
+/* The value in the slot, or 0 if a rollover has taken it. */
 static u64 shown(int p)
 {
 	u64 active = slots[p].active.counter;
@@ -190,7 +190,7 @@ static u64 shown(int p)
 	return active & IDGEN_TAKEN ? 0 : active;
 }
 
-/* For say(). */
+/* The arguments of say(). */
 static u8 told_gen(u64 value)
 {
 	return value & IDGEN_TAKEN ? 0 : gen_of(value) / IDGEN_GEN_STEP;
@@ -201,7 +201,7 @@ static bool usable(u64 id)
 	return id && id <= IDS;
 }
 
-/* What hardware may show at any time. */
+/* Invariants of registers and TLBs, which must hold at any time. */
 static void look_at_hardware(void)
 {
 	bool unique = true, own = true, different = true, same = true, gone = true;
@@ -232,7 +232,7 @@ static void look_at_hardware(void)
 		must(gone, EmptyAfterUnmap);
 }
 
-/* What the allocator's own data show whenever nobody has the lock. */
+/* Invariants of the allocator's data, which must hold while the lock is free. */
 static void look_at_software(void)
 {
 	bool in_map = true, never = true, stays = true, succeeds = true;
@@ -280,7 +280,7 @@ static void walk_at_once(int where)
 			walk(p);
 }
 
-/* With the lock held by another CPU, @p may do something now. */
+/* @p may run now, while another CPU has the lock. */
 static void steps_in(int p);
 
 static void flush(int where)
@@ -309,10 +309,10 @@ static void tlbi(int where, u8 id)
 }
 
 /*
- * What runs with the lock held
+ * Code under the lock
  */
 
-/* Before an access to @v: those who could notice whether it has been. */
+/* Before an access to @v, run the CPUs that could notice it. */
 static void others_step_in(const atomic64_t *v)
 {
 	int p;
@@ -324,7 +324,7 @@ static void others_step_in(const atomic64_t *v)
 
 static u64 slow_read(const atomic64_t *v)
 {
-	/* Values change with the lock held only. */
+	/* Values change only with the lock held. */
 	if (v != &wanted)
 		others_step_in(v);
 	return peek(v);
@@ -376,7 +376,7 @@ static void slow_andnot(u64 i, atomic64_t *v)
 	poke(v, peek(v) & ~i);
 }
 
-/* Pin counts change with the lock held only. */
+/* Pin counts change only with the lock held. */
 void shim_point(const char *what, const void *where)
 {
 }
@@ -433,7 +433,7 @@ static const struct idgen_ops ops = {
 	.flush_cpu = FLUSH_LOCAL ? flush_cpu : NULL,
 };
 
-/* An allocator in use, of which it is open what is taken, and how far it has searched. */
+/* An allocator in use, with any IDs taken and any position of the search. */
 static void any_allocator(u64 generation)
 {
 	int p;
@@ -461,7 +461,7 @@ static void any_allocator(u64 generation)
  * The fast paths: up to RECORDS accesses
  */
 
-/* How far the CPU gets before another comes; asked before each thing that it does. */
+/* How far the CPU runs before another CPU. Checked before each access. */
 static bool goes;
 static bool go(void);
 
@@ -473,7 +473,7 @@ void await_lock(struct idgen_alloc *alloc, struct idgen_slot *slot)
 	waits = true;
 }
 
-/* Whether the access is made now. If not, it was made before or is still to come. */
+/* Whether the access is made now. Otherwise it was made before, or comes later. */
 static bool comes_now(void)
 {
 	if (access++ < cpus[me].done)
@@ -538,7 +538,7 @@ static u64 fast_cmpxchg(atomic64_t *v, u64 old, u64 new)
 {
 	if (comes_now()) {
 		record(peek(v));
-		/* arch/arm's own copy stores whatever was there (see a8ffaaa060b8). */
+		/* arch/arm's own copy stores regardless of the old value (see a8ffaaa060b8). */
 		if (XCHG || peek(v) == old) {
 			poke(v, new);
 			say(SAID_FAST, me, id_of(new), told_gen(new));
@@ -566,7 +566,7 @@ static void fast_andnot(u64 i, atomic64_t *v)
 	}
 }
 
-/* Of part of the slot. */
+/* A store to a part of the slot. */
 static bool fast_stores(const void *where)
 {
 	if (!comes_now())
@@ -578,10 +578,10 @@ static bool fast_stores(const void *where)
 }
 
 /*
- * What a CPU does
+ * Operations of a CPU
  */
 
-/* A CPU at rest begins something, or not. */
+/* An idle CPU may start an operation. */
 static void begin(int p)
 {
 	struct cpu *c = &cpus[p];
@@ -656,7 +656,7 @@ static void run_slow_path(int p)
 	if (c->op == SWITCH) {
 		__idgen_alloc_switch(&a, &slots[p], &wanted, PINS ? &wanted_pins : NULL);
 	} else if (PINS && c->op == PIN) {
-		/* Another CPU may have been quicker, here and below. */
+		/* Another CPU may have done it first, here and below. */
 		if (pins[w] < 2)
 			pinned[w] = idgen_alloc_pin(&a, &wanted, &wanted_pins);
 	} else if (PINS && pins[w]) {
@@ -708,8 +708,8 @@ static void leave(int p)
 }
 
 /*
- * Let the solver know that there are few generations and IDs: what is dropped here is 0,
- * and that is checked.
+ * Tell the solver that there are few generations and IDs. The dropped bits are 0, which is
+ * checked.
  */
 static void narrow(u64 *value, u64 mask)
 {
@@ -741,7 +741,7 @@ static void narrow_all(void)
 	}
 }
 
-/* What is left of @c in TLBs is now that of nobody. */
+/* The remaining TLB entries of @c have no owner now. */
 static void orphan_entries(int c)
 {
 	int p;
@@ -751,7 +751,7 @@ static void orphan_entries(int c)
 			tlb[p] = (tlb[p] & ~(1 << c)) | 1 << GONE;
 }
 
-/* A context that is in no register ends; another starts in its place. */
+/* A context that is in no register ends, and a new one replaces it. */
 static void end_context(u8 which)
 {
 	int p, c;
@@ -770,7 +770,7 @@ static void end_context(u8 which)
 	}
 }
 
-/* A page-table entry is cleared, and its ID invalidated everywhere. */
+/* Clear a page table entry, and invalidate its ID in all TLBs. */
 static void unmap_step(void)
 {
 	int c;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What lib/idgen_alloc.c and its header need of the kernel, for CBMC: what the host
- * harness has, but for each access that other CPUs can see, which goes to model.h.
+ * The parts of the kernel that lib/idgen_alloc.c and its header need, for CBMC: those of
+ * ../shim.h, except accesses that other CPUs can see, which go to model.h.
  *
- * The header's inline functions, which are the fast paths, get fast_*() for their
- * atomics, and the C file gets slow_*(): the former are run piece by piece, the
- * latter with the lock held and others stepping in. See the head of model.h.
+ * The fast paths, which are inline functions of the header, use fast_*() for their
+ * atomics. They run piece by piece. The C file uses slow_*(), with the lock held and other
+ * CPUs running in between. See the head of model.h.
  */
 #ifndef _IDGEN_CBMC_SHIM_H
 #define _IDGEN_CBMC_SHIM_H
@@ -14,7 +14,7 @@
 
 typedef uint8_t u8;
 
-/* Whether @cond holds is what we ask; nothing is printed. */
+/* @cond is a query. Nothing is printed. */
 #undef WARN
 #define WARN(cond, fmt, ...) ({						\
 	bool __bad = (cond);						\
@@ -23,7 +23,7 @@ typedef uint8_t u8;
 	__bad;								\
 })
 
-/* Accesses are in order here. */
+/* All accesses are in program order. */
 #undef mb
 #define mb()	((void)0)
 
@@ -33,7 +33,7 @@ typedef uint8_t u8;
 	__CPROVER_assume(0);						\
 })
 
-/* Nobody reads traces here. */
+/* There are no trace events. */
 #undef trace_idgen_rollover_enabled
 #undef trace_idgen_rollover
 #undef trace_idgen_slow_path
@@ -42,12 +42,12 @@ typedef uint8_t u8;
 #define trace_idgen_slow_path(a, old, value, flush)	((void)(flush))
 
 /*
- * Maps are one word, of which few bits are used. The same as in ../shim.h, but such that
- * the solver has no address and no wide shift to think about.
+ * Maps have one word, with few bits in use. The functions are the same as in ../shim.h,
+ * without addresses and wide shifts, which are expensive for the solver.
  */
 #define MAP_BITS			(2 << BITS)
 
-/* Something did not fit: a bit, or a value; see narrow(). */
+/* A bit or a value was too large; see narrow(). */
 extern bool lost;
 
 static inline unsigned long bit_of(unsigned long nr)
@@ -92,7 +92,7 @@ static inline unsigned long next_zero_bit(unsigned long map, unsigned long nr,
 DECLARE(fast)
 DECLARE(slow)
 
-/* Writes as many bytes as @x has, and no others, if the store is made now. */
+/* If the store is made now, write the bytes of @x and no others. */
 #undef WRITE_ONCE
 #define WRITE_ONCE(x, i) do {						\
 	if (fast_stores(&(x)))						\

@@ -1,24 +1,24 @@
 ---- MODULE idgen ----
 \* SPDX-License-Identifier: GPL-2.0
 \*
-\* The allocator of lib/idgen_alloc.c among CPUs with translation registers and
-\* TLBs. A value is <<generation, ID>>; Zero is a context that never had an ID. The slot
-\* of a CPU in "taken" has the mark of a rollover: the two variables are one word, and
-\* change in one step.
+\* The allocator of lib/idgen_alloc.c, with CPUs that have translation registers and
+\* TLBs. A value is <<generation, ID>>. Zero is the value of a context that never had an
+\* ID. The slots of the CPUs in "taken" have IDGEN_TAKEN set. The two variables are one
+\* word, and change in one step.
 \*
-\* One process for each CPU does all that this CPU does: switch, sched out, pin,
-\* unpin. A label is one access that others can see; what only the lock's holder
-\* sees is done within a step. Reading the slot and the context is one step too,
-\* for the exchange after it fails if the slot has changed in between. The read may miss
-\* the mark, as hardware may after sched out's store of the ID alone.
+\* One process for each CPU executes all its operations: switch, sched out, pin, unpin.
+\* A label is one access that others can see. What only the lock holder sees is part of a
+\* step. Reading the slot and the context is one step, as the exchange after it fails if
+\* the slot has changed in between. The read may miss IDGEN_TAKEN, as on hardware after
+\* sched out's store of the ID alone.
 \*
-\* Walks: an entry is added for what a register holds as soon as it can be, at each
-\* write of a register and after each flush. An entry is never dropped but by
-\* a flush, so this is the worst that a CPU which walks at random times can do; with
-\* Speculate there is a process that does so, and the two agree.
+\* Walks: entries for a register appear as soon as possible, at each write of the register
+\* and after each flush. They disappear in flushes only. This is the worst case of a CPU
+\* that walks at random times. With Speculate, a process walks at random times, and the
+\* verdicts agree.
 \*
-\* It starts just before a rollover: all IDs are taken, by contexts or by such that
-\* are gone; every CPU is idle and has TLB entries for all of them.
+\* The initial state is just before a rollover: all IDs are taken, by contexts or by
+\* contexts that have ended. Every CPU is idle and has TLB entries for all IDs.
 
 EXTENDS Integers, FiniteSets, TLC
 

@@ -95,11 +95,11 @@ series series-check:
 series-refresh:
 	@harness/series/series.sh refresh
 
-e2e-mutants e2e-selftests:
-	@harness/e2e/$@.sh
-
 e2e:
 	@harness/e2e/e2e.sh $(ROWS)
+
+e2e-mutants e2e-selftests:
+	@harness/e2e/e2e.sh $(@:e2e-%=%)
 
 bench:
 	@harness/bench/bench.sh

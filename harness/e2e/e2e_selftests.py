@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """e2e_selftests.py CONVERTED PRISTINE: boot two kernels with the same selftests, and compare test by test.
 
-The directories hold what e2e-selftests.sh built. Tests that come to different results are run again on each kernel,
-ten times and then some: some depend on how fast QEMU is. Fails if a test comes to something with our files that it does
-not also come to without, if the kernel says something that it does not say without, or if a boot does not come to its
-end. Tests of UNSTABLE are run in boots of their own, and shown only.
+e2e.sh builds the directories. Tests with different results run again on each kernel, ten times and more, as some results
+depend on the speed of QEMU. Fails if a test has a result with our files that it does not have without, if the kernel prints
+a warning that it does not print without, or if a boot does not complete. The tests in UNSTABLE run in separate boots, and
+are not judged.
 """
 
 import re
@@ -18,9 +18,8 @@ import ktap
 from results import COMPLAINT
 
 SECONDS = 30
-# Single steps through a guest that QEMU's threads run, on a busy machine: in one run of ten to twenty the kernel warns at
-# arch/arm64/kvm/debug.c:157 (sysregs of the vCPU are on the CPU already when it is loaded), or a CPU does not come back.
-# Both were seen with our files and without them.
+# These single-step a guest. On a busy machine, in one run of ten to twenty, the kernel warns at arch/arm64/kvm/debug.c:157
+# (the vCPU's sysregs are already loaded), or a CPU hangs. Both were seen with our files and without.
 UNSTABLE = ("arm64-debug-exceptions",)
 AGAIN = 10
 ROUNDS = 3
@@ -33,12 +32,12 @@ Results = dict[str, dict[str, list[str]]]
 
 
 def complaints(log: Path) -> set[str]:
-    """What the kernel complained of, without what differs from boot to boot."""
+    """The warnings of the kernel, without the parts that differ between boots."""
     return {re.sub(r"0x[0-9a-f]+|\d+", "N", line) for line in e2e.read(log) if COMPLAINT.search(line)}
 
 
 def run(row: e2e.Row, images: dict[str, Path], found: Results, heard: dict[str, set[str]]) -> int:
-    """Boot both kernels, and add what each test comes to and the kernel says. Returns how many boots did not end well."""
+    """Boot both kernels, and add the results and the warnings. Returns the number of boots that failed."""
     wrong = 0
     for kernel, image in images.items():
         log = e2e.OUT / f"selftests-{row.name}-{kernel}.log"
@@ -55,7 +54,7 @@ def run(row: e2e.Row, images: dict[str, Path], found: Results, heard: dict[str, 
 
 
 def show_unstable(row: e2e.Row, images: dict[str, Path]) -> list[tuple[str, str, str]]:
-    """What the tests that are not judged come to, with each kernel."""
+    """The results of the tests that are not judged, with each kernel."""
     found: Results = {test: {kernel: [] for kernel in images} for test in UNSTABLE}
     command = f"selftests {SECONDS} 4 {' '.join(UNSTABLE)}"
     run(replace(row, name=f"{row.name}-unstable", run=[command], limit=400), images, found, {kernel: set() for kernel in images})
@@ -63,12 +62,12 @@ def show_unstable(row: e2e.Row, images: dict[str, Path]) -> list[tuple[str, str,
 
 
 def is_same(results: dict[str, list[str]]) -> bool:
-    """Whether the test comes to nothing with our files that it does not come to without."""
+    """Whether each result of the test with our files also occurs without."""
     return bool(results["converted"]) and set(results["converted"]) <= set(results["pristine"])
 
 
 def main() -> int:
-    """Boot, and write the table."""
+    """Boot both kernels on all machines, and write the table."""
     images = {"converted": Path(sys.argv[1]), "pristine": Path(sys.argv[2])}
     table = []
     for machine, row in MACHINES.items():

@@ -89,9 +89,11 @@ def main() -> int:
     source = Path(os.environ.get("SRC", TOP / "lib/idgen_alloc.c")).resolve()
     header = Path(os.environ.get("HEADER", TOP / "include/linux/idgen_alloc.h")).resolve()
     asked = failed = 0
-    for compiler in COMPILERS:
+    print(f"KTAP version 1\n1..{len(COMPILERS)}")
+    for number, compiler in enumerate(COMPILERS, 1):
+        name = f"{number} emitted by {compiler.split()[0]}"
         if not shutil.which(compiler.split()[0]):
-            print(f"emitted: no {compiler.split()[0]}: skipped")
+            print(f"ok {name} # SKIP it is not there")
             continue
         with tempfile.TemporaryDirectory() as directory:
             test = Path(directory) / "emitted.litmus"
@@ -103,10 +105,9 @@ def main() -> int:
                 raise SystemExit(f"error: herd7 has no verdict:\n{test.read_text()}{done.stdout}{done.stderr}")
             asked += 1
             failed += verdict[1] != "Never"
-            print(f"emitted by {compiler.split()[0]:24} {verdict[1]:10} {verdict[2]}")
+            print(f"{'ok' if verdict[1] == 'Never' else 'not ok'} {name} # {verdict[1]} {verdict[2]}")
             if verdict[1] != "Never":
-                print(test.read_text(), done.stdout, sep="\n")
-    print(f"emitted: {asked - failed} passed, {failed} failed")
+                print(re.sub("^", "# ", f"{test.read_text()}\n{done.stdout}", flags=re.MULTILINE))
     return bool(failed) or not asked
 
 

@@ -2,20 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """Check that each wrong version of the allocator in mutants.toml is noticed, and write the layers to build/mutants.csv.
 
-The files are changed in a scratch directory. The layers:
+The mutants are made in a scratch directory. The layers:
 
   kunit     the library's suite, built for the host
   explore   two steps of each of two CPUs, one preemption
-  torture   threads, without the library's own checks; torture-tsan the same under ThreadSanitizer
+  torture   threads, without the library's own checks; torture-tsan is the same under ThreadSanitizer
   cbmc      the quick proofs
-  litmus    that the same fault, as a litmus test, has the bad outcome
-  weak      one program of few steps under weak memory, the kernel's model or another (needs GENMC)
-  tla       that the same fault, as a configuration of the model, violates an invariant (needs TLA2TOOLS)
+  litmus    a litmus test with the same fault has the bad outcome
+  weak      a short program under weak memory (needs GENMC)
+  tla       a configuration of the model with the same fault violates an invariant (needs TLA2TOOLS)
 
-Litmus tests, programs and configurations are there for some faults only, and litmus needs a kernel tree (--linux). The
-unchanged files go first, and must pass everywhere. Fails if a mutant is noticed by fewer than two layers (torture and
-torture-tsan are one), or, where mutants.toml says why it is "alone", by none. With --layer one is enough, of those that
-have what the layer needs.
+Only some mutants have a litmus test, a program or a configuration. litmus needs a kernel tree (--linux). The unchanged files
+run first, and must pass in all layers. At least two layers must notice a mutant (torture and torture-tsan count as one), or
+one if mutants.toml says why it is "alone". With --layer, one is enough, and mutants that do not have what the layer needs
+are left out.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""See that the jobs that lava.sh prints are what LAVA's own schema takes, and kernelci.yaml what its documentation asks.
+"""Check the jobs of lava.sh against LAVA's own schema, and kernelci.yaml against its documentation.
 
-What they name must be there: suites, kselftests, options, jobs. PYTHONPATH has LAVA's lava_common.
+The suites, kselftests, options and jobs that they name must exist. PYTHONPATH must have LAVA's lava_common.
 """
 
 import copy
@@ -25,12 +25,12 @@ ARCHS = ("arm64", "arm", "riscv")
 
 
 def options(file: Path) -> set[str]:
-    """The options that a file of them sets."""
+    """The options that a configuration file sets."""
     return {line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("CONFIG_")}
 
 
 class LabsTest(unittest.TestCase):
-    """Both files."""
+    """Test both files."""
 
     def setUp(self) -> None:
         self.kernelci: dict[str, Any] = yaml.safe_load((HERE / "kernelci.yaml").read_text(encoding="utf-8"))
@@ -46,7 +46,7 @@ class LabsTest(unittest.TestCase):
             self.assertNotRegex(text.split("---")[1], "@[A-Z]+@")
             job = yaml.safe_load(text)
             validate(job)
-            # It would find a mistake.
+            # A mistake is reported.
             for key in ("deploy", "test"):
                 wrong = copy.deepcopy(job)
                 next(action[key] for action in wrong["actions"] if key in action)["mistake"] = 1

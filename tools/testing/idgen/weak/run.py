@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Have GenMC go through the programs of the file "programs" on lib/idgen_alloc.c, under weak memory.
+"""Check lib/idgen_alloc.c under weak memory with GenMC, in the programs of the file "programs".
 
-GENMC in the environment names the program. v0.9 judges by the kernel's memory model (LKMM) and by IMM, which lies between C
-and what the hardware of the kernel's architectures does; newer ones have IMM only. Each invariant of each program gets a
-verdict in a CSV: "holds" in all executions, "violated", "unknown" (another one was violated first), "timeout".
-SRC and HEADER in the environment take the place of lib/idgen_alloc.c and its header. Exits with 1 unless all hold.
+GENMC in the environment is the path of GenMC. v0.9 has the kernel's memory model (LKMM) and IMM, which is between that of C
+and those of hardware. Newer versions have IMM only. The CSV has a verdict for each invariant of each program: "holds" in all
+executions, "violated", "unknown" (another one was violated first) or "timeout". SRC and HEADER in the environment replace
+lib/idgen_alloc.c and its header. Exits with 1 unless all invariants hold.
 """
 
 import argparse
@@ -29,7 +29,7 @@ INVARIANTS = sorted(set(re.findall(r"must\(.*?, (\w+)\);", (HERE / "weak.c").rea
 
 
 def read_programs() -> dict[str, tuple[dict[str, str], list[str]]]:
-    """Settings and scripts by name, in the order of the file."""
+    """The settings and scripts by name, in the order of the file."""
     programs: dict[str, tuple[dict[str, str], list[str]]] = {}
     defaults: dict[str, str] = {}
     for line in (HERE / "programs").read_text().splitlines():
@@ -48,7 +48,7 @@ def read_programs() -> dict[str, tuple[dict[str, str], list[str]]]:
 
 
 def make_include(source: Path, header: Path, out: Path) -> None:
-    """A header of one line for each that the two files include, as shim.h has what is in them."""
+    """Make a header that includes shim.h for each header that the two files include."""
     shutil.rmtree(out, ignore_errors=True)
     for file in (source, header):
         for name in re.findall(r"^#include <(.*)>", file.read_text(), re.MULTILINE):
@@ -64,7 +64,7 @@ def code(script: str, thread: int) -> str:
 
 
 def definitions(settings: dict[str, str], scripts: list[str], source: Path, model: str) -> str:
-    """What is a macro in weak.c."""
+    """The macros for weak.c."""
     macros = settings | {f"CONFIG_{name}": "0" for name in OPTIONS} | {
         "CONFIG_64BIT": "1", "CONFIG_IDGEN_ALLOC_32": settings["VALUE32"], "CONFIG_DEBUG_IDGEN_ALLOC": settings["DEBUG"],
         "LKMM": str(int(model == "lkmm")), "THREADS": str(len(scripts)), "SRC": f'"{source}"'}
@@ -73,7 +73,7 @@ def definitions(settings: dict[str, str], scripts: list[str], source: Path, mode
 
 
 def main() -> int:
-    """Ask for each program under each model, and make the table."""
+    """Check each program in each memory model, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=HERE.parent / "build/weak", help="where logs go")
     parser.add_argument("--csv", type=Path, default=HERE.parent / "build/weak.csv")

@@ -3,25 +3,24 @@
  * lib/idgen_alloc.c under weak memory, for GenMC.
  *
  * Each CPU is a thread with a short script, which run.py takes from the file "programs". At
- * the start each usable ID has an owner: context A runs on the first CPU, B on the second, and
- * so on; the next ones sleep. The rest have no ID, so the first switch to one of them rolls
- * over. GenMC goes through all executions that the memory model allows.
+ * the start, each usable ID has an owner: context A runs on the first CPU, B on the second, and
+ * so on. Further owners sleep. Other contexts have no ID, so the first switch to one of them
+ * rolls over. GenMC explores all executions that the memory model allows.
  *
- * Hardware: each CPU has a translation register, which it alone knows of, and a TLB, which has
- * a bit for each ID and context. A CPU walks as soon as its register is written, and again at
- * the last moment before it is written anew: entries only ever add to what is wrong. A
- * broadcast flush or TLBI has a full barrier on both sides (A1). A walk that a TLBI overtakes
- * leaves no entry.
+ * Hardware: each CPU has a translation register, which only this CPU reads, and a TLB with a
+ * bit for each ID and context. A CPU walks as soon as its register is written, and again just
+ * before the next write. More entries only mean more violations. A broadcast flush or TLBI has
+ * a full barrier on both sides (A1). If a TLBI overtakes a walk, the walk leaves no entry.
  *
- * GenMC refuses accesses of two sizes to one location ("Mixed-size accesses detected"), so
- * sched out's store of the ID alone is an atomic AND without ordering here, which clears the
- * bytes that the store clears. There is one thing that the store allows and the AND does not:
- * the CPU's next read of its slot may find the ID cleared, and the rest as it was before a
- * rollover. So such a read may miss the mark here. Whether that is all is a question for
- * ../litmus/emitted.py, which asks it of the instructions that compilers emit.
+ * GenMC refuses accesses of two sizes to one location ("Mixed-size accesses detected"). So
+ * sched out's store of the ID is a relaxed atomic AND here, which clears the same bytes. The
+ * store allows one behaviour that the AND does not: the CPU's next read of its slot may find
+ * the ID cleared, and the rest as it was before a rollover. So such a read may miss
+ * IDGEN_TAKEN here. ../litmus/emitted.py checks that there are no other differences, on the
+ * instructions that compilers emit.
  *
- * When all scripts have ended, some CPU runs all contexts in turn, alone: what has gone wrong
- * may show at a later rollover only.
+ * After all scripts, one CPU runs all contexts in turn, as a fault may only show at a later
+ * rollover.
  */
 #include "shim.h"
 
@@ -47,12 +46,12 @@ static struct idgen_slot slots[CPUS];
 static idgen_atomic_t values[CTXS];
 static refcount_t pins[CTXS];
 
-/* What is in the register, and which ID a script has pinned; the CPU's own. */
+/* Private to the CPU: the register, and the ID that the script has pinned. */
 static struct cpu {
 	unsigned int ctx, id, pinned, pinned_id;
 } cpus[CPUS];
 
-/* Entries, a bit for each context; above them what each flush or TLBI changes. */
+/* Entries, with a bit for each context. Each flush or TLBI changes the bits above. */
 #define ENTRIES	((1U << CTXS) - 1)
 static u32 tlb[CPUS][IDS + 1], nr_flushes;
 static u32 unmapped[CTXS], coin;
@@ -98,12 +97,12 @@ void shim_lock_init(raw_spinlock_t *lock)
 {
 }
 
-/* GenMC's own mutex has it fail with three threads (v0.9, MOCalculator.cpp:65). */
+/* GenMC's own mutex makes it crash with three threads (v0.9, MOCalculator.cpp:65). */
 void shim_lock(raw_spinlock_t *lock)
 {
 	int unlocked = 0;
 
-	/* To wait for it is to come later. */
+	/* Executions that would wait are the same as those in which the CPU comes later. */
 	__VERIFIER_assume(__atomic_compare_exchange_n(&lock->owner, &unlocked, 1, false,
 						      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
 }
@@ -132,7 +131,7 @@ static void walk(int p)
 	if (UNMAP) {
 		entries = load(at);
 		was = entries;
-		/* A walk that begins after a TLBI reads what the TLBI was for (A1). */
+		/* A walk that begins after a TLBI reads the changed page table entry (A1). */
 		smp_rmb();
 		if (load(&unmapped[ctx]) ||
 		    !__atomic_compare_exchange_n(at, &was, entries | 1U << ctx, false,
@@ -163,7 +162,7 @@ static void flush_all(struct idgen_alloc *a)
 	unsigned int p, id;
 
 	nr_flushes++;
-	/* A broadcast is ordered as its DSBs have it (A1). */
+	/* The DSBs order a broadcast (A1). */
 	mb();
 	for (p = 0; p < CPUS; p++)
 		for (id = 1; id <= IDS; id++)
@@ -189,7 +188,7 @@ static const struct idgen_ops ops = {
 };
 
 /*
- * What scripts are made of
+ * Steps of scripts
  */
 
 static void out(int p)
@@ -198,7 +197,7 @@ static void out(int p)
 		return;
 	walk(p);
 	cpus[p].ctx = NONE;
-	/* Out of context first, then the slot says so (A3). */
+	/* The register is out of context before the slot is cleared (A3). */
 	mb();
 	idgen_alloc_sched_out(&slots[p]);
 }
@@ -240,7 +239,7 @@ static void unmap(int p, unsigned int ctx)
 	unsigned int id;
 
 	store(&unmapped[ctx], 1);
-	/* Then the ID is read, as EmptyAfterUnmap wants it of each architecture. */
+	/* Read the ID after the change, as EmptyAfterUnmap requires. */
 	mb();
 	id = id_of(idgen_atomic(read)(&values[ctx]));
 	for (p = 0; p < CPUS; p++)
@@ -276,7 +275,7 @@ static void *toss(void *unused)
 	return NULL;
 }
 
-/* While no other CPU does anything. */
+/* Called while no other CPU runs. */
 static void look(void)
 {
 	unsigned int p, q, ctx, id;
@@ -306,7 +305,7 @@ int main(void)
 		cpus[p].ctx = NONE;
 		cpus[p].pinned = NONE;
 	}
-	/* Those that sleep have run on the last CPU. */
+	/* The sleeping contexts have run on the last CPU. */
 	for (me = CPUS - 1, ctx = CPUS; ctx < IDS; ctx++)
 		run(me, ctx);
 	for (me = 0; me < CPUS; me++)

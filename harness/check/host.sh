@@ -23,6 +23,7 @@ litmus)
 	} >"$build/litmus.csv"
 	"$idgen/litmus/emitted.py"
 	"$idgen/litmus/accesses.py"
+	"$idgen/assumptions.py"
 	;;
 prove) "$idgen/cbmc/run.py" --out "$build/prove" --csv "$build/prove.csv" --jobs "$(nproc)" "$@" ;;
 weak)

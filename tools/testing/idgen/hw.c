@@ -208,7 +208,7 @@ const struct mode modes[NR_MODES] = {
 	{ "cnp-local-walk", &ops_local, WALK_ALWAYS, false, true, .cnp = true },
 	{ "cnp-broadcast-walk", &ops_broadcast, WALK_ALWAYS, true, true, .cnp = true },
 	/*
-	 * MIPS: a CPU hits entries in the FTLB of its siblings. A switch
+	 * MIPS (A6): a CPU hits entries in the FTLB of its siblings. A switch
 	 * invalidates the new ID there while one of them has a flush pending.
 	 * Software refills the TLB, and the hardware walker is stopped. Then
 	 * those that are not sufficient.

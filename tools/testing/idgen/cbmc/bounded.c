@@ -69,6 +69,7 @@ static void start(void)
 
 	any_allocator((u64)START_GEN * IDGEN_GEN_STEP);
 	the_base = (~0UL << (IDS + 1) & ((1UL << NR) - 1)) | 1;
+	/* Bounds of the start, here and below (A10). */
 	__CPROVER_assume((the_map & the_base) == the_base);
 	for (i = 0; i < NR; i++)
 		__CPROVER_assume(i >= a.cursor || the_map >> i & 1);
@@ -76,10 +77,12 @@ static void start(void)
 	for (c = 0; c < CTXS; c++) {
 		u8 id = nondet_u8() % NR;
 
+		/* (A10) */
 		__CPROVER_assume(id <= IDS && the_map >> id & 1);
 		values[c] = id ? a.generation | id : 0;
 		say(SAID_START, 0, c, id);
 		for (d = 0; d < c; d++)
+			/* (A10) */
 			__CPROVER_assume(!id || values[c] != values[d]);
 		mapped[c] = true;
 	}
@@ -91,7 +94,7 @@ static void start(void)
 	for (p = 0; p < WHERES; p++) {
 		tlb[p] = (the_map >> watched & 1) << GONE;
 		for (c = 0; c < CTXS; c++)
-			if (id_of(value_of(c)) == watched)
+			if (id_in(value_of(c)) == watched)
 				tlb[p] = 1 << c;
 	}
 }

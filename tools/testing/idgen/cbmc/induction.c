@@ -32,7 +32,8 @@
 #define CURRENT		(OLDEST + (u64)(SPAN) * IDGEN_GEN_STEP)
 /* The CPU that has the lock in WITHIN. */
 #define HOLDER		((WHO + 1) % CPUS)
-#define NEVER		((~0UL << (IDS + 1) & ((1UL << NR) - 1)) | 1)
+/* The excluded IDs, as far as known. */
+#define NEVER		((~0UL << (IDS + 1 - provisional) & ((1UL << NR) - 1)) | 1)
 
 enum { REST, SLOW, WITHIN, INIT, REACH };
 
@@ -40,6 +41,7 @@ static u64 any_value(void)
 {
 	u8 gen = nondet_u8() % 16, id = nondet_u8() % NR;
 
+	/* Only equality of generations matters (A10). */
 	__CPROVER_assume(gen <= SPAN && id <= IDS);
 	return gen ? OLDEST + (u64)gen * IDGEN_GEN_STEP + id : 0;
 }
@@ -93,6 +95,28 @@ static bool will_be_invalidated(int where, u8 id)
 	return unmap_at == 1 || (unmap_at <= where + 2 && unmap_id == id);
 }
 
+/* The tables in the register were walked, except unmapped pages, and nothing conflicts. */
+static bool walked(int p)
+{
+	const struct cpu *c = &cpus[p];
+	u8 entries = tlb[WHERE(p)];
+
+	return c->reg <= NONE && c->id <= IDS &&
+	       (!walks(p) || c->id != watched || entries == 1 << c->reg ||
+		(!entries && !mapped[c->reg]));
+}
+
+/* The CPU's TLB will be flushed before it is used with an ID of this generation. */
+static bool flush_pending(int p)
+{
+	bool pending = FLUSH_LOCAL;
+	int q;
+
+	for (q = 0; q < CPUS; q++)
+		pending &= WHERE(q) != WHERE(p) || !shown(q);
+	return pending;
+}
+
 /* The invariant of a CPU, whether the lock is free or not. */
 static bool fits(int p)
 {
@@ -102,13 +126,14 @@ static bool fits(int p)
 	bool ok;
 
 	/* Its progress. */
-	ok = c->op <= UNPIN && c->at <= LEFT && c->want < CTXS && c->reg <= NONE && c->id <= IDS;
+	ok = c->op <= ALLOW && c->at <= LEFT && c->want < CTXS;
 	ok &= (c->at == IDLE) == (c->op == NOTHING);
 	ok &= c->at != CALL || c->op == SWITCH || c->op == OUT;
 	ok &= !on_its_way(c) || c->op == SWITCH;
 	ok &= c->at != LEFT || c->op == OUT;
 	ok &= c->at != LOCK || c->op != OUT;
-	ok &= PINS || c->op < PIN;
+	ok &= PINS || (c->op != PIN && c->op != UNPIN);
+	ok &= UPDATE || c->op != ALLOW;
 	ok &= SCHED_OUT || c->op != OUT;
 	ok &= c->done <= (c->at == CALL && c->op == SWITCH ? 2 : 0);
 	ok &= c->op == OUT ? c->loaded : DIRECT || c->op != SWITCH || !c->loaded;
@@ -130,39 +155,35 @@ static bool fits(int p)
 		ok &= !slot || gen_of(c->record[1]) != gen_of(slot) ||
 		      values[c->want] == c->record[1];
 	if (c->at == WRITE)
-		ok &= c->record[0] == id_of(values[c->want]);
+		ok &= c->record[0] == id_in(values[c->want]);
 	/* The value of a context does not have IDGEN_TAKEN. */
 	if (c->at == CALL && c->done >= 2)
 		ok &= !(c->record[1] & IDGEN_TAKEN);
 	if (c->at == LEFT)
-		ok &= !id_of(active);
+		ok &= !id_in(active);
 	ok &= gen_of(active) != 0;
 
 	/* Its slot has the value that it runs or will run, unless a rollover has taken it. */
 	if (held(p) != NONE) {
-		ok &= id_of(held_value(p)) != 0;
+		ok &= id_in(held_value(p)) != 0;
 		ok &= !slot || slot == held_value(p);
 		/* Rollovers keep reserved values. */
-		ok &= id_of(active) != 0;
-		ok &= on_its_way(c) || c->id == id_of(held_value(p));
+		ok &= id_in(active) != 0;
+		ok &= on_its_way(c) || c->id == id_in(held_value(p));
 	}
 
-	/*
-	 * Entries: all tables that can be walked were walked, except unmapped pages. No entry
-	 * conflicts with these, or with those of the next context.
-	 */
-	ok &= !walks(p) || c->id != watched || entries == 1 << c->reg ||
-	      (!entries && !mapped[c->reg]);
+	/* No entry conflicts with those of the register, or of the next context. */
+	ok &= walked(p);
 	ok &= !(entries & (entries - 1));
 	ok &= !slot || !another_has(entries, gen_of(slot), watched);
-	ok &= !on_its_way(c) || id_of(held_value(p)) != watched || !(entries & ~(1 << c->want));
+	ok &= !on_its_way(c) || id_in(held_value(p)) != watched || !(entries & ~(1 << c->want));
 	/*
 	 * An unmapped page has no entry under an ID that its context has or can get without a
 	 * flush, unless its TLBI has not been executed yet.
 	 */
 	if (UNMAP && unmap_at && entries >> victim & 1)
-		ok &= will_be_invalidated(WHERE(p), watched) || id_of(values[victim]) != watched ||
-		      (!slot && FLUSH_LOCAL && held(p) != victim);
+		ok &= will_be_invalidated(WHERE(p), watched) || id_in(values[victim]) != watched ||
+		      (flush_pending(p) && held(p) != victim);
 	return ok;
 }
 
@@ -173,7 +194,7 @@ static bool contexts_fit(void)
 	int c, d;
 
 	for (c = 0; c < CTXS; c++) {
-		ok &= !values[c] || usable(id_of(values[c]));
+		ok &= !values[c] || usable(id_in(values[c]));
 		for (d = 0; d < c; d++)
 			ok &= !values[c] || values[c] != values[d];
 		ok &= mapped[c] == !(unmap_at && victim == c);
@@ -191,7 +212,7 @@ static bool all_fit(void)
 	int p, q, c, i;
 
 	for (c = 0; c < CTXS; c++) {
-		u64 id = id_of(values[c]);
+		u64 id = id_in(values[c]);
 
 		ok &= gen_of(values[c]) != a.generation || taken(id);
 		ok &= !pinned[c] == !pins[c] && pins[c] <= 2;
@@ -201,16 +222,17 @@ static bool all_fit(void)
 			nr++;
 			for (i = 0; i < CTXS; i++)
 				ok &= i == c || gen_of(values[i]) != a.generation ||
-				      id_of(values[i]) != id;
+				      id_in(values[i]) != id;
 			for (p = 0; p < CPUS; p++) {
 				u64 slot = shown(p), reserved = slots[p].reserved;
 
-				ok &= id_of(slot) != id || slot == values[c];
-				ok &= id_of(reserved) != id || reserved == values[c];
+				ok &= id_in(slot) != id || slot == values[c];
+				ok &= id_in(reserved) != id || reserved == values[c];
 			}
 		}
 	}
 	ok &= a.nr_pinned == nr && nr <= a.max_pinned;
+	ok &= a.max_pinned == (provisional ? 0 : known.max_pinned) && a.usable == IDS - provisional;
 	ok &= !BASE || the_base == base;
 	ok &= (the_map & base) == base;
 	for (i = 0; i < NR; i++)
@@ -222,28 +244,28 @@ static bool all_fit(void)
 
 		ok &= fits(p);
 		ok &= !slot || gen_of(slot) == a.generation;
-		ok &= id_of(slot) <= IDS && taken(id_of(slot));
-		ok &= reserved && id_of(reserved) <= IDS && taken(id_of(reserved));
-		ok &= !id_of(reserved) || test_bit(id_of(reserved) & (a.hint_size - 1), &the_hint);
+		ok &= id_in(slot) <= IDS && taken(id_in(slot));
+		ok &= reserved && id_in(reserved) <= IDS && taken(id_in(reserved));
+		ok &= !id_in(reserved) || test_bit(id_in(reserved) & (a.hint_size - 1), &the_hint);
 		ok &= slot || held(p) == NONE || reserved == held_value(p);
 		/* A reserved ID belongs to the context that it was reserved for. */
 		for (c = 0; c < CTXS; c++)
-			ok &= !id_of(reserved) || values[c] == reserved ||
-			      values[c] != (a.generation | id_of(reserved));
+			ok &= !id_in(reserved) || values[c] == reserved ||
+			      values[c] != (a.generation | id_in(reserved));
 		/* All active and reserved values with the same ID are of one context. */
 		for (q = 0; q < CPUS; q++) {
 			u64 other = shown(q), kept = slots[q].reserved;
 
-			ok &= !id_of(slot) || id_of(slot) != id_of(other) || slot == other;
-			ok &= !id_of(slot) || id_of(slot) != id_of(kept) || slot == kept;
-			ok &= !id_of(reserved) || id_of(reserved) != id_of(kept) || reserved == kept;
+			ok &= !id_in(slot) || id_in(slot) != id_in(other) || slot == other;
+			ok &= !id_in(slot) || id_in(slot) != id_in(kept) || slot == kept;
+			ok &= !id_in(reserved) || id_in(reserved) != id_in(kept) || reserved == kept;
 		}
 		/* If no flush is pending on a CPU, no other context has or can get the ID of its entries. */
 		if (!entries || (!slot && FLUSH_LOCAL))
 			continue;
 		ok &= taken(watched) && !another_has(entries, a.generation, watched);
 		for (q = 0; q < CPUS; q++)
-			ok &= id_of(slots[q].reserved) != watched ||
+			ok &= id_in(slots[q].reserved) != watched ||
 			      !another_has(entries, gen_of(slots[q].reserved), watched);
 		for (c = 0; c < CTXS; c++)
 			ok &= pinned[c] != watched || !(entries & ~(1 << c));
@@ -354,11 +376,11 @@ static bool follows(int p, const struct view *was)
 		ok &= values[c] == was->values[c] || (EXIT && !values[c] && !pinned[c] && mapped[c]);
 	ok &= unmap_at >= was->unmap_at;
 	ok &= !was->unmap_at || victim == was->victim;
-	ok &= unmap_at < 2 || unmap_id == (was->unmap_at < 2 ? id_of(values[victim]) : was->unmap_id);
+	ok &= unmap_at < 2 || unmap_id == (was->unmap_at < 2 ? id_in(values[victim]) : was->unmap_id);
 	for (c = 0; c < CTXS; c++) {
 		if (was->mapped[c] &&
 		    (was->slot ? was->values[c] == (gen_of(was->slot) | watched) :
-				 was->held == c && id_of(was->values[c]) == watched))
+				 was->held == c && id_in(was->values[c]) == watched))
 			may |= 1 << c;
 		if (values[c] != was->values[c] && may >> c & 1)
 			may = (may & ~(1 << c)) | 1 << GONE;
@@ -371,27 +393,27 @@ static void steps_in(int p)
 	struct view was = view_of(p);
 	int c, q;
 
-	/* There are no entries yet. */
-	if (STEP == INIT)
-		return;
 	/* Check the lock holder's steps so far, before the assumptions below could hide a violation. */
-	__CPROVER_assert(contexts_fit() && fits(p), "WARN: the lock's holder leaves a CPU unfit");
+	__CPROVER_assert(contexts_fit() && fits(p) && walked(me), "WARN: the lock's holder leaves a CPU unfit");
 	for (c = 0; EXIT && c < CTXS; c++) {
 		bool ends = nondet_bool() && mapped[c];
 
 		for (q = 0; q < CPUS; q++)
-			if (q != p && (cpus[q].reg == c || (cpus[q].op != NOTHING && cpus[q].want == c)))
-				ends = false;
+			ends &= q == p || !needs(q, c);
 		if (ends) {
 			values[c] = 0;
 			orphan_entries(c);
+			for (q = 0; q < CPUS; q++)
+				if (cpus[q].reg == c)
+					cpus[q].reg = NONE;
 		}
 	}
 	slots[p].active.counter = any_slot();
 	any_cpu(p);
 	tlb[WHERE(p)] = nondet_u8() % (2 << CTXS);
 	any_unmap();
-	__CPROVER_assume(contexts_fit() && follows(p, &was) && fits(p));
+	/* Hypothesis: what WITHIN shows. */
+	__CPROVER_assume(contexts_fit() && follows(p, &was) && fits(p) && walked(me));
 	/* The TLBIs in other TLBs. */
 	for (q = 0; UNMAP && q < WHERES; q++)
 		if (q != WHERE(p) && was.unmap_at <= q + 2 && unmap_at > q + 2)
@@ -429,7 +451,7 @@ static void first_state(void)
 {
 	int p, c;
 
-	__CPROVER_assert(!idgen_alloc_init(&a, &ops, BITS, slots), "WARN: init fails");
+	boot();
 	the_map = *a.map;
 	the_base = BASE ? *a.base : 0;
 	the_hint = *a.hint;
@@ -445,9 +467,10 @@ static void first_state(void)
 		tlb[p] = 0;
 }
 
-/* Contexts are interchangeable. Let the first be that of this CPU's operation. */
+/* Contexts are interchangeable (A10). Let the first be that of this CPU's operation. */
 static void first_is_wanted(void)
 {
+	/* By renaming (A10). */
 	__CPROVER_assume(!cpus[WHO].want);
 	/* A constant, so that the solver knows the context of each access. */
 	cpus[WHO].want = 0;
@@ -476,33 +499,38 @@ int main(void)
 		first_state();
 	else
 		any_state();
+	/* By renaming (A10). */
 	for (d = 2; d < CTXS; d++)
 		__CPROVER_assume(values[d - 1] <= values[d]);
 	if (STEP == WITHIN) {
 		struct view was = view_of(me);
 
+		/* Hypothesis: the invariant, as far as it is so while another CPU has the lock. */
 		__CPROVER_assume(contexts_fit());
 		for (p = 0; p < CPUS; p++)
-			__CPROVER_assume(p == HOLDER || fits(p));
+			__CPROVER_assume(p == HOLDER ? walked(p) : fits(p));
 		/* follows() is reflexive, */
 		__CPROVER_assert(follows(me, &was), "WARN: no step does not follow");
 		/* and one more step from any state that follows leads to one that does. */
 		steps_in(me);
+		/* Hypothesis, again. */
 		for (p = 0; p < CPUS; p++)
-			__CPROVER_assume(p == HOLDER || fits(p));
+			__CPROVER_assume(p == HOLDER ? walked(p) : fits(p));
 		first_is_wanted();
 		one_step(what);
 		__CPROVER_assert(follows(me, &was), "WARN: a step does not follow");
 		for (p = 0; p < CPUS; p++)
-			inductive &= p == HOLDER || fits(p);
+			inductive &= p == HOLDER ? walked(p) : fits(p);
 		inductive &= contexts_fit();
 	} else {
+		/* Hypothesis: the invariant. */
 		if (STEP != INIT)
 			__CPROVER_assume(all_fit());
 		first_is_wanted();
 		if (STEP == REST) {
 			one_step(what);
 		} else if (STEP != INIT) {
+			/* Choice of the step. */
 			__CPROVER_assume(c->at == LOCK);
 			run_slow_path(me);
 		}

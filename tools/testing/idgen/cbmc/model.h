@@ -10,12 +10,13 @@
  *    made before return their recorded results and have no effect.
  *  - With the lock held, other CPUs run before each access that they could notice. They
  *    stop where they would wait for the lock. See others_step_in().
- *  - A hardware operation is one step: a write of the register, a flush of one TLB.
+ *  - A hardware operation is one step: a write of the register (A2), a flush of one TLB
+ *    (A1), a walk (A9). With CnP there is one TLB (A4).
  *
- * All accesses are in program order. litmus/ shows for each relaxed one that no other
+ * All accesses are in program order (A7). weak/ and litmus/ show for each relaxed one that no other
  * order matters. There is one exception: sched out stores only the ID of a slot, so a
  * read after it may have that ID, and the rest from before a rollover
- * (arm64-sched-out-torn). So here, any read of a slot may miss IDGEN_TAKEN.
+ * (A8). So here, any read of a slot may miss IDGEN_TAKEN.
  *
  * A TLB has entries of one arbitrary ID only, "watched". Entries of other IDs do not
  * affect these, no TLB affects the allocator, and each invariant is about one ID. There
@@ -35,18 +36,36 @@
 #undef atomic64_cmpxchg_relaxed
 #undef atomic64_fetch_or_relaxed
 #undef atomic64_andnot
+#undef atomic_read
+#undef atomic_set
+#undef atomic_xchg_relaxed
+#undef atomic_cmpxchg_relaxed
+#undef atomic_fetch_or_relaxed
+#undef atomic_andnot
 #undef __idgen_alloc_switch
-#define atomic64_read			slow_read
-#define atomic64_set			slow_set
-#define atomic64_xchg_relaxed		slow_xchg
+#define atomic64_read	slow_read
+#define atomic64_set	slow_set
+#define atomic64_xchg_relaxed	slow_xchg
 #define atomic64_cmpxchg_relaxed	slow_cmpxchg
 #define atomic64_fetch_or_relaxed	slow_fetch_or
-#define atomic64_andnot			slow_andnot
+#define atomic64_andnot	slow_andnot
+#define atomic_read	slow_read
+#define atomic_set	slow_set
+#define atomic_xchg_relaxed	slow_xchg
+#define atomic_cmpxchg_relaxed	slow_cmpxchg
+#define atomic_fetch_or_relaxed	slow_fetch_or
+#define atomic_andnot	slow_andnot
+
+/* Few IDs will do. */
+#undef IDGEN_MIN_BITS
+#define IDGEN_MIN_BITS		BITS
 
 #include SRC
 
 enum { OUT_NONE, OUT_KEEP, OUT_FIRST, OUT_TOGETHER, OUT_LATE };
 
+/* A value before the count starts again. */
+#define LAST_GEN	((u64)(IDGEN_TAKEN / IDGEN_GEN_STEP) - 1)
 #define NR		(1 << BITS)
 #define WHERES		(CNP ? 1 : CPUS)
 #define WHERE(p)	(CNP ? 0 : (p))
@@ -57,7 +76,7 @@ enum { OUT_NONE, OUT_KEEP, OUT_FIRST, OUT_TOGETHER, OUT_LATE };
 _Bool nondet_bool(void);
 u8 nondet_u8(void);
 
-enum op { NOTHING, SWITCH, OUT, PIN, UNPIN };
+enum op { NOTHING, SWITCH, OUT, PIN, UNPIN, ALLOW };
 enum at { IDLE, CALL, LOCK, READ, WRITE, LEFT };
 #define RECORDS 3
 
@@ -77,7 +96,7 @@ struct cpu {
 };
 
 static struct idgen_alloc a;
-static struct idgen_slot slots[CPUS], *slot_table[CPUS];
+static struct idgen_slot slots[CPUS];
 static unsigned long the_map, the_base, the_hint;
 static struct cpu cpus[CPUS];
 static u64 values[CTXS];
@@ -92,7 +111,15 @@ static bool unmapped;
 
 /* The CPU that executes code. */
 static int me;
-static bool locked;
+/* Init runs before there is anybody else. */
+static bool booting;
+/* One critical section is what the induction takes for a step (A12). */
+static bool locked, was_locked;
+static bool warned;
+/* Whether the last ID is still excluded, until idgen_alloc_update_excluded(). */
+static bool provisional;
+/* Calls of new_id() in a slow path. */
+static u8 new_ids;
 /* A value or a bit was too large; see narrow() and bit_of(). */
 bool lost;
 
@@ -102,15 +129,15 @@ bool lost;
  * "wanted" go to the value of the context. The pin count is copied, as it changes only
  * with the lock held.
  */
-static atomic64_t wanted;
+static idgen_atomic_t wanted;
 static refcount_t wanted_pins;
 
-static u64 peek(const atomic64_t *v)
+static u64 peek(const idgen_atomic_t *v)
 {
 	return v == &wanted ? values[cpus[me].want] : v->counter;
 }
 
-static void poke(atomic64_t *v, u64 i)
+static void poke(idgen_atomic_t *v, u64 i)
 {
 	if (v == &wanted)
 		values[cpus[me].want] = i;
@@ -177,6 +204,11 @@ static u64 value_of(int c)
 	return values[c];
 }
 
+static u64 id_in(u64 value)
+{
+	return value & IDGEN_ID_MASK;
+}
+
 static u64 gen_of(u64 value)
 {
 	return value & ~(IDGEN_TAKEN | IDGEN_ID_MASK);
@@ -198,7 +230,7 @@ static u8 told_gen(u64 value)
 
 static bool usable(u64 id)
 {
-	return id && id <= IDS;
+	return id && id <= IDS - provisional;
 }
 
 /* Invariants of registers and TLBs, which must hold at any time. */
@@ -239,12 +271,12 @@ static void look_at_software(void)
 	int p, c;
 
 	for (p = 0; p < CPUS; p++)
-		in_map &= test_bit(id_of(slots[p].reserved), &the_map);
+		in_map &= test_bit(id_in(slots[p].reserved), &the_map);
 	for (c = 0; c < CTXS; c++) {
-		u64 value = values[c], id = id_of(value);
+		u64 value = values[c], id = id_in(value);
 
 		succeeds &= id < NR;
-		never &= !value || (id && gen_of(value) && (id <= IDS || id >= NR));
+		never &= !value || (gen_of(value) && (usable(id) || id >= NR));
 		stays &= !pinned[c] || pinned[c] == id;
 	}
 	must(in_map, ReservedInMap);
@@ -313,16 +345,16 @@ static void tlbi(int where, u8 id)
  */
 
 /* Before an access to @v, run the CPUs that could notice it. */
-static void others_step_in(const atomic64_t *v)
+static void others_step_in(const idgen_atomic_t *v)
 {
 	int p;
 
 	for (p = 0; p < CPUS; p++)
-		if (p != me && (v == &wanted || v == &slots[p].active))
+		if (p != me && !booting && (v == &wanted || v == &slots[p].active))
 			steps_in(p);
 }
 
-static u64 slow_read(const atomic64_t *v)
+static u64 slow_read(const idgen_atomic_t *v)
 {
 	/* Values change only with the lock held. */
 	if (v != &wanted)
@@ -330,25 +362,25 @@ static u64 slow_read(const atomic64_t *v)
 	return peek(v);
 }
 
-static void slow_set(atomic64_t *v, u64 i)
+static void slow_set(idgen_atomic_t *v, u64 i)
 {
 	others_step_in(v);
-	say(v == &wanted ? SAID_VALUE : SAID_SET, me, id_of(i), told_gen(i));
+	say(v == &wanted ? SAID_VALUE : SAID_SET, me, id_in(i), told_gen(i));
 	poke(v, i);
 }
 
-static u64 slow_xchg(atomic64_t *v, u64 i)
+static u64 slow_xchg(idgen_atomic_t *v, u64 i)
 {
 	u64 was;
 
 	others_step_in(v);
 	was = peek(v);
-	say(SAID_TAKE, me, id_of(was), told_gen(was));
+	say(SAID_TAKE, me, id_in(was), told_gen(was));
 	poke(v, i);
 	return was;
 }
 
-static u64 slow_cmpxchg(atomic64_t *v, u64 old, u64 new)
+static u64 slow_cmpxchg(idgen_atomic_t *v, u64 old, u64 new)
 {
 	u64 was;
 
@@ -359,18 +391,18 @@ static u64 slow_cmpxchg(atomic64_t *v, u64 old, u64 new)
 	return was;
 }
 
-static u64 slow_fetch_or(u64 i, atomic64_t *v)
+static u64 slow_fetch_or(u64 i, idgen_atomic_t *v)
 {
 	u64 was;
 
 	others_step_in(v);
 	was = peek(v);
-	say(SAID_TAKE, me, id_of(was), told_gen(was));
+	say(SAID_TAKE, me, id_in(was), told_gen(was));
 	poke(v, was | i);
 	return was;
 }
 
-static void slow_andnot(u64 i, atomic64_t *v)
+static void slow_andnot(u64 i, idgen_atomic_t *v)
 {
 	others_step_in(v);
 	poke(v, peek(v) & ~i);
@@ -381,6 +413,12 @@ void shim_point(const char *what, const void *where)
 {
 }
 
+/* Of refcount_t alone; the C file's own warnings are asserted not to come. */
+void shim_bad(const char *what)
+{
+	warned = true;
+}
+
 void shim_lock_init(raw_spinlock_t *lock)
 {
 }
@@ -388,8 +426,10 @@ void shim_lock_init(raw_spinlock_t *lock)
 void shim_lock(raw_spinlock_t *lock)
 {
 	__CPROVER_assert(!locked, "WARN: the lock is taken twice");
+	__CPROVER_assert(!was_locked, "WARN: the lock is dropped and taken again in one slow path");
 	say(SAID_LOCK, me, 0, 0);
 	locked = true;
+	was_locked = true;
 }
 
 void shim_unlock(raw_spinlock_t *lock)
@@ -421,39 +461,72 @@ static void never_above(struct idgen_alloc *alloc, unsigned long *map)
 {
 	unsigned long id;
 
-	for (id = IDS + 1; id < NR; id++)
+	for (id = IDS + 1 - provisional; id < idgen_alloc_nr(alloc); id++)
 		__set_bit(id, map);
+}
+
+/* No CPU runs it, nor relies on its ID; and its value is still the old one. */
+static void new_id(struct idgen_alloc *alloc, idgen_atomic_t *ctx)
+{
+	bool runs = false;
+	int p;
+
+	for (p = 0; p < CPUS; p++)
+		runs |= p != me && cpus[p].loaded && cpus[p].at != LEFT &&
+			cpus[p].reg == cpus[me].want && cpus[p].op != SWITCH;
+	__CPROVER_assert(ctx == &wanted && locked && !runs, "WARN: new_id() of what runs");
+	new_ids++;
 }
 
 static const struct idgen_ops ops = {
 	.name = "cbmc",
 	.pins = PINS,
+	.provisional = UPDATE,
 	.exclude_ids = BASE ? never_above : NULL,
+	.new_id = NEW_ID ? new_id : NULL,
 	.flush_all = FLUSH_ALL ? flush_all : NULL,
 	.flush_cpu = FLUSH_LOCAL ? flush_cpu : NULL,
 };
 
+/* The allocator at boot, and once the excluded IDs are known, which is what limits pins. */
+static struct idgen_alloc known;
+
+static void boot(void)
+{
+	booting = true;
+	provisional = UPDATE;
+	__CPROVER_assert(!idgen_alloc_init(&a, &ops, BITS, slots), "WARN: init fails");
+	known = a;
+	if (UPDATE) {
+		unsigned long map;
+
+		provisional = false;
+		known.base = &map;
+		__CPROVER_assert(!idgen_alloc_update_excluded(&known), "WARN: update fails");
+		was_locked = false;
+		provisional = true;
+	}
+	booting = false;
+}
+
 /* An allocator in use, with any IDs taken and any position of the search. */
 static void any_allocator(u64 generation)
 {
-	int p;
-
+	boot();
+	if (UPDATE && nondet_bool()) {
+		provisional = false;
+		a = known;
+	}
 	a.generation = generation;
 	a.cursor = nondet_u8() % (2 * NR);
-	a.bits = BITS;
-	a.nr_slots = CPUS;
-	a.slots = slot_table;
-	for (p = 0; p < CPUS; p++)
-		slot_table[p] = &slots[p];
 	a.map = &the_map;
 	a.base = BASE ? &the_base : NULL;
+	/* So small that IDs share a bit. */
 	a.hint = &the_hint;
 	a.hint_size = 4;
-	a.ops = &ops;
-	a.usable = IDS;
-	a.max_pinned = PINS;
 	the_map = nondet_u8() % (1 << NR);
 	watched = nondet_u8() % 8;
+	/* Any ID will do (A9). */
 	__CPROVER_assume(usable(watched));
 }
 
@@ -495,7 +568,7 @@ static void record(u64 gave)
 	cpus[me].done = access;
 }
 
-static u64 fast_read(const atomic64_t *v)
+static u64 fast_read(const idgen_atomic_t *v)
 {
 	u64 value = peek(v);
 
@@ -513,41 +586,41 @@ static void cleared_with_slot(void)
 		cpus[me].reg = NONE;
 }
 
-static void fast_set(atomic64_t *v, u64 i)
+static void fast_set(idgen_atomic_t *v, u64 i)
 {
 	if (comes_now()) {
 		record(0);
 		poke(v, i);
-		say(SAID_FAST, me, id_of(i), told_gen(i));
+		say(SAID_FAST, me, id_in(i), told_gen(i));
 		cleared_with_slot();
 	}
 }
 
-static u64 fast_xchg(atomic64_t *v, u64 i)
+static u64 fast_xchg(idgen_atomic_t *v, u64 i)
 {
 	if (comes_now()) {
 		record(peek(v));
 		poke(v, i);
-		say(SAID_FAST, me, id_of(i), told_gen(i));
+		say(SAID_FAST, me, id_in(i), told_gen(i));
 		cleared_with_slot();
 	}
 	return recorded();
 }
 
-static u64 fast_cmpxchg(atomic64_t *v, u64 old, u64 new)
+static u64 fast_cmpxchg(idgen_atomic_t *v, u64 old, u64 new)
 {
 	if (comes_now()) {
 		record(peek(v));
 		/* arch/arm's own copy stores regardless of the old value (see a8ffaaa060b8). */
 		if (XCHG || peek(v) == old) {
 			poke(v, new);
-			say(SAID_FAST, me, id_of(new), told_gen(new));
+			say(SAID_FAST, me, id_in(new), told_gen(new));
 		}
 	}
 	return recorded();
 }
 
-static u64 fast_fetch_or(u64 i, atomic64_t *v)
+static u64 fast_fetch_or(u64 i, idgen_atomic_t *v)
 {
 	if (comes_now()) {
 		record(peek(v));
@@ -556,12 +629,12 @@ static u64 fast_fetch_or(u64 i, atomic64_t *v)
 	return recorded();
 }
 
-static void fast_andnot(u64 i, atomic64_t *v)
+static void fast_andnot(u64 i, idgen_atomic_t *v)
 {
 	if (comes_now()) {
 		record(0);
 		poke(v, peek(v) & ~i);
-		say(SAID_MARK, me, id_of(peek(v)), told_gen(peek(v)));
+		say(SAID_MARK, me, id_in(peek(v)), told_gen(peek(v)));
 		cleared_with_slot();
 	}
 }
@@ -587,8 +660,9 @@ static void begin(int p)
 	struct cpu *c = &cpus[p];
 	u8 op = nondet_u8() % 8, want = nondet_u8() % 8;
 
+	/* Bounds (A10). */
 	__CPROVER_assume(want < CTXS);
-	if (op == SWITCH && (DIRECT || !c->loaded) && !(c->loaded && c->reg == want)) {
+	if (op == SWITCH && (DIRECT || !c->loaded)) {
 		say(SAID_SWITCH, p, want, 0);
 		c->op = op;
 		c->at = CALL;
@@ -608,7 +682,10 @@ static void begin(int p)
 		c->op = op;
 		c->at = LOCK;
 		c->want = want;
-	} else if (op == UNPIN && PINS && pinned[want]) {
+	} else if (op == ALLOW && UPDATE) {
+		c->op = op;
+		c->at = LOCK;
+	} else if (op == UNPIN && PINS) {
 		say(SAID_UNPIN, p, want, 0);
 		c->op = op;
 		c->at = LOCK;
@@ -650,20 +727,38 @@ static void run_slow_path(int p)
 	struct cpu *c = &cpus[p];
 	u8 w = c->want;
 
+	u64 old = values[w];
+
 	me = p;
+	was_locked = false;
+	warned = false;
+	new_ids = 0;
 	if (PINS)
 		wanted_pins.refs = pins[w];
-	if (c->op == SWITCH) {
+	if (UPDATE && c->op == ALLOW) {
+		bool was_pinned = a.nr_pinned;
+
+		provisional &= was_pinned;
+		__CPROVER_assert(!idgen_alloc_update_excluded(&a) == !was_pinned,
+				 "WARN: the excluded IDs are not asked for again, or are with pins");
+	} else if (c->op == SWITCH) {
 		__idgen_alloc_switch(&a, &slots[p], &wanted, PINS ? &wanted_pins : NULL);
 	} else if (PINS && c->op == PIN) {
-		/* Another CPU may have done it first, here and below. */
-		if (pins[w] < 2)
-			pinned[w] = idgen_alloc_pin(&a, &wanted, &wanted_pins);
-	} else if (PINS && pins[w]) {
+		/* Pinned twice at most (A10); another CPU may have been quicker. */
+		__CPROVER_assume(pins[w] < 2);
+		pinned[w] = idgen_alloc_pin(&a, &wanted, &wanted_pins);
+	} else if (PINS) {
 		idgen_alloc_unpin(&a, &wanted, &wanted_pins);
 		if (pins[w] == 1)
 			pinned[w] = 0;
 	}
+	__CPROVER_assert(warned == (PINS && c->op == UNPIN && !pins[w]),
+			 "WARN: a warning that is not due, or none that is");
+	__CPROVER_assert(was_locked && !locked, "WARN: a slow path ends with the lock held, or took none");
+	/* After a rollover in between it may be the number that it had. */
+	if (NEW_ID)
+		__CPROVER_assert(new_ids <= 1 && (new_ids || id_in(old) == id_in(values[w])),
+				 "WARN: new_id() is not called for each new ID");
 	if (PINS)
 		pins[w] = wanted_pins.refs;
 	if (c->op == SWITCH)
@@ -675,7 +770,7 @@ static void run_slow_path(int p)
 
 static void read_id(int p)
 {
-	cpus[p].record[0] = id_of(value_of(cpus[p].want));
+	cpus[p].record[0] = id_in(value_of(cpus[p].want));
 	cpus[p].at = WRITE;
 }
 
@@ -751,7 +846,19 @@ static void orphan_entries(int c)
 			tlb[p] = (tlb[p] & ~(1 << c)) | 1 << GONE;
 }
 
-/* A context that is in no register ends, and a new one replaces it. */
+/*
+ * Whether a CPU is in the way of a context's end (A11). What is left in a register, as VHE has
+ * it after sched out, is if it is walked (A3).
+ */
+static bool needs(int p, int ctx)
+{
+	const struct cpu *c = &cpus[p];
+
+	return (c->reg == ctx && (c->loaded || !WALK_RUNNING)) ||
+	       (c->op != NOTHING && c->want == ctx);
+}
+
+/* A context that no CPU needs ends; another starts in its place. */
 static void end_context(u8 which)
 {
 	int p, c;
@@ -760,13 +867,16 @@ static void end_context(u8 which)
 		if (which != c || pinned[c] || !value_of(c) || !mapped[c])
 			continue;
 		for (p = 0; p < CPUS; p++)
-			if (cpus[p].reg == c || (cpus[p].op != NOTHING && cpus[p].want == c))
+			if (needs(p, c))
 				return;
 		say(SAID_EXIT, me, c, 0);
 		values[c] = 0;
 		orphan_entries(c);
-		for (p = 0; p < CPUS; p++)
+		for (p = 0; p < CPUS; p++) {
 			cpus[p].ran &= ~(1 << c);
+			if (cpus[p].reg == c)
+				cpus[p].reg = NONE;
+		}
 	}
 }
 
@@ -789,7 +899,7 @@ static void unmap_step(void)
 	} else if (unmap_at == 1) {
 		for (c = 0; c < CTXS; c++)
 			if (victim == c)
-				unmap_id = id_of(value_of(c));
+				unmap_id = id_in(value_of(c));
 		say(SAID_UNMAP_ID, me, unmap_id, 0);
 		unmap_at = 2;
 	} else if (unmap_at < UNMAPPED) {

@@ -30,7 +30,7 @@ INVARIANTS = re.findall(r"\w+", re.sub(r".*enum invariant \{(.*?)\bINVARIANTS.*"
 SAID = re.findall(r"\bSAID_(\w+)\b", (HERE / "model.h").read_text().split("SAID_NOTHING,", 1)[1].split("}", 1)[0])
 
 # The options that are bounds. Others are printed by name if they are not 0.
-BOUNDS = ("CPUS", "CTXS", "IDS", "BITS", "SLICES", "GENS_MASK", "START_GEN", "BASE")
+BOUNDS = ("CPUS", "CTXS", "IDS", "BITS", "SLICES", "GENS_MASK", "START_GEN", "BASE", "VALUE32")
 
 
 LEVELS = ("quick", "default", "deep")
@@ -43,6 +43,7 @@ class Setup:
     source: Path
     out: Path
     limit: int
+    loops: list[str]
 
 
 @dataclass
@@ -107,6 +108,19 @@ def make_headers(source: Path, header: Path, out: Path) -> None:
     shutil.copy(header, out / "linux/idgen_alloc.h")
 
 
+def loops_in(source: Path) -> list[str]:
+    """The loops of the C file, by CBMC's names. All are over slots; a longer one fails an unwinding assertion."""
+    loops: list[str] = []
+    function, nr = "", 0
+    for line in source.read_text().splitlines():
+        if name := re.match(r"[a-z].*?(\w+)\(", line):
+            function, nr = name[1], 0
+        elif re.match(r"\t+(for|while|do|for_each_\w+)\b", line):
+            loops.append(f"{function}.{nr}")
+            nr += 1
+    return loops
+
+
 def context(number: int) -> str:
     """The letter of a context, or nothing for a number that is no context."""
     return "ABCDEFGH"[number:number + 1]
@@ -165,20 +179,13 @@ class Answer:
 def ask(config: Config, step: str, who: int, setup: Setup) -> Answer:
     """Run CBMC on a configuration, or on one step of one CPU for the induction."""
     settings = config.settings | ({"STEP": step, "WHO": str(who)} if step else {})
-    if step == "INIT":
-        # The minimum of the library.
-        settings["BITS"] = "4"
-        if settings["BASE"] == "0":
-            # All IDs except 0 can be allocated.
-            settings["IDS"] = "15"
-    slots = int(settings["CPUS"]) + 1
     command = [setup.cbmc, str(HERE / f"{config.harness}.c"), f"-I{HERE}", f"-I{setup.out}/include", f"-I{TOP}/lib",
-               "-DCONFIG_64BIT", "-DCONFIG_IDGEN_ALLOC_KUNIT_TEST=0", "-DCONFIG_DEBUG_IDGEN_ALLOC=0", "-DCONFIG_IDGEN_ALLOC_32=0",
-               "-DCONFIG_IDGEN_ALLOC_NEW_ID=0", f'-DSRC="{setup.source}"',
-               *(f"-D{key}={value}" for key, value in settings.items()),
+               "-DCONFIG_64BIT", "-DCONFIG_IDGEN_ALLOC_KUNIT_TEST=0", "-DCONFIG_DEBUG_IDGEN_ALLOC=0",
+               f"-DCONFIG_IDGEN_ALLOC_32={settings['VALUE32']}", f"-DCONFIG_IDGEN_ALLOC_NEW_ID={settings['NEW_ID']}",
+               f'-DSRC="{setup.source}"', *(f"-D{key}={value}" for key, value in settings.items()),
                "--no-standard-checks", "--unwinding-assertions", "--unwind", str(2 ** int(settings["BITS"]) + 1),
                # CBMC does not know that the addresses in the conditions are constant.
-               "--unwindset", f"flush_context.0:{slots},check_update_reserved.0:{slots}",
+               "--unwindset", ",".join(f"{loop}:{int(settings['CPUS']) + 1}" for loop in setup.loops),
                "--drop-unused-functions", "--stop-on-fail", "--json-ui", "--trace"]
     log = setup.out / f"{config.name}{step}{who or ''}.json"
     # CPU time, which does not depend on other load.
@@ -265,7 +272,7 @@ def main() -> int:
     source = Path(os.environ.get("SRC", TOP / "lib/idgen_alloc.c")).resolve()
     header = Path(os.environ.get("HEADER", TOP / "include/linux/idgen_alloc.h")).resolve()
     make_headers(source, header, args.out / "include")
-    setup = Setup(cbmc, source, args.out.resolve(), args.limit)
+    setup = Setup(cbmc, source, args.out.resolve(), args.limit, loops_in(source))
 
     rows: list[tuple[str, str, str, str, str]] = []
     failed = 0

@@ -59,6 +59,11 @@ static u32 unmapped[CTXS], coin;
 static __thread int me;
 static __thread bool was_out;
 
+static unsigned int id_in(u64 value)
+{
+	return value & IDGEN_ID_MASK;
+}
+
 static u32 load(u32 *p)
 {
 	return __atomic_load_n(p, __ATOMIC_RELAXED);
@@ -209,7 +214,7 @@ static void run(int p, unsigned int ctx)
 	idgen_alloc_switch(&alloc, &slots[p], &values[ctx], PINS ? &pins[ctx] : NULL);
 	walk(p);
 	cpus[p].ctx = ctx;
-	cpus[p].id = id_of(idgen_atomic(read)(&values[ctx]));
+	cpus[p].id = id_in(idgen_atomic(read)(&values[ctx]));
 	must(cpus[p].id && cpus[p].id <= IDS, NeverReservedID);
 	walk(p);
 }
@@ -217,7 +222,7 @@ static void run(int p, unsigned int ctx)
 static void look_at_pin(int p)
 {
 	must(cpus[p].pinned == NONE ||
-	     cpus[p].pinned_id == id_of(idgen_atomic(read)(&values[cpus[p].pinned])), PinStays);
+	     cpus[p].pinned_id == id_in(idgen_atomic(read)(&values[cpus[p].pinned])), PinStays);
 }
 
 static void pin(int p, unsigned int ctx)
@@ -241,7 +246,7 @@ static void unmap(int p, unsigned int ctx)
 	store(&unmapped[ctx], 1);
 	/* Read the ID after the change, as EmptyAfterUnmap requires. */
 	mb();
-	id = id_of(idgen_atomic(read)(&values[ctx]));
+	id = id_in(idgen_atomic(read)(&values[ctx]));
 	for (p = 0; p < CPUS; p++)
 		drop(p, id, 1 << 8);
 	/* Complete. */
@@ -284,10 +289,10 @@ static void look(void)
 		ctx = cpus[p].ctx;
 		id = cpus[p].id;
 		look_at_pin(p);
-		must(test_bit(id_of(slots[p].reserved), alloc.map), ReservedInMap);
+		must(test_bit(id_in(slots[p].reserved), alloc.map), ReservedInMap);
 		if (ctx == NONE)
 			continue;
-		must(id == id_of(idgen_atomic(read)(&values[ctx])), SameActive);
+		must(id == id_in(idgen_atomic(read)(&values[ctx])), SameActive);
 		for (q = 0; q < p; q++)
 			must(ctx == cpus[q].ctx || id != cpus[q].id, UniqueActive);
 		if (UNMAP && load(&unmapped[ctx]))

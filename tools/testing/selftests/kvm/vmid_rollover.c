@@ -400,14 +400,15 @@ static unsigned long available_kb(void)
 
 static void create_all(void)
 {
-	unsigned long kb = available_kb(), start = now_ms(), ms, n;
+	unsigned long kb = available_kb(), start = now_ms(), left, ms, n;
 
 	for (n = 0; n < opt.vms; n++) {
 		vms[n].number = n;
 		create(&vms[n]);
 	}
 	ms = now_ms() - start;
-	kb -= available_kb();
+	left = available_kb();
+	kb = kb > left ? kb - left : 0;
 	vmid_bits = get_vmid_bits();
 	n = (1UL << vmid_bits) - 1;
 	ksft_print_msg("%u-bit VMIDs%s; a VM takes %lu us and %lu kB\n",

@@ -40,6 +40,20 @@ build_kernel() {
 	cp "$tree/$dir/$boot" "$out/Image"
 }
 
+# Our selftests, by the rules of the tree's own Makefiles. All kernels of an architecture have the same.
+build_selftests() {
+	local to=$build/e2e/selftests-$arch program wanted=(mm/asid_rollover)
+	[[ $arch = arm ]] || wanted+=(kvm/vmid_rollover)
+	make -C "$tree" O="$dir" -s "${make_for[@]}" headers_install INSTALL_HDR_PATH="$to/usr"
+	mkdir -p "$out/bin"
+	for program in "${wanted[@]}"; do
+		mkdir -p "$to/${program%/*}"
+		make -C "$tree/tools/testing/selftests/${program%/*}" -s -j"$(nproc)" "ARCH=$linux" CROSS_COMPILE="${crosses[$arch]}" \
+			KHDR_INCLUDES="-isystem $to/usr/include" LDFLAGS=-static OUTPUT="$to/${program%/*}" "$to/$program"
+		"${crosses[$arch]}strip" -o "$out/bin/${program##*/}" "$to/$program"
+	done
+}
+
 # The list is for the kernel's gen_init_cpio, which needs no root for device nodes.
 build_initramfs() {
 	local program module nolibc=()
@@ -91,5 +105,6 @@ add_stress_ng() {
 }
 
 step "building the kernel of e2e ($arch, $kernel; the first time, some 8 minutes on 2 cores)" build_kernel
+[[ $arch = riscv32 || ! -f $tree/tools/testing/selftests/kvm/vmid_rollover.c ]] || step "building its selftests" build_selftests
 step "building its programs" build_initramfs
 [[ ${5-} != initramfs-stress-ng ]] || step "adding stress-ng" add_stress_ng

@@ -30,7 +30,7 @@ OUT = ktap.BUILD / "e2e"
 # another from running for that long, even without our files. 100 s is a hang.
 STALL = "rcupdate.rcu_cpu_stall_timeout=100"
 
-SUMMARY = re.compile(r"^(\w+): (?:.*, )?(\d+) checks, (\d+) wrong")
+SUMMARY = re.compile(r"^(?:# )?(\w+): (?:.*, )?(\d+) checks, (\d+) wrong")
 ROLLOVERS = re.compile(r"^e2e: (-?\d+) rollovers of asid, (-?\d+) of vmid$")
 STRESS = re.compile(r"^stress-ng: info: .*\] (passed|failed): (\d+)\b")
 END = re.compile(r"^e2e: end, (\d+) failures$")

@@ -31,6 +31,7 @@ CHECKS = {
     r"^tlb: wrong:": "tagged TLB",
     r"asid_probe: wrong:|wrong: .*: (pin|unpin|audit):": "audit of ASIDs",
     r"^(guests|processes): wrong:": "contents",
+    r"^# \w+_rollover: wrong:": "selftest",
 }
 
 
@@ -43,6 +44,8 @@ def load(texts: dict[str, str]) -> dict[str, dict[str, Any]]:
             if name not in library:
                 raise SystemExit(f"error: {name} is in e2e-mutants.toml without edits, and not in mutants.toml")
             mutant["what"], mutant["edits"] = library[name]["what"], library[name]["edits"]
+        if isinstance(mutant.get("row"), str):
+            mutant["row"] = [mutant["row"]]
         # Report errors before the first boot.
         edited(texts, mutant["edits"])
     return mutants
@@ -107,8 +110,8 @@ def main() -> int:
         if not seen:
             continue
         configure(tree, checks)
-        todo = {"unchanged": list(dict.fromkeys(mutants[name]["row"] for name in seen))}
-        for name, used in (todo | {name: [mutants[name]["row"]] for name in seen}).items():
+        todo = {"unchanged": list(dict.fromkeys(row for name in seen for row in mutants[name]["row"]))}
+        for name, used in (todo | {name: mutants[name]["row"] for name in seen}).items():
             start = time.monotonic()
             put(tree, edited(texts, [] if name == "unchanged" else mutants[name]["edits"]))
             make(tree, "Image")

@@ -7,8 +7,8 @@ declare -A crosses=([arm64]=aarch64-linux-gnu- [arm]=arm-linux-gnueabihf- [riscv
 	[riscv32]=riscv64-linux-gnu- [mips64el]=mipsisa64r6el-linux-gnuabi64- [mips64]=mipsisa64r6-linux-gnuabi64- [um]="")
 cross=${crosses[arm64]}
 
-# for_arch ARCH [clang]: set make_for and kunit_for, the options for make and kunit.py to build for ARCH; kunitconfigs,
-# suites and objects: the .kunitconfig files, the KUnit suites and the objects of our files there.
+# for_arch ARCH [clang]: set the arrays for ARCH. make_for and kunit_for are the options of make and kunit.py. kunitconfigs,
+# suites and objects are our .kunitconfig files, KUnit suites and objects. kunit_all selects all of our options.
 for_arch() {
 	local cross=${crosses[$1]} arch=${1%32}
 	# The kernel's name for it.

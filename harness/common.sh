@@ -42,7 +42,7 @@ die() {
 [[ $repo != *[[:space:]:]* ]] || die "$repo: the kernel cannot be built below a path with a space or a colon; move this checkout"
 [[ -v crosses[$arch] ]] || die "ARCH=$arch: give one of $(printf '%s\n' "${!crosses[@]}" | sort | paste -sd ' ')"
 
-# watch COMMAND...: on a terminal, show every ten seconds what COMMAND prints, until unwatch. The lock is not passed on.
+# watch COMMAND...: on a terminal, show every ten seconds what COMMAND prints, until unwatch. It does not inherit the lock.
 watcher=
 watch() {
 	[[ -t 2 ]] || return 0

@@ -13,8 +13,8 @@ lock
 ((jobs == 1)) || { spread configs own_build "$0" "$@"; exit; }
 tree=$("$harness/overlay/tree.sh")
 
-# for_make ARCH COMPILER: set "make" to the command. SUBARCH and the flags of the clang target are for um, which would
-# otherwise be 32 bits wide, or unknown to the kernel's Makefile.clang.
+# for_make ARCH COMPILER: set "make" to the command. um needs SUBARCH, as it is 32-bit otherwise, and the target of clang,
+# which the kernel's Makefile.clang does not set.
 for_make() {
 	local cross=${crosses[$1]-}
 	dir=$tree/.configs-$1
@@ -30,7 +30,7 @@ compile() {
 	local arch=$1 config=$3 lacks='^$' want dir make
 	for_make "$1" "$2"
 	"${make[@]}" "$config"
-	# Where nothing selects the library its suite does. The suites of its users are part of their objects; not so
+	# If nothing else selects the library, its suite does. The suites of its users are part of their objects, except
 	# in allmodconfig, where KUnit is a module.
 	[[ $config = allmodconfig ]] || printf 'CONFIG_%s=y\n' KUNIT RUNTIME_TESTING_MENU IDGEN_ALLOC_KUNIT_TEST \
 		ARM64_ASID_KUNIT_TEST KVM_ARM_VMID_KUNIT_TEST ARM_ASID_KUNIT_TEST ARM_ERRATA_798181 PID_IN_CONTEXTIDR \

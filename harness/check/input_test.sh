@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# input_test.sh [TEST...]: test the messages about wrong input, and the state after interrupted and concurrent runs. It works in a
-# copy of this repository, with stand-ins for apt, so nothing is fetched, installed or built.
+# input_test.sh [TEST...]: test the messages about wrong input, and the state after interrupted and concurrent runs. It uses
+# a copy of this repository and stubs for apt, so nothing is fetched, installed or built.
 
 . "$(dirname "$0")/../common.sh"
 scratch=$(mktemp -d)
@@ -13,7 +13,7 @@ mkdir "$bin" "$bin/no-gcc"
 ln -s /usr/bin/* "$bin/no-gcc"
 rm -f "$bin"/no-gcc/{gcc,cc,apt-get,apt-cache}
 
-# A package manager that has a mirror and two kernels, and installs nothing.
+# apt-get knows a mirror, and fails to install. apt-cache knows two kernels.
 cat >"$bin/apt-get" <<'END'
 #!/bin/sh
 . /etc/os-release
@@ -26,7 +26,7 @@ cat >"$bin/apt-cache" <<'END'
 #!/bin/sh
 printf '%s\n' linux-source-6.16 linux-source-6.18
 END
-# It takes its time over the repositories of a series.
+# git takes long to make the repository of a series.
 cat >"$bin/git" <<'END'
 #!/bin/sh
 [ "$1" = log ] || sleep 5
@@ -95,7 +95,7 @@ spaces() {
 	refuses 'path with a space' make torture
 }
 
-# Root may write anywhere.
+# Root can write to a read-only directory, so root becomes another user.
 read_only() {
 	local as=()
 	((EUID)) || as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
@@ -146,7 +146,7 @@ no_cbmc() {
 	refuses 'no CBMC' env CBMC=/nonexistent tools/testing/idgen/cbmc/run.py
 }
 
-# What takes longer than ten seconds shows that it moves, and holds no lock once it is done.
+# A step or a check that takes longer than ten seconds shows progress, and does not hold the lock afterwards.
 moves() {
 	fresh
 	cat >"$copy/harness/slow.sh" <<-'END'

@@ -20,7 +20,8 @@ HEAD = """# Results
 section has not been run to its end since the file began. Each section names the day, the commit, the kernel and the
 compilers. Everything ran under QEMU or on the host. Nothing ran on hardware with the architectures in question.
 """
-# The command that writes each table, in the order of the sections; of long tables, the columns to put into one row.
+# The command that writes each table, in the order of the sections. MERGED has the two columns of a long table whose rows are
+# merged, see merge().
 COMMANDS = {
     "test": "make test", **{f"kunit-{arch}": f"make kunit ARCH={arch}" for arch in
                             ("arm64", "arm", "riscv", "riscv32", "mips64el", "mips64", "um")},
@@ -35,7 +36,7 @@ Rows = list[dict[str, str]]
 
 
 def merge(rows: Rows, item: str, value: str) -> Rows:
-    """One row for all items of the same thing: the column VALUE lists the items of each value."""
+    """Merge rows that differ only in two columns: VALUE then lists the items with each value, and ITEM goes."""
     merged: dict[tuple[str, ...], dict[str, str]] = {}
     values: dict[tuple[str, ...], dict[str, list[str]]] = {}
     for row in rows:

@@ -75,8 +75,8 @@ build_initramfs() {
 	"$tree/$dir/usr/gen_init_cpio" "$out/initramfs.list" >"$out/initramfs"
 }
 
-# The program and the libraries that it loads, in an archive behind the other. Whatever suite this machine has, trixie's is
-# the same.
+# A second archive after the first, with the program and its libraries. They are always those of Debian trixie, so that
+# results do not depend on this machine.
 add_stress_ng() {
 	local root=$build/stress-ng-$arch deb lib name i files
 	if [[ ! -d $root ]]; then

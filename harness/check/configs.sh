@@ -58,15 +58,16 @@ compile() {
 # kunit_module ARCH: distributions have KUnit as a module. With that, and without our suites, our objects must have the same
 # sections and symbols as without KUnit.
 kunit_module() {
-	local kunit object dir make
+	local kunit object dir make config=defconfig
+	[[ $1 != mips64el ]] || config=64r6el_defconfig
 	for_make "$1" gcc
 	for_arch "$1"
 	for kunit in n m; do
-		"${make[@]}" defconfig
+		"${make[@]}" "$config"
 		printf 'CONFIG_KUNIT=%s\n' "$kunit" >>"$dir/.config"
 		"${make[@]}" olddefconfig
 		[[ $(sed -nE 's/^CONFIG_KUNIT=//p' "$dir/.config") = "${kunit#n}" ]]
-		! grep -qE '^CONFIG_(DEBUG_IDGEN_ALLOC|.*(IDGEN_ALLOC|_ASID|_VMID)_KUNIT_TEST)=' "$dir/.config" || return 1
+		! grep -qE '^CONFIG_(DEBUG_IDGEN_ALLOC|.*(IDGEN_ALLOC|_ASID|_VMID|_MMID)_KUNIT_TEST)=' "$dir/.config" || return 1
 		mapfile -t objects < <(printf '%s\n' "${objects[@]}" | grep -v _kunit)
 		(cd "$dir" && rm -f "${objects[@]}")
 		"${make[@]}" "${objects[@]}"

@@ -2,10 +2,10 @@
 #
 # The entry points, each a script in harness/. "make" alone lists them.
 
-variables := LINUX LINUX_VERSION ARCH WITH SET SIGNOFF EDIT KUNIT_ARGS SAN DISASM ROWS TLA2TOOLS GENMC JOBS SHARD TABLES
-targets := help kunit kunit-mutants test lint configs csky e2e e2e-mutants e2e-selftests bench torture explore kunit-host litmus \
+variables := LINUX LINUX_VERSION ARCH WITH SET SIGNOFF EDIT KUNIT_ARGS SAN DISASM ROWS TLA2TOOLS GENMC JOBS SHARD TABLES KVM_UNIT_TESTS KVMTOOL
+targets := help kunit kunit-mutants test lint configs csky e2e e2e-mutants e2e-selftests peers bench torture explore kunit-host litmus \
 	prove prove-deep weak tla mutants series series-refresh series-check merge results apply clean distclean
-takes_arch := kunit kunit-mutants e2e
+takes_arch := kunit kunit-mutants e2e e2e-selftests
 takes_shard := mutants e2e configs series-check
 
 # A typo is named before anything is fetched or built.
@@ -35,7 +35,10 @@ help:
 #help   kunit-mutants  mutation tests of the architectures' suites
 #help   e2e            real processes and guests on QEMU at EL2           7 min
 #help   e2e-mutants    mutation tests of the e2e suite                    6 min
-#help   e2e-selftests  the kernel's own KVM selftests, before and after   43 min
+#help   e2e-selftests  the kernel's own KVM selftests and ours, before    43 min
+#help                  and after; ARCH=riscv
+#help   peers          kvm-unit-tests and Linux under kvmtool, before and
+#help                  after; needs KVM_UNIT_TESTS= and KVMTOOL=
 #help   bench          instructions and bytes, before and after           11 min
 #help   test           everything quick enough: what CI runs              37 min
 #help Static checks
@@ -97,6 +100,9 @@ series-refresh:
 
 e2e:
 	@harness/e2e/e2e.sh $(ROWS)
+
+peers:
+	@harness/e2e/peers.sh
 
 e2e-mutants e2e-selftests:
 	@harness/e2e/e2e.sh $(@:e2e-%=%)

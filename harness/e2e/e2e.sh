@@ -7,8 +7,9 @@
 # e2e.sh mutants [NAME...]: boot kernels with the faults of e2e-mutants.toml, each of which e2e must notice. They are built in
 # a tree of their own, with hard links to the other tree and a copy of its objects.
 #
-# e2e.sh selftests: boot the kernel's own KVM selftests with our files and without, on machines with and without VHE. The
-# results must be the same. The kernel without our files is built from a copy of the other's objects.
+# e2e.sh selftests: boot the kernel's own KVM selftests, and our asid_rollover, with our files and without, on machines with
+# and without VHE, or ARCH=riscv. The results must be the same. The kernel without our files is built from a copy of the
+# other's objects.
 
 . "$(dirname "$0")/../common.sh"
 out=$build/e2e
@@ -50,45 +51,48 @@ mutants() {
 	record e2e-mutants
 }
 
+# e2e-build.sh has built asid_rollover and the headers.
 build_selftests() {
-	make -C "$tree" O=.kunit-e2e -s "${make_for[@]}" headers_install INSTALL_HDR_PATH="$out/usr"
-	make -C "$tree/tools/testing/selftests/kvm" -s -j"$(nproc)" ARCH=arm64 CROSS_COMPILE="$cross" \
-		KHDR_INCLUDES="-isystem $out/usr/include" LDFLAGS=-static OUTPUT="$out/selftests"
+	make -C "$tree/tools/testing/selftests/kvm" -s -j"$(nproc)" ARCH="$arch" CROSS_COMPILE="${crosses[$arch]}" \
+		KHDR_INCLUDES="-isystem $selftests/usr/include" LDFLAGS=-static OUTPUT="$selftests/kvm"
 }
 
 # The kernel unpacks a second archive over the first.
 add_selftests() {
-	local program name
-	mkdir -p "$out/stripped"
+	local program name kernel
+	mkdir -p "$selftests/stripped"
 	{
 		echo 'dir /kselftests 0755 0 0'
-		find "$out/selftests" -type f -perm -u+x | sort | while read -r program; do
-			name=${program#"$out"/selftests/} name=${name//\//-}
-			"${cross}strip" -o "$out/stripped/$name" "$program"
-			echo "file /kselftests/$name $out/stripped/$name 0755 0 0"
+		find "$selftests/kvm" "$selftests/mm" -type f -perm -u+x | sort | while read -r program; do
+			name=${program#"$selftests"/*/} name=${name//\//-}
+			"${crosses[$arch]}strip" -o "$selftests/stripped/$name" "$program"
+			echo "file /kselftests/$name $selftests/stripped/$name 0755 0 0"
 		done
-	} >"$out/selftests.list"
+	} >"$selftests/list"
 	for kernel in converted pristine; do
-		"$tree/.kunit-e2e/usr/gen_init_cpio" "$out/selftests.list" >>"$out/$kernel/initramfs"
+		"$tree/$dir/usr/gen_init_cpio" "$selftests/list" >>"$out/$prefix$kernel/initramfs"
 	done
 }
 
 selftests() {
-	local pristine
-	"$harness/fetch/deps.sh" kunit-arm64 e2e-arm64
+	local pristine selftests=$out/selftests-$arch dir=.kunit-e2e prefix=
+	[[ $arch = @(arm64|riscv) ]] || die "ARCH=$arch: no KVM there"
+	[[ $arch = arm64 ]] || dir+=-$arch prefix=$arch-
+	"$harness/fetch/deps.sh" "kunit-$arch" "e2e-$arch"
+	for_arch "$arch"
 	lock
 	tree=$("$harness/overlay/tree.sh")
 	pristine=$("$harness/overlay/tree.sh" pristine)
-	"$harness/e2e/e2e-build.sh" "$tree" arm64 plain "$out/converted"
-	if [[ ! -d $pristine/.kunit-e2e ]]; then
-		step "copying the objects" rsync -a "$tree/.kunit-e2e" "$pristine/"
-		(cd "$pristine/.kunit-e2e" && rm -f "${objects[@]}" .config)
+	"$harness/e2e/e2e-build.sh" "$tree" "$arch" plain "$out/${prefix}converted"
+	if [[ ! -d $pristine/$dir ]]; then
+		step "copying the objects" rsync -a "$tree/$dir" "$pristine/"
+		(cd "$pristine/$dir" && rm -f "${objects[@]}" .config)
 	fi
-	"$harness/e2e/e2e-build.sh" "$pristine" arm64 plain "$out/pristine"
+	"$harness/e2e/e2e-build.sh" "$pristine" "$arch" plain "$out/${prefix}pristine"
 	step "building the selftests" build_selftests
 	step "adding them to the initramfs" add_selftests
-	"$harness/e2e/e2e_selftests.py" "$out/converted" "$out/pristine"
-	record e2e-selftests
+	"$harness/e2e/e2e_selftests.py" "$arch" "$out/${prefix}converted" "$out/${prefix}pristine"
+	record "e2e-selftests${prefix:+-$arch}"
 }
 
 what=rows

@@ -22,6 +22,7 @@
 
 /* Options for tests that are made for hardware: less memory, fewer iterations. */
 static const char *const smaller[][1 + MAX_ARGS] = {
+	{ "asid_rollover", "-s", "5", "-l", "10" },
 	{ "access_tracking_perf_test", "-b", "8M" },
 	{ "arm64-vgic_lpi_stress", "-i", "20" },
 	{ "demand_paging_test", "-b", "8M" },
@@ -31,6 +32,7 @@ static const char *const smaller[][1 + MAX_ARGS] = {
 	{ "memslot_modification_stress_test", "-b", "8M", "-i", "2" },
 	{ "memslot_perf_test", "-l", "1", "-s", "512" },
 	{ "mmu_stress_test", "-m", "1", "-s", "1" },
+	{ "vmid_rollover", "-s", "5", "-l", "10" },
 };
 
 static void execute(const char *name)

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""peers.py CONVERTED PRISTINE LKVM TESTS GEN_INIT_CPIO: run guests of kvm-unit-tests and Linux under lkvm, on two kernels.
+
+The directories of the kernels are as peers.sh built them. Each machine runs all tests of arm/unittests.cfg that kvmtool
+can start, small ones 20 at once, and Linux (the same Image) eight at once, whose own ASIDs are few. The kernel with our
+files runs them with 4-bit and 8-bit VMIDs as well. Tests that come to something that they do not come to without our
+files are run again on both; it fails if that stays so.
+"""
+
+import configparser
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import e2e
+import ktap
+
+SECONDS = 60
+CPUS = 4
+AGAIN = 3
+# The machine of each kernel, and the arguments of the converted one.
+MACHINES = {
+    "vhe": e2e.Row(name="vhe", cpu="max,pauth-impdef=on", smp=CPUS, memory="4G", run=[], limit=1500),
+    "nvhe": e2e.Row(name="nvhe", cpu="cortex-a57", smp=CPUS, memory="4G", run=[], limit=1500),
+}
+VARIANTS = {
+    "converted-8": ("converted", "idgen_alloc.bits=vmid:8"),
+    "converted-4": ("converted", "idgen_alloc.bits=vmid:4"),
+    "original": ("pristine", ""),
+}
+# Quick ones, of which many run at once.
+MANY = ("selftest-vectors-kernel", "selftest-vectors-user", "debug-bp")
+COPIES = 20
+LINUXES = 8
+RESULT = re.compile(r"^peer (\S+): (\w+), \d+ s$")
+Results = dict[str, dict[str, list[str]]]
+
+
+def tests(directory: Path) -> list[tuple[str, str]]:
+    """Names and lkvm's arguments of the tests that kvmtool can start."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.read(directory / "arm/unittests.cfg", encoding="utf-8")
+    found = []
+    for name in parser.sections():
+        section = parser[name]
+        if "qemu" in section.get("disabled_if", "") or "nodefault" in section.get("groups", "") or section.get("arch", "arm64") != "arm64":
+            continue
+        # A number, $MAX_SMP, or the lesser of that and another number.
+        smp = section.get("smp", "1")
+        cpus = min([CPUS, *map(int, re.findall(r"\d+", smp))])
+        arguments = section.get("test_args", "").strip("'\"")
+        line = f"--nodefaults --network mode=none -c {cpus} {section.get('kvmtool_params', '')} -k /{section['file']}"
+        found.append((name, f"{line} -p {arguments}" if arguments else line))
+    return found
+
+
+def linux() -> str:
+    """What has lkvm start Linux, whose init runs a program with more processes than ASIDs."""
+    append = 'console=ttyS0 kunit.enable=0 panic=-1 idgen_alloc.bits=asid:4 -- "processes -n 20 -f 1 -x 1 -s 5 -r 0 -P"'
+    return f"--nodefaults --network mode=none --console serial -c 1 -m 256 -k /Image -i /guest -p {append}"
+
+
+def pack(image: Path, lkvm: Path, directory: Path, generator: Path) -> None:
+    """Add lkvm, the guests and their list to what is booted. A second archive after the first is unpacked over it."""
+    rows = tests(directory)
+    lines = [f"{name} 1 {arguments}" for name, arguments in rows]
+    lines += [f"many-{name} {COPIES} {arguments}" for name, arguments in rows if name in MANY]
+    lines.append(f"linux {LINUXES} {linux()}")
+    (image / "peers.list").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    guest = image / "guest"
+    guest.write_bytes((image / "initramfs").read_bytes())
+    files = {"lkvm": lkvm, "Image": image / "Image", "guest": guest, "peers.list": image / "peers.list"}
+    files |= {flat.name: flat for flat in sorted((directory / "arm").glob("*.flat"))}
+    listed = "".join(f"file /{name} {path.resolve()} 0755 0 0\n" for name, path in files.items())
+    (image / "peers.cpio-list").write_text(listed, encoding="utf-8")
+    archive = subprocess.run([str(generator), str(image / "peers.cpio-list")], stdout=subprocess.PIPE, check=True).stdout
+    with (image / "initramfs").open("ab") as out:
+        out.write(archive)
+
+
+def run(row: e2e.Row, image: Path, results: dict[str, list[str]]) -> int:
+    """Boot, and add what each test comes to. Returns whether the boot did not end well."""
+    log = e2e.OUT / f"peers-{row.name}.log"
+    result = e2e.boot(row, image, log)
+    matches = [match for match in map(RESULT.match, e2e.read(log)) if match]
+    for match in matches:
+        results.setdefault(match[1], []).append(match[2])
+    print(f"{row.name}: {len(matches)} guests, {result.vmid} rollovers of VMIDs, {result.seconds:.0f} s", flush=True)
+    if result.reasons:
+        e2e.show_failure(row, result, log)
+    return bool(result.reasons)
+
+
+def shown(results: list[str]) -> str:
+    """Each result once, with how often it came."""
+    return " ".join(f"{result}*{results.count(result)}" if len(results) > 1 else result for result in sorted(set(results)))
+
+
+def main() -> int:
+    """Boot, compare, and write the table."""
+    converted, pristine, lkvm, directory, generator = map(Path, sys.argv[1:])
+    images = {"converted": converted, "pristine": pristine}
+    for image in images.values():
+        pack(image, lkvm, directory, generator)
+    table = []
+    for machine, base in MACHINES.items():
+        found: Results = {variant: {} for variant in VARIANTS}
+
+        def boots(names: list[str], suffix: str, only: list[str]) -> int:
+            bad = 0
+            for variant in names:
+                kernel, arguments = VARIANTS[variant]
+                least = {"vmid": 1} if "vmid:4" in arguments and not only else {}
+                row = replace(base, name=f"{machine}-{variant}{suffix}", args=arguments, rollovers=least,
+                              run=[" ".join(["peers", str(SECONDS), *only])])
+                bad += run(row, images[kernel], found[variant])
+            return bad
+
+        def differing() -> list[str]:
+            names = {name for results in found.values() for name in results}
+            return sorted(name for name in names for variant in VARIANTS
+                          if not found[variant].get(name) or not set(found[variant][name]) <= set(found["original"].get(name, [])))
+
+        broken = boots(list(VARIANTS), "", [])
+        for number in range(AGAIN):
+            if again := sorted(set(differing())):
+                broken += boots(list(VARIANTS), f"-again-{number + 1}", again)
+        bad = set(differing())
+        table.append((f"{machine}/boots", *[""] * len(VARIANTS), "not ok" if broken or not found["original"] else "ok", f"{broken} bad boots"))
+        for name in found["original"] | found["converted-4"] | found["converted-8"]:
+            row = [shown(found[variant].get(name, [])) for variant in VARIANTS]
+            result = "not ok" if name in bad else "ok" if "pass" in row[0] else "skip"
+            table.append((f"{machine}/{name}", *row, result, "different" if name in bad else "the same on the original"))
+            print(f"{machine:5} {name:32} {row[0]:16} {row[1]:16} {row[2]:16} {'DIFFERENT' if name in bad else ''}")
+    return ktap.report(e2e.OUT.parent / "peers", ("test", *VARIANTS, "result", "reason"), table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

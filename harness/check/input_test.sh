@@ -205,7 +205,21 @@ shards() {
 	as_before
 }
 
-tests=(typos no_such_tree no_such_version packages spaces read_only clean identity interrupted_series no_cbmc moves shards)
+# A finished run gets a section, an unfinished one does not, and the section of another machine stays.
+results() {
+	fresh
+	mkdir "$copy/build"
+	printf 'test,result\nnew,ok\n' | tee "$copy"/build/{litmus,lint}.csv
+	touch "$copy/build/litmus.on"
+	touch -d yesterday "$copy/build/lint.on"
+	printf '# Results\n\n## make csky\n\n| old |\n' >"$copy/RESULTS.md"
+	make -C "$copy" results >"$said"
+	grep '^build/lint.csv is left out: make lint did not end$' "$said"
+	[[ $(grep -E '^(## |\| (new|old))' "$copy/RESULTS.md" | paste -s) = $'## make litmus\t| new | ok |\t## make csky\t| old |' ]]
+}
+
+tests=(typos no_such_tree no_such_version packages spaces read_only clean identity interrupted_series no_cbmc moves shards
+	results)
 for test in "${@:-${tests[@]}}"; do
 	check "input-$test" "$test"
 done

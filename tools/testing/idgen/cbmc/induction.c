@@ -414,10 +414,12 @@ static void steps_in(int p)
 	any_unmap();
 	/* Hypothesis: what WITHIN shows. */
 	__CPROVER_assume(contexts_fit() && follows(p, &was) && fits(p) && walked(me));
-	/* The TLBIs in other TLBs. */
+	/* The TLBIs in other TLBs. The unmap is complete after them. */
+	unmapped = false;
 	for (q = 0; UNMAP && q < WHERES; q++)
 		if (q != WHERE(p) && was.unmap_at <= q + 2 && unmap_at > q + 2)
 			tlbi(q, unmap_id);
+	unmapped = unmap_at == UNMAPPED;
 	look_at_hardware();
 }
 

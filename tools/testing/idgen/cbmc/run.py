@@ -223,7 +223,7 @@ def ask_all(config: Config, setup: Setup) -> Answer:
     for step, who in (("INIT", 0), ("REACH", 0), *steps):
         answer = ask(config, step, who, setup)
         seconds += answer.seconds
-        if step == "REACH" and answer.trouble in ("", "reach"):
+        if step == "REACH" and answer.trouble in ("", "reach") and "violated" not in answer.verdicts.values():
             answer.trouble = "" if answer.trouble else "assumes too much"
         if answer.trouble or "violated" in answer.verdicts.values():
             break

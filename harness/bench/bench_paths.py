@@ -122,7 +122,7 @@ def disassemble(path: Path) -> tuple[dict[int, Insn], dict[str, int]]:
             last = code[int(match[1], 16)] = Insn(int(match[1], 16), match[2], match[3] or "")
     # Branches with relocations.
     for insn in code.values():
-        for label in [reloc.removesuffix("-0x4") for reloc in insn.relocs if reloc.startswith(".L")]:
+        for label in {reloc.removesuffix("-0x4") for reloc in insn.relocs} & labels.keys():
             insn.args = re.sub(r"[0-9a-f]+ <.*>", f"{labels[label]:x} <{label}>", insn.args)
     # Swap branches and their delay slots, into the order of execution.
     for at in [at for at, insn in code.items() if insn.matches(arch.delayed) and at + 4 in code]:

@@ -27,8 +27,8 @@ rows() {
 	mkdir -p "$out"
 	[[ $arch != riscv32 ]] || cp "$("$harness/fetch/tool.sh" opensbi)" "$out/"
 	tree=$("$harness/overlay/tree.sh")
-	while read -r needed kernel built; do
-		"$harness/e2e/e2e-build.sh" "$tree" "$needed" "$kernel" "$out/$built" </dev/null
+	while read -r needed kernel built initramfs; do
+		"$harness/e2e/e2e-build.sh" "$tree" "$needed" "$kernel" "$out/$built" "$initramfs" </dev/null
 	done <<<"$kernels"
 	spread "${table%-arm64}" "$harness/e2e/e2e.py" "$@"
 	record "${table%-arm64}"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# tla.sh [TLA2TOOLS=/path/tla2tools.jar] [NAME...]: check idgen.tla with TLC, in the configurations of the file "configs"
-# (all, or those named). Each must have the verdict that is stated there. Prints KTAP.
+# tla.sh [TLA2TOOLS=/path/tla2tools.jar] [NAME...]: check idgen.tla with TLC, in all configurations of the file
+# "configs" or those named. Each must have the verdict that is stated there. Prints KTAP.
 #
 #   TLA2TOOLS   the TLA+ tools, or a colon-separated Java class path
 #   OUT         where traces and logs go (default: ../build/tla)

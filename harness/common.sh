@@ -134,10 +134,10 @@ skip() {
 record() {
 	local on program
 	[[ $shard = 1/1 ]] || return 0
-	on="$(date -u +%F), commit $(git -C "$repo" describe --always --dirty --abbrev=12)"
-	[[ -z ${tree-} ]] || on+=", Linux $(make -s -C "$tree" kernelversion)"
+	on="$(date -u +%F), commit $(git -C "$repo" describe --always --dirty --abbrev=12 || echo unknown)"
+	[[ -z ${tree-} ]] || on+=", Linux $(make -s -C "$tree" kernelversion || echo unknown)"
 	for program in gcc "${cross}gcc" clang-19 qemu-system-aarch64; do
-		! command -v "$program" >/dev/null || on+=", $("$program" --version | sed 's/ (.*)//; q')"
+		! command -v "$program" >/dev/null || on+=", $("$program" --version | sed -n '1{s/ (.*)//;p}')"
 	done
 	echo "$on" >"$build/$1.on"
 }

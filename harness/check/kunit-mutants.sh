@@ -13,3 +13,5 @@ dir=.kunit-$arch
 [[ $arch != arm64 ]] || dir=.kunit
 "$harness/check/kunit_mutants.py" "$tree" "$arch" ./tools/testing/kunit/kunit.py run --build_dir="$dir" "${kunit_for[@]}" \
 	"${kunit_all[@]}" --jobs="$(nproc)"
+table=kunit-mutants-$arch
+record "${table%-arm64}"

@@ -27,8 +27,10 @@ COMMANDS = {
                             ("arm64", "arm", "riscv", "riscv32", "mips64el", "mips64", "um")},
     "prove": "make prove", "litmus": "make litmus", "weak": "make weak", "mutants-weak": "make weak (mutants)",
     "mutants": "make mutants",
+    **{f"kunit-mutants{arch}": f"make kunit-mutants ARCH={arch[1:] or 'arm64'}" for arch in ("", "-arm", "-riscv", "-mips64el")},
     **{f"e2e{arch}": f"make e2e ARCH={arch[1:] or 'arm64'}" for arch in ("", "-arm", "-riscv", "-riscv32")},
-    "e2e-mutants": "make e2e-mutants", "e2e-selftests": "make e2e-selftests", "bench": "make bench",
+    "e2e-mutants": "make e2e-mutants", "e2e-selftests": "make e2e-selftests ARCH=arm64",
+    "e2e-selftests-riscv": "make e2e-selftests ARCH=riscv", "peers": "make peers", "bench": "make bench",
     "series": "make series-check", "lint": "make lint", "configs": "make configs", "csky": "make csky"}
 MERGED = {"prove": ("invariant", "verdict"), "weak": ("invariant", "verdict")}
 
@@ -52,7 +54,7 @@ def section(name: str, on: str) -> str:
     """A heading, what it was measured on, and the table."""
     with (BUILD / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         rows: Rows = list(csv.DictReader(file))
-    if name.startswith("kunit-"):
+    if name.startswith("kunit-") and "mutants" not in name:
         rows = merge([{"suite": row["case"].split(".")[0], "cases": row["case"].replace(" ", "-"), "result": row["result"]} for row in rows],
                      "cases", "result")
         for row in rows:

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """peers.py CONVERTED PRISTINE LKVM TESTS GEN_INIT_CPIO: run guests of kvm-unit-tests and Linux under lkvm, on two kernels.
 
-The directories of the kernels are as peers.sh built them. Each machine runs all tests of arm/unittests.cfg that kvmtool
-can start, small ones 20 at once, and Linux (the same Image) eight at once, whose own ASIDs are few. The kernel with our
-files runs them with 4-bit and 8-bit VMIDs as well. Tests that come to something that they do not come to without our
-files are run again on both; it fails if that stays so.
+peers.sh builds the directories of the kernels. Each machine runs all tests of arm/unittests.cfg that kvmtool can start, with
+20 copies of small ones at once, and eight copies of Linux (the same Image) with few ASIDs. The kernel with our files runs
+them with 4-bit and 8-bit VMIDs as well. If a test has a result that it does not have without our files, it runs again on
+both kernels. The run fails if the difference stays.
 """
 
 import configparser
@@ -31,7 +31,7 @@ VARIANTS = {
     "converted-4": ("converted", "idgen_alloc.bits=vmid:4"),
     "original": ("pristine", ""),
 }
-# Quick ones, of which many run at once.
+# Quick tests, of which many copies run at once.
 MANY = ("selftest-vectors-kernel", "selftest-vectors-user", "debug-bp")
 COPIES = 20
 LINUXES = 8
@@ -40,7 +40,7 @@ Results = dict[str, dict[str, list[str]]]
 
 
 def tests(directory: Path) -> list[tuple[str, str]]:
-    """Names and lkvm's arguments of the tests that kvmtool can start."""
+    """The names of the tests that kvmtool can start, and the arguments for lkvm."""
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     parser.read(directory / "arm/unittests.cfg", encoding="utf-8")
     found = []
@@ -48,7 +48,7 @@ def tests(directory: Path) -> list[tuple[str, str]]:
         section = parser[name]
         if "qemu" in section.get("disabled_if", "") or "nodefault" in section.get("groups", "") or section.get("arch", "arm64") != "arm64":
             continue
-        # A number, $MAX_SMP, or the lesser of that and another number.
+        # A number, $MAX_SMP, or the minimum of $MAX_SMP and a number.
         smp = section.get("smp", "1")
         cpus = min([CPUS, *map(int, re.findall(r"\d+", smp))])
         arguments = section.get("test_args", "").strip("'\"")
@@ -58,13 +58,13 @@ def tests(directory: Path) -> list[tuple[str, str]]:
 
 
 def linux() -> str:
-    """What has lkvm start Linux, whose init runs a program with more processes than ASIDs."""
+    """The arguments for lkvm to start Linux, whose init runs more processes than there are ASIDs."""
     append = 'console=ttyS0 kunit.enable=0 panic=-1 idgen_alloc.bits=asid:4 -- "processes -n 20 -f 1 -x 1 -s 5 -r 0 -P"'
     return f"--nodefaults --network mode=none --console serial -c 1 -m 256 -k /Image -i /guest -p {append}"
 
 
 def pack(image: Path, lkvm: Path, directory: Path, generator: Path) -> None:
-    """Add lkvm, the guests and their list to what is booted. A second archive after the first is unpacked over it."""
+    """Add lkvm, the guests and their list to the initramfs. The kernel unpacks a second archive over the first."""
     rows = tests(directory)
     lines = [f"{name} 1 {arguments}" for name, arguments in rows]
     lines += [f"many-{name} {COPIES} {arguments}" for name, arguments in rows if name in MANY]
@@ -82,7 +82,7 @@ def pack(image: Path, lkvm: Path, directory: Path, generator: Path) -> None:
 
 
 def run(row: e2e.Row, image: Path, results: dict[str, list[str]]) -> int:
-    """Boot, and add what each test comes to. Returns whether the boot did not end well."""
+    """Boot, and add the result of each test. Returns whether the boot failed."""
     log = e2e.OUT / f"peers-{row.name}.log"
     result = e2e.boot(row, image, log)
     matches = [match for match in map(RESULT.match, e2e.read(log)) if match]
@@ -95,7 +95,7 @@ def run(row: e2e.Row, image: Path, results: dict[str, list[str]]) -> int:
 
 
 def shown(results: list[str]) -> str:
-    """Each result once, with how often it came."""
+    """Each result once, with its count."""
     return " ".join(f"{result}*{results.count(result)}" if len(results) > 1 else result for result in sorted(set(results)))
 
 

@@ -16,10 +16,10 @@ lock
 case $what in
 torture | explore | kunit-host) make --no-print-directory -C "$idgen" O="$build/idgen" "${what%-host}" "$@" ;;
 litmus)
-	LINUX=$tree "$idgen/litmus/run.sh" "$@" | tee "$build/litmus.ktap"
+	LINUX=$tree "$idgen/litmus/run.sh" "$@" | tee "$build/litmus.txt"
 	{
 		echo test,result,expected,observed,states
-		sed -nE 's/^((not )?ok) [0-9]+ ([^ ]+) # (.*), (.*), (.*)$/\3,\1,\4,\5,\6/p' "$build/litmus.ktap"
+		sed -nE 's/^((not )?ok) [0-9]+ ([^ ]+) # (.*), (.*), (.*)$/\3,\1,\4,\5,\6/p' "$build/litmus.txt"
 	} >"$build/litmus.csv"
 	"$idgen/litmus/emitted.py"
 	"$idgen/litmus/accesses.py"

@@ -26,11 +26,12 @@ cat >"$bin/apt-cache" <<'END'
 #!/bin/sh
 printf '%s\n' linux-source-6.16 linux-source-6.18
 END
-# git takes long to make the repository of a series.
+# The user interrupts series.py while git makes the repository of a series.
 cat >"$bin/git" <<'END'
 #!/bin/sh
-[ "$1" = log ] || sleep 5
-exec /usr/bin/git "$@"
+[ "$1" = log ] && exec /usr/bin/git "$@"
+kill -INT "$PPID"
+sleep 5
 END
 chmod +x "$bin"/{apt-*,git}
 
@@ -134,8 +135,7 @@ interrupted_series() {
 	local status=0
 	fresh
 	mkdir "$copy/base" "$copy/to"
-	PATH=$bin:$PATH timeout --preserve-status -s INT 1 "$harness/series/series.py" make "$copy/base" "$copy/to/out" 7.3 core \
-		>"$said" 2>&1 || status=$?
+	PATH=$bin:$PATH "$harness/series/series.py" make "$copy/base" "$copy/to/out" 7.3 core >"$said" 2>&1 || status=$?
 	cat "$said"
 	((status == 130))
 	[[ ! -s $said && -z $(ls "$copy/to") ]]

@@ -282,8 +282,8 @@ idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
  * Only for hardware that loads no TLB entries with that ID after the call.
  * Otherwise leave the slot alone, which keeps the ID (lazy TLB).
  *
- * The slot then has ID 0, as KVM's INVALID_VMID, which no context has. The next
- * switch takes the fast path unless there is a rollover before it.
+ * The slot then has ID 0, which no context has. The next switch takes the fast
+ * path unless there is a rollover before it.
  *
  * Ordering: None.
  *

@@ -1566,7 +1566,7 @@ static void sched_out_keeps_flush_pending(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->cpu[1].flushes, 1);
 }
 
-/* INVALID_VMID, ID 0 of the first generation, is never valid. */
+/* No context has ID 0, which a slot has after sched out. */
 static void no_context_has_sched_out_value(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 2, 4);

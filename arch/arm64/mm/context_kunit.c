@@ -364,4 +364,5 @@ static struct kunit_suite arm64_asid_suite = {
 	.test_cases = arm64_asid_cases,
 };
 
+/* At boot only: the cases roll over and replace the callbacks in use. */
 kunit_test_init_section_suite(arm64_asid_suite);

@@ -70,7 +70,7 @@ static int __init mmid_init(void)
 
 	/* tree code: num_mmids = */
 	if (idgen_alloc_init(&mmids, &mmid_ops, ilog2(num_mmids), &mmid_slots))
-		panic("Failed to set up %u MMIDs\n", num_mmids);
+		panic("Failed to allocate bitmap for %u MMIDs\n", num_mmids);
 	/* gone: __set_bit */
 
 	/* tree: pr_info */

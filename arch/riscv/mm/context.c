@@ -54,7 +54,8 @@ static int __init asids_init(void)
 	if (asid_bits >= IDGEN_MIN_BITS &&
 	    num_asids > (2 * num_possible_cpus())) {
 		if (idgen_alloc_init(&asids, &asid_ops, asid_bits, &asid_slots))
-			panic("Failed to set up %lu ASIDs\n", num_asids);
+			panic("Failed to allocate bitmap for %lu ASIDs\n",
+			      num_asids);
 	/* gone: __set_bit */
 	/* tree: ... */
 }

@@ -5,7 +5,10 @@ static u64 new_context(struct mm_struct *mm, unsigned int cpu)
 {
 	/* tree: ... */
 	/* tree: cpumask_clear */
-	/* Pairs with the fast path of check_and_switch_context() */
+	/*
+	 * Clear the mask before the caller stores the new ASID. Pairs with the
+	 * fast path of check_and_switch_context().
+	 */
 	smp_wmb();
 	/* tree: ... */
 }
@@ -18,7 +21,8 @@ void check_and_switch_context(struct mm_struct *mm, struct task_struct *tsk)
 	/*
 	 * Another CPU may have allocated this ASID, and cleared the mask, since
 	 * switch_mm() set our bit. The update of active_asids orders the read
-	 * of the ASID before that of the mask.
+	 * of the ASID before that of the mask. test_and_set is a full barrier,
+	 * as in switch_mm(); cpumask_set_cpu() is not.
 	 */
 	if (unlikely(!cpumask_test_cpu(cpu, mm_cpumask(mm))))
 		cpumask_test_and_set_cpu(cpu, mm_cpumask(mm));

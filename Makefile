@@ -29,6 +29,7 @@ help:
 	@sed -n 's/^#help \{0,1\}//p' Makefile
 
 #help Times are for 2 cores; "first" is with an empty build/. Where no time is given, none was measured.
+#help "Before and after" compares a kernel without our files to one with them.
 #help
 #help Kernel builds and boots                                            time
 #help   kunit          KUnit suites of the library and its users         1 min, first 8 min
@@ -44,7 +45,7 @@ help:
 #help Static checks
 #help   lint           checkpatch, sparse, W=1, kernel-doc, htmldocs,     3 min
 #help                  coccicheck, shellcheck, mypy
-#help   configs        our objects in the kernel's own configurations     10 to 40 s each, 33 of them
+#help   configs        our objects in the kernel's own configurations     10 to 40 s each, 39 of them
 #help   csky           the conversion of csky, without a compiler for it  2 min
 #help The C file on the host
 #help   kunit-host     the library's KUnit suite                          seconds
@@ -68,7 +69,7 @@ help:
 #help Options
 #help   LINUX=/path            take the kernel source from this tree, which is only read (apply writes to it)
 #help   LINUX_VERSION=6.12     take this linux-source of Debian, or the newest of forky, sid or experimental
-#help   ARCH=arm               for kunit and e2e; arm64 is the default. make names the others if it is wrong
+#help   ARCH=arm               kunit, kunit-mutants, e2e, e2e-selftests: arm64 is the default; a wrong value lists the others
 #help   SAN=1                  kunit: with KASAN, UBSAN, lockdep (arm64)
 #help   KUNIT_ARGS=...         kunit: options for kunit.py
 #help   ROWS='NAME...'         e2e: only these rows of harness/e2e/e2e.toml

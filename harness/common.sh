@@ -17,7 +17,8 @@ build=${IDGEN_BUILD:-$repo/build}
 arch=${ARCH:-arm64}
 unset ARCH MAKEFLAGS
 
-# The part of its work that this command does, and its number of jobs. Scripts that it starts do all of their work.
+# SHARD= selects a part of the work of this command, and JOBS= is the number of parallel jobs. The scripts that it starts
+# inherit neither.
 shard=${SHARD:-1/1} jobs=${JOBS:-1}
 unset SHARD JOBS
 
@@ -130,7 +131,8 @@ skip() {
 	checks+=("$1" skip 0 "$2")
 }
 
-# record NAME: beside the table build/NAME.csv, write when and on what it was measured, for make results. Not for a shard's.
+# record NAME: write to build/NAME.on when and on what the table build/NAME.csv was measured, for make results. Does nothing
+# for the table of a shard.
 record() {
 	local on program
 	[[ $shard = 1/1 ]] || return 0
@@ -150,7 +152,8 @@ report() {
 	return "$status"
 }
 
-# sharded FUNCTION: run FUNCTION, but only those of its checks that belong to this shard. Earlier checks run in all shards.
+# sharded FUNCTION: run FUNCTION, but only those of its checks that belong to this shard. Checks outside of it run in all
+# shards.
 number=0 first=0 last=1000000
 in_part() { ((++number > first && number <= last)); }
 sharded() {
@@ -183,7 +186,7 @@ spread() {
 	record "$name"
 }
 
-# own_build COMMAND...: run COMMAND, in a job, with a build directory of its own.
+# own_build COMMAND...: run COMMAND in a build directory of its own. Only for the jobs of spread, which sets $job.
 own_build() {
 	export IDGEN_BUILD=$build/job-$job
 	mkdir -p "$IDGEN_BUILD"

@@ -113,8 +113,8 @@ initramfs() {
 if [[ $quick != quick ]]; then
 	"$harness/fetch/deps.sh" kunit-arm kunit-riscv kunit-mips64el e2e-riscv
 	for whose in ours theirs; do
-		step "compiling them with tracing" compile "$whose" .bench-tracing "${made[$whose]}" --kconfig_add=CONFIG_FTRACE=y \
-			--kconfig_add=CONFIG_ENABLE_DEFAULT_TRACERS=y
+		step "compiling the objects of ${trees[$whose]#"$build"/} with tracing" compile "$whose" .bench-tracing \
+			"${made[$whose]}" --kconfig_add=CONFIG_FTRACE=y --kconfig_add=CONFIG_ENABLE_DEFAULT_TRACERS=y
 	done
 	echo "\"text and data with tracing, in bytes\",,$(bytes ours .bench-tracing),$(bytes theirs .bench-tracing)" >>"$work/size.csv"
 	for port in "${ports[@]}"; do
@@ -125,8 +125,8 @@ if [[ $quick != quick ]]; then
 		step "building the kernel of ${trees[$whose]#"$build"/} (the first time, some 8 minutes on 2 cores)" kernel "$whose"
 	done
 	step "running real threads" "$harness/bench/bench_host.py" --threads "$work/host" "$work/threads.csv"
-	step "building what they run" initramfs
-	step "running them (some 5 minutes)" "$harness/bench/bench_system.py" "${trees[ours]}/.bench-kernel" \
+	step "building the initramfs of the two kernels" initramfs
+	step "running the two kernels (some 5 minutes)" "$harness/bench/bench_system.py" "${trees[ours]}/.bench-kernel" \
 		"${trees[theirs]}/.bench-kernel" "$work/initramfs" "$work/system.csv"
 	# Use the kernels of make e2e, to build no others.
 	for whose in ours theirs; do

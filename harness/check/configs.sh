@@ -13,8 +13,8 @@ lock
 ((jobs == 1)) || { spread configs own_build "$0" "$@"; exit; }
 tree=$("$harness/overlay/tree.sh")
 
-# for_make ARCH COMPILER: set "make" to the command. um needs SUBARCH, as it is 32-bit otherwise, and the target of clang,
-# which the kernel's Makefile.clang does not set.
+# for_make ARCH COMPILER: set "make" to the command. um needs SUBARCH, as it is 32-bit otherwise. With clang
+# it also needs the target, which the kernel's Makefile.clang does not set for um.
 for_make() {
 	local cross=${crosses[$1]-}
 	dir=$tree/.configs-$1

@@ -8,7 +8,7 @@
 
 The first column of a table names the test. RESULT is "ok", "not ok" or "skip". With SHARD=I/N in the environment, the files
 are NAME-I-of-N. The last line of the output is "N passed, N failed, N skipped", as counted by kunit.py parse. A script that
-runs others sets KTAP= in the environment to a file for a copy.
+runs others sets KTAP= in the environment to the path where NAME.ktap is copied.
 """
 
 import csv
@@ -57,7 +57,7 @@ def write(path: Path, tests: list[Block]) -> int:
     text = document(tests)
     counts, depth = Counter[str](), 0
     for indent, verdict, skip in re.findall(r"^( *)(ok|not ok) \d+ .*?( # SKIP.*)?$", text, re.M):
-        # The line after deeper ones is their summary, and is not counted.
+        # A line after lines that are indented more is their summary, and is not counted.
         counts["skip" if skip else verdict] += len(indent) >= depth
         depth = len(indent)
     closing = f"{counts['ok']} passed, {counts['not ok']} failed, {counts['skip']} skipped"

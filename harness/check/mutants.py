@@ -37,7 +37,7 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 IDGEN = TOP / "tools/testing/idgen"
 FILES = ("lib/idgen_alloc.c", "include/linux/idgen_alloc.h")
-# Limits in seconds, of CPU time and by the clock. No layer needs a quarter of the former.
+# Limits in seconds, of CPU time and of elapsed time. No layer needs a quarter of this CPU time.
 SPINS = 120
 WAIT = 1200
 Mutant = dict[str, Any]

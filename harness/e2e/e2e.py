@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Boot the rows of e2e.toml on QEMU, judge each by its log, and write the table to e2e.csv.
+"""Boot the rows of e2e.toml on QEMU, judge each by its log, and write the table to e2e.csv or e2e-ARCH.csv.
 
 A row passes if its programs exit with 0 and find no wrong word, every allocator rolls over as often as the row says, the log
 has the lines that the row expects and no warning of the kernel, and the machine powers off in time. e2e-build.sh builds the
@@ -152,11 +152,11 @@ def judge(row: Row, lines: list[str]) -> Result:
     programs = {command.lstrip("&").split()[0] for command in row.run} - {"toggle"}
     for program in sorted(programs | ({"tlb"} if row.tlb else set())):
         if program not in summaries:
-            result.reasons.append(f"programs: {program} did not say what it checked")
+            result.reasons.append(f"programs: {program} printed no summary of its checks")
     for name, least in row.rollovers.items():
         seen = {"asid": result.asid, "vmid": result.vmid}[name]
         if seen < least:
-            result.reasons.append(f"rollovers: {seen} of {name}, not {least}")
+            result.reasons.append(f"rollovers: {seen} of {name}, fewer than {least}")
     for pattern in row.expect:
         if not any(re.search(pattern, line) for line in lines):
             result.reasons.append(f"log: no line {pattern!r}")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # deb.sh [--with-depends] SUITE NAME: fetch the package NAME from any Debian suite, and print the path of the .deb. NAME is
-# a pattern, of whose matches the last one in version order is taken. --with-depends fetches and prints all dependencies as
+# a pattern; the last match in version order is taken. --with-depends fetches and prints all dependencies as
 # well. The apt state of this machine does not change.
 #
 # The mirror is the one that this machine uses. apt checks the signature, with Debian's keyring, and the checksums. A file
@@ -28,7 +28,8 @@ apt() {
 		${arch:+-o APT::Architecture="$arch" -o APT::Architectures="$arch"} "$@"
 }
 
-# Debian's archive has this release and its updates. Those of other vendors have at most the release.
+# The mirrors of Debian's archive, which are those that have the -updates suite of this release. Mirrors of other vendors do
+# not have it.
 mirrors() {
 	local codename
 	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")

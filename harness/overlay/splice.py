@@ -223,7 +223,7 @@ class Splice:
         return found[after:]
 
     def theirs(self, pieces: list[Chunk], ours: Chunk) -> bool:
-        """Whether a piece is meant to replace one of the kernel, which may be missing."""
+        """Whether our piece is to replace a piece of the kernel. True also if the tree lacks the latter."""
         return ours.name in self.forms or any(piece.name == ours.name for piece in pieces) or \
             re.search(DIRECTIVE.pattern, ours.code) is not None
 

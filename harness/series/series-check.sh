@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# [JOBS=N] [SHARD=I/N] series-check.sh [quick]: check the sets of series.sh as a maintainer would. Each set is made twice,
-# applied to an unmodified tree or on top of the core, and goes through checkpatch and the compiler patch by patch. "quick"
-# is for make test. The complete check also runs the KUnit suites at each patch, lint and the kernel's configurations after
-# the last patch, and tries other kernels. Each shard makes and applies all sets.
+# [JOBS=N] [SHARD=I/N] series-check.sh [quick]: check the sets of series.sh as a maintainer would. Each set is made, applied
+# to an unmodified tree or on top of the core, and checked by checkpatch patch by patch. The core is made twice, and must be
+# the same. Patches for the library, arm64, arm and riscv are compiled one by one. "quick" is for make test. The complete
+# check also runs the KUnit suites at each of these patches, lint and the kernel's configurations after the last patch, and
+# tries other kernels. Each shard makes and applies all sets.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv series series-check
@@ -47,7 +48,7 @@ excused=(
 	"$idgen/cbmc/model.h:CAMELCASE"
 	# A pointer to volatile, or to a type with a pasted name, is taken for a multiplication.
 	"$idgen/(shim|kunit).h:SPACING"
-	# A line that e2e.py parses, and usage texts.
+	# Usage texts.
 	"$idgen/(torture|hw).c:SPLIT_STRING|LONG_LINE|LONG_LINE_STRING"
 	# A lower bound is written on the left, as in mathematics.
 	"$idgen/cbmc/.*:CONSTANT_COMPARISON"
@@ -244,7 +245,7 @@ commits() {
 	git_in_tree rev-list --reverse "$([[ $1 = core ]] && echo base || echo core)..$1"
 }
 
-# List SET, NUMBER, COMMIT and ARCH for each patch that changes code of an architecture.
+# List SET, NUMBER, COMMIT and ARCH for each patch that changes the library or code of arm64, arm or riscv.
 list_concerned() {
 	local set i commit arch paths
 	for set in "${sets[@]}"; do
@@ -294,7 +295,7 @@ compile_here() {
 	(cd "$tree/.series-$2" && ls "${there[@]}")
 }
 
-# Each patch compiles for the architectures that it changes.
+# Each patch compiles for those of arm64, arm and riscv that it changes.
 build_each() {
 	local set i commit arch
 	while read -r set i commit arch <&3; do

@@ -139,7 +139,7 @@ def signer() -> str:
 def diffstat(repo: Path, base: str) -> str:
     """The number of lines for each purpose."""
     kinds = [("tests", r"_kunit\.c$|^tools/testing/|\.kunitconfig$"), ("documentation", r"^Documentation/"),
-             *((f"arch/{arch}", f"^arch/{arch}/") for arch in ("arm64", "arm", "riscv", "csky")),
+             *((f"arch/{arch}", f"^arch/{arch}/") for arch in ("arm64", "arm", "riscv", "mips", "csky")),
              ("lib/ and include/", r"^(lib|include)/"), ("other", "")]
     total = {kind: [0, 0] for kind, _ in kinds}
     for line in git("diff", "--numstat", base, "HEAD", cwd=repo).splitlines():
@@ -375,14 +375,6 @@ def last_that_fits(description: Description, scratch: Path) -> tuple[str, Path]:
             continue
         return git("log", "-1", "--format=%h %s", commit, cwd=OURS).strip(), stages
     raise Failure(f"the patches do not revert from our files in any commit since {since[:12]}, which last changed the patches")
-
-
-def hold(repo: Path, files: Path) -> None:
-    """Make a work tree hold these files and no others."""
-    for path in repo.iterdir():
-        if path.name != ".git":
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    shutil.copytree(files, repo, dirs_exist_ok=True)
 
 
 class Stages:

@@ -21,8 +21,8 @@
  *   sched out	A store clears the ID, and no other bit of the slot.
  *   rollover	fetch_or sets IDGEN_TAKEN. The value becomes reserved: its ID
  *		is set in the new map, and its context gets the same ID again.
- *   slow path	With the lock held, and after the pending flush of this CPU if
- *		there is one, a store sets a value of the current generation and
+ *   slow path	The lock is held. If this CPU has a flush pending, that is done
+ *		first. Then a store sets a value of the current generation and
  *		clears IDGEN_TAKEN.
  *
  * The algorithm relies on two invariants:
@@ -184,7 +184,7 @@ static unsigned long take_slot(struct idgen_slot *slot)
 	/*
 	 * If the slot was already taken and has an ID, its CPU has not switched
 	 * since an earlier rollover and still runs what that one reserved. Keep
-	 * it: the context's value may have been updated since.
+	 * @reserved: it is updated with the context's value, @active is not.
 	 */
 	if (!(had & IDGEN_TAKEN) || !id_of(had))
 		slot->reserved = had & ~IDGEN_TAKEN;
@@ -403,7 +403,10 @@ unsigned long idgen_alloc_pin(struct idgen_alloc *a, idgen_atomic_t *ctx,
 		check_maps(a);
 	}
 	raw_spin_unlock_irqrestore(&a->lock, flags);
-	/* A later switch to @ctx on this CPU may be fast, without barrier. */
+	/*
+	 * A later switch to @ctx on this CPU may take the fast path, which has
+	 * no barrier.
+	 */
 	mb();
 
 	return id_of(value);
@@ -614,9 +617,9 @@ static void __idgen_init add_slot(struct idgen_alloc *a, unsigned int i,
  * The boot parameter idgen_alloc.bits= of test kernels can lower the number of
  * bits, but leaves more usable IDs than possible CPUs.
  *
- * Warns if the hardware has no more usable IDs than there are possible CPUs. No
- * context can be pinned then. The allocator works all the same, since some of
- * these CPUs may never come up. A rollover that finds no free ID panics. With
+ * Warns unless there are more usable IDs than possible CPUs. No context can be
+ * pinned then. The allocator works nevertheless, since some of these CPUs may
+ * never come up. A rollover that finds no free ID panics. With
  * &idgen_ops.provisional, the warning waits for idgen_alloc_update_excluded().
  *
  * Ordering: None. The caller has to publish @a to its users.

@@ -54,9 +54,9 @@ typedef atomic64_t idgen_atomic_t;
 struct idgen_alloc;
 
 /*
- * Sched out needs no atomic operation if it can store the 16-bit ID alone.
- * Where 64-bit atomics may take a lock (32-bit machines, parisc), such a store
- * would bypass it.
+ * Sched out needs no atomic operation if it can store the 16-bit ID alone. That
+ * is not possible where 64-bit atomics may take a lock (32-bit machines,
+ * parisc), as the store would bypass the lock.
  */
 #if defined(CONFIG_64BIT) && !defined(CONFIG_PARISC) && IDGEN_ID_BITS == 16
 #define IDGEN_STORE_ID		1
@@ -74,7 +74,8 @@ struct idgen_alloc;
  * leaves @reserved alone if @active was taken already and has an ID: the CPU
  * still runs what an earlier rollover reserved. Only the slow path of the
  * slot's own CPU clears %IDGEN_TAKEN. The generation in @active is the current
- * one while the slot is not taken, except while a rollover is on its way to it.
+ * one while the slot is not taken, unless a rollover has started and has not
+ * taken this slot yet.
  *
  * @reserved is protected by the allocator's lock. It is updated whenever its
  * context moves to a later generation.
@@ -104,21 +105,21 @@ struct idgen_slot {
  * @exclude_ids: Set the bits of IDs that must never be allocated.
  * @flush_all: Flush the TLB entries of all IDs on all CPUs.
  * @flush_cpu: Flush the TLB entries of all IDs on the calling CPU.
- * @new_id: Note that a context is about to get an ID that it did not have.
+ * @new_id: Called before a context gets an ID that it did not have.
  *
  * At least one of @flush_all and @flush_cpu is required. If both are set, both
  * are called. They complete the flush before they return. @flush_all is called
  * once per rollover, after all slots are taken and before any ID of the new
- * generation is in use. @flush_cpu is called on a CPU's first switch in each
- * generation but the first, before its slot shows an ID of that generation.
+ * generation is in use. @flush_cpu is called in a CPU's first switch after a
+ * rollover, before its slot shows an ID of the new generation.
  *
  * @exclude_ids may be NULL. Its map is clear and has 2^bits bits. ID 0 is
- * always excluded. idgen_alloc_init() calls it once or more, with increasing
- * numbers of bits. idgen_alloc_update_excluded() calls it again with the lock
- * held. Until then a @provisional allocator refuses pins.
+ * always excluded. idgen_alloc_init() calls it once or more; the number of bits
+ * never decreases between calls. idgen_alloc_update_excluded() calls it again
+ * with the lock held. Until then a @provisional allocator refuses pins.
  *
  * @new_id may be NULL. It requires %CONFIG_IDGEN_ALLOC_NEW_ID. No CPU runs the
- * context. The value at its @ctx is still the old one, or 0.
+ * context. The value at @ctx is still the old one, 0 if it never had an ID.
  *
  * Context: @flush_all, @flush_cpu and @new_id are called with the allocator's
  * lock held and interrupts off. They must not sleep, call the allocator, or
@@ -242,16 +243,18 @@ __idgen_alloc_replace(struct idgen_slot *slot, idgen_value_t old,
  * @ctx: the context's value, 0 if it never had an ID
  * @pins: the context's pin count, or NULL if contexts of @a have none
  *
- * After the return, @ctx has an ID that stays the same on all CPUs until this
- * CPU switches again or calls idgen_alloc_sched_out(), and at least until the
- * next rollover after that. Only its generation may change. Read the ID from
- * @ctx after the return, and only then write it to the hardware.
+ * After the return, @ctx has an ID, which is the same on all CPUs. The ID does
+ * not change before this CPU switches again or calls idgen_alloc_sched_out(),
+ * and a rollover happens after that. The generation of @ctx may change at any
+ * time. Read the ID from @ctx after the return, and only then write it to the
+ * hardware.
  *
  * From before the call until that write, the CPU must not walk the previous
- * tables. This does not apply if each CPU flushes its own TLB
- * (&idgen_ops.flush_cpu) and shares it with no other CPU (CnP). Otherwise a
- * rollover may reuse the previous ID as soon as the slot shows the new one, and
- * an entry that is loaded after its flush would stay.
+ * tables: a rollover may reuse the previous ID as soon as the slot shows the
+ * new one, and an entry that is loaded after the flush of that rollover would
+ * stay. This does not apply if each CPU flushes its own TLB
+ * (&idgen_ops.flush_cpu) and CPUs do not share TLBs, as they do with CnP on
+ * arm64.
  *
  * Ordering: None on the fast path. After the slow path, all stores that precede
  * a rollover on another CPU are visible (acquire of the lock), and the pending
@@ -276,14 +279,14 @@ idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
  * idgen_alloc_sched_out() - mark this CPU's context scheduled out
  * @slot: this CPU's slot
  *
- * From now on, rollovers do not reserve the context's ID for this CPU. A
- * rollover that does not see the store yet reserves it once more.
+ * From now on, rollovers do not reserve the context's ID for this CPU. Only a
+ * rollover that does not see the store yet reserves the ID once more.
  *
- * Only for hardware that loads no TLB entries with that ID after the call.
- * Otherwise leave the slot alone, which keeps the ID (lazy TLB).
+ * Call this only if the hardware loads no TLB entries with that ID afterwards.
+ * Without the call, the slot keeps the ID (lazy TLB).
  *
- * The slot then has ID 0, which no context has. The next switch takes the fast
- * path unless there is a rollover before it.
+ * After the call, the slot has ID 0, which no context has. It keeps its
+ * generation, so the next switch can still take the fast path.
  *
  * Ordering: None.
  *

@@ -42,7 +42,10 @@ static void asid_flush_cpu(struct idgen_alloc *a)
 	local_flush_tlb_all();
 }
 
-/* The mm gets another ASID, for which no CPU has TLB entries. */
+/*
+ * The mm gets another ASID. No CPU can hit TLB entries with that ASID: a CPU
+ * that still has such entries has a flush pending.
+ */
 static void asid_new_id(struct idgen_alloc *a, atomic64_t *id)
 {
 	struct mm_struct *mm = container_of(id, struct mm_struct, context.id);

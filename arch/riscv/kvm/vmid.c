@@ -14,10 +14,10 @@
  * the put: there is no sched out. hgatp keeps the VMID of that VM, and the host
  * reads guest memory with it (HLV). So a rollover must reserve it.
  *
- * Only the fences of VS-stage entries, kvm_riscv_local_hfence_vvma_*(), write
- * another VMID to hgatp for a moment: the one from when they were queued, which
- * may be another VM's by now. hgatp is in mode Bare then, so there are no
- * G-stage walks.
+ * Only kvm_riscv_local_hfence_vvma_*(), the fences of VS-stage entries, write
+ * another VMID to hgatp for a moment. It is the VMID at the time when the fence
+ * was queued, and may belong to another VM by now. hgatp is in mode Bare
+ * meanwhile, so there are no G-stage walks.
  */
 static struct idgen_alloc vmids;
 static DEFINE_PER_CPU(struct idgen_slot, vmid_slots);
@@ -94,8 +94,8 @@ void kvm_riscv_gstage_vmid_update(struct kvm_vmid *vmid)
 	WRITE_ONCE(vmid->vmid, id);
 	/*
 	 * Order the store before walks with the VMID: pairs with the barrier in
-	 * gstage_tlb_flush(). Also order it before this slot gets another VM,
-	 * and so before the store of a later VMID of this VM.
+	 * gstage_tlb_flush(). Also order it before this CPU loads another VM.
+	 * Only then can this VM get another VMID, whose store must come later.
 	 */
 	mb();
 }

@@ -14,7 +14,7 @@
 
 /*
  * A new generation started, and @reserved CPUs keep their ID. Called with the
- * lock held, after flush_all().
+ * lock held, after flush_all() if that callback is set.
  */
 TRACE_EVENT(idgen_rollover,
 	TP_PROTO(const struct idgen_alloc *a, unsigned int reserved),

@@ -11,7 +11,7 @@ tree=$("$harness/overlay/tree.sh")
 work=$build/work-${tree#"$build"/tree-}
 # The files that the overlay has added or changed.
 mapfile -t ours < <(sed -nE 's/^path = "(.*\.([ch]|rst))"$/\1/p' "$harness/overlay/overlay.toml" | sort -u |
-	grep -E 'idgen|context|vmid' | while read -r file; do
+	grep -E '^(lib|include|arch|Documentation)/.*(idgen|context|vmid)' | while read -r file; do
 		cmp -s "$work/base/$file" "$work/laid/$file" || [[ ! -f $work/laid/$file ]] || echo "$file"
 	done)
 sources='(lib/(tests/)?idgen_alloc(_kunit)?|arch/[a-z0-9]*/(mm/context|kvm/vmid)(_kunit)?)\.c'

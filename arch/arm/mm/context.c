@@ -42,10 +42,7 @@ static void asid_flush_cpu(struct idgen_alloc *a)
 	local_flush_tlb_all();
 }
 
-/*
- * The mm gets another ASID. No CPU can hit TLB entries with that ASID: a CPU
- * that still has such entries has a flush pending.
- */
+/* Only CPUs with a flush pending may have TLB entries for the new ASID. */
 static void asid_new_id(struct idgen_alloc *a, atomic64_t *id)
 {
 	struct mm_struct *mm = container_of(id, struct mm_struct, context.id);

@@ -365,6 +365,8 @@ rows() {
 	while read -r set i commit arch <&3; do
 		[[ $set$i = core1 ]] || check "series-kunit-$set-$i-$arch" kunit_at "$commit" "$arch"
 	done 3<"$out/concerned"
+	# The one fix with a KUnit case. The case must fail without it.
+	check series-gstage-fence "$harness/check/gstage-fence.sh"
 	check series-lint "$harness/check/lint.sh"
 	check series-configs "$harness/check/configs.sh"
 	for version in 6.12 sid experimental; do

@@ -243,10 +243,10 @@ __idgen_alloc_replace(struct idgen_slot *slot, idgen_value_t old,
  * @ctx: the context's value, 0 if it never had an ID
  * @pins: the context's pin count, or NULL if contexts of @a have none
  *
- * After the return, @ctx has an ID, which is the same on all CPUs. The ID does
- * not change before this CPU switches again or calls idgen_alloc_sched_out(),
- * and a rollover happens after that. The generation of @ctx may change at any
- * time. Read the ID from @ctx after the return, and only then write it to the
+ * After the return, @ctx has an ID, which is the same on all CPUs. The ID stays
+ * until this CPU switches again or calls idgen_alloc_sched_out(). From then on,
+ * a rollover may take it away. The generation of @ctx may change at any time.
+ * Read the ID from @ctx after the return, and only then write it to the
  * hardware.
  *
  * From before the call until that write, the CPU must not walk the previous
@@ -279,8 +279,8 @@ idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,
  * idgen_alloc_sched_out() - mark this CPU's context scheduled out
  * @slot: this CPU's slot
  *
- * From now on, rollovers do not reserve the context's ID for this CPU. Only a
- * rollover that does not see the store yet reserves the ID once more.
+ * From now on, rollovers do not reserve the context's ID for this CPU. A
+ * rollover that does not see the store yet still reserves it.
  *
  * Call this only if the hardware loads no TLB entries with that ID afterwards.
  * Without the call, the slot keeps the ID (lazy TLB).

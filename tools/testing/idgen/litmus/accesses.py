@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""See that each relaxed access of the allocator and its users is in the file "accesses", with what covers it.
+"""Check that each relaxed access of the allocator and its users is in the file "accesses", with what covers it.
 
 Accesses are those by atomic_*(), idgen_atomic(), refcount_*(), READ_ONCE() and WRITE_ONCE(), in the library, its header, and the
-files of arch/ that use it. They are told by file, function and operation. What covers one is a litmus test here, a program of
-../weak by "weak:NAME", or, where a lock orders it, "lock". Fails if one is not listed, is listed but not there, or is covered by
-what does not exist. SRC and HEADER in the environment take the place of the library's two files.
+files of arch/ that use it. Each is identified by file, function and operation. It is covered by a litmus test here, by a program
+of ../weak ("weak:NAME"), or by a lock ("lock"). Fails if an access is not listed, if a listed one does not exist, or if what covers
+it does not exist. SRC and HEADER in the environment replace the library's two files.
 """
 
 import os

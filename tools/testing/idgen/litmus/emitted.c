@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What emitted.py compiles: the paths of lib/idgen_alloc.c and its header that meet in a slot,
- * sched out's store of half of it among them. run.sh has the same by hand.
+ * Compiled by emitted.py: the functions of lib/idgen_alloc.c and its header that race on a slot.
+ * The tests arm64-sched-out* have the same instructions, written by hand.
  */
 #include "../shim.h"
 
-/* No traces here, and no calls. */
+/* No trace events and no calls. */
 void shim_point(const char *what, const void *where)
 {
 }

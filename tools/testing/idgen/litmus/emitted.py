@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Have herd7 judge the instructions that compilers emit for sched out and a switch against a rollover, on arm64.
+"""Check with herd7 the instructions that compilers emit for sched out and a switch against a rollover, on arm64.
 
-emitted.c is compiled by gcc and clang, and the two functions become a litmus test of the model of Arm with accesses of several
-sizes: GenMC, which takes the C file, has none. herd7's numbers have 63 bits, and it is quick with few parts only: so values have
-32 bits here, 16 of them the ID, by a change of one line of the header. The bad outcome: the switch took its fast path, and the
-rollover has not reserved what it switched to.
+gcc and clang compile emitted.c. Its two functions become a litmus test for Arm's model of mixed-size accesses, which GenMC does
+not have. herd7's numbers have 63 bits, and it is quick only if words have few parts. So values have 32 bits here, 16 of them the ID:
+one line of the header is changed. The bad outcome: the switch took its fast path, and the rollover has not reserved the new value.
 
-HERD7 names the simulator; SRC and HEADER other versions of the files. A compiler that is not there is skipped, and said to be.
+HERD7 names the simulator. SRC and HEADER name other versions of the files. A missing compiler is skipped with a message.
 """
 
 import os

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Compare the assumptions that the proofs make with the list in Documentation/core-api/idgen_alloc_proofs.rst.
+"""Compare the assumptions of the proofs with the list in Documentation/core-api/idgen_alloc_proofs.rst.
 
-A model names each assumption where it makes it, as in (A3). Each name must be in the list, and each of the list must be named by a
-model or a litmus test. Where CBMC is told to assume something, the line above says which, or that it is the induction's own
-hypothesis or a choice of the step.
+A model names each assumption where it makes it, as in (A3). Each name must be in the list, and a model or a litmus test must name
+each assumption of the list. A comment above each __CPROVER_assume() names the assumption, or says that it is the hypothesis of the
+induction or a choice of the step.
 """
 
 import re
@@ -17,7 +17,7 @@ KINDS = ("cbmc/*.[ch]", "weak/*.[ch]", "tla/*.tla", "litmus/*.litmus", "*.[ch]")
 
 
 def main() -> int:
-    """Print what does not agree."""
+    """Print the differences."""
     listed = set(re.findall(r"^\*\*(A\d+)\*\*", LIST.read_text(), re.MULTILINE))
     files = [file for kind in KINDS for file in sorted(HERE.glob(kind))]
     named: set[str] = set()

@@ -111,9 +111,9 @@ static bool unmapped;
 
 /* The CPU that executes code. */
 static int me;
-/* Init runs before there is anybody else. */
+/* Set during init, when no other CPU runs. */
 static bool booting;
-/* One critical section is what the induction takes for a step (A12). */
+/* The lock is held, or was before: a step has one critical section only (A12). */
 static bool locked, was_locked;
 static bool warned;
 /* Whether the last ID is still excluded, until idgen_alloc_update_excluded(). */
@@ -413,7 +413,7 @@ void shim_point(const char *what, const void *where)
 {
 }
 
-/* Of refcount_t alone; the C file's own warnings are asserted not to come. */
+/* Warnings of refcount_t only. The C file's own warnings are asserted not to occur. */
 void shim_bad(const char *what)
 {
 	warned = true;

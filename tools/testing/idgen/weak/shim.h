@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What lib/idgen_alloc.c and its header need of the kernel, for GenMC: what the other
- * programs have (../shim.h), but for what a checker of weak memory treats in another way.
+ * The parts of the kernel that lib/idgen_alloc.c and its header need, for GenMC. They are those
+ * of ../shim.h, except where a checker of weak memory needs something else.
  */
 #ifndef _IDGEN_WEAK_SHIM_H
 #define _IDGEN_WEAK_SHIM_H
@@ -11,7 +11,7 @@
 
 #include "../shim.h"
 
-/* The kernel's full barrier, in the two memory models that are asked. */
+/* The kernel's full barrier, in each of the two memory models. */
 #undef mb
 #if LKMM
 void __VERIFIER_lkmm_fence(const char *kind);
@@ -41,7 +41,7 @@ void __VERIFIER_lkmm_fence(const char *kind);
 #undef trace_idgen_slow_path
 #define trace_idgen_slow_path(a, old, value, flush) ((void)(flush))
 
-/* Maps have one word, the heap is a table, and all that is allocated is zero. */
+/* Maps have one word. The heap is a table. Allocated memory is zero. */
 extern unsigned long heap[4][4];
 extern unsigned int heap_used;
 

@@ -4,10 +4,10 @@
  *
  * All VMs use the same guest virtual addresses and the same guest physical
  * addresses. Each word of a VM's memory names the VM, its incarnation and the
- * page. A guest reads a word of each page, checks and advances a counter of its
- * own there, and calls a function that returns the VM's name. So a translation
- * that belongs to another VM, or to an earlier one, reads a wrong word. The host
- * checks the memory of each VM before it frees it.
+ * page. In each page, a guest reads a word, and checks and increments a counter
+ * of its own. It also calls a function that returns the VM's name. With a
+ * translation of another or an earlier VM, it reads a wrong word. The host
+ * checks the memory of each VM before it frees the VM.
  *
  * Threads take any idle vCPU, run it for a few sweeps, and move on, changing
  * CPUs all the time. VMs are freed and created again meanwhile.
@@ -49,7 +49,7 @@ struct vcpu_state {
 	struct kvm_vcpu *vcpu;
 	uint64_t sweeps;
 	atomic_int busy;
-	/* When it entered KVM_RUN; 0: it is not in there. */
+	/* The time at which it entered KVM_RUN, or 0 if it is not there. */
 	atomic_ulong entered;
 };
 
@@ -284,7 +284,7 @@ static uint64_t random_below(uint64_t *state, uint64_t n)
 	return (*state * 0x2545f4914f6cdd1dULL >> 16) % n;
 }
 
-/* To one CPU, or to all. A CPU that is offline is no fault. */
+/* Allow one CPU or all. The CPU may be offline, which is no error. */
 static void migrate(uint64_t *seed)
 {
 	int cpus = sysconf(_SC_NPROCESSORS_CONF);
@@ -298,7 +298,7 @@ static void migrate(uint64_t *seed)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
-/* If no thread runs any vCPU of the VM. */
+/* Replace the VM, unless a thread runs one of its vCPUs. */
 static void replace(struct vm_state *v)
 {
 	unsigned long i, taken;
@@ -369,12 +369,12 @@ static unsigned int get_vmid_bits(void)
 		return (mmfr1 >> 4 & 0xf) == 2 ? 16 : 8;
 	return 16;
 #else
-	/* KVM does not tell. hgatp has room for these. */
+	/* KVM does not report the number. hgatp has 14 bits. */
 	return 14;
 #endif
 }
 
-/* Each VM that ran took one VMID of some generation, if not more. */
+/* Each VM that ran took at least one VMID. */
 static long rollovers(void)
 {
 	long counted = idgen_rollovers("vmid");
@@ -512,7 +512,7 @@ int main(int argc, char **argv)
 	options(argc, argv);
 	ksft_print_header();
 	ksft_set_plan(3);
-	/* /dev/kvm, the VM, its GIC and its statistics; vCPUs and theirs. */
+	/* /dev/kvm, the VM, its GIC, its statistics; each vCPU and its own. */
 	files.rlim_max = (4 + 2 * opt.vcpus) * opt.vms + 100;
 	files.rlim_cur = files.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &files))

@@ -45,7 +45,7 @@
 #define MAX_THREADS	16
 #define MAX_SHOWN	20
 
-/* The most that the architecture has: where nobody counts rollovers. */
+/* The maximum of the architecture, to compute rollovers without the event. */
 #if defined(__aarch64__) || (defined(__riscv) && __riscv_xlen == 64)
 #define MAX_ASIDS	65536UL
 #elif defined(__riscv)
@@ -56,7 +56,7 @@
 #define MAX_ASIDS	65536UL
 #endif
 
-/* Of all processes. */
+/* Shared by all processes. */
 static struct shared {
 	atomic_int stop;
 	atomic_uint names;
@@ -64,7 +64,7 @@ static struct shared {
 	atomic_ulong forks, execs, remaps;
 } *shared;
 
-/* Private to each process, at one address in all. */
+/* Private to each process, at the same address. */
 static uint64_t own[OWN_WORDS] __attribute__((aligned(MAX_PAGE)));
 /* Private to each family. */
 static uint64_t counter[MAX_THREADS][WORDS] __attribute__((aligned(MAX_PAGE)));
@@ -121,7 +121,7 @@ static void take_name(void)
 	seed = seed ?: 1;
 }
 
-/* To one CPU, or to all. A CPU that is offline is no fault. */
+/* Allow one CPU or all. The CPU may be offline, which is no error. */
 static void migrate(void)
 {
 	cpu_set_t set;
@@ -203,10 +203,10 @@ static void resident(void)
 }
 
 /*
- * A family's window goes through these phases. "sequence" is odd while the
- * window changes; it tells the phase, and so what a reader has to find and
- * whether a write has to fault. READ_ONLY keeps the contents of SHARED; all
- * other phases have new ones.
+ * A family's window goes through these phases. "sequence" gives the phase, and
+ * is odd while the window changes. The phase determines the expected words, and
+ * whether a write must fault. Each phase has new contents, except READ_ONLY,
+ * which keeps those of SHARED.
  */
 enum phase { SHARED, READ_ONLY, ANONYMOUS, COPIED, DROPPED, MOVED, PHASES };
 
@@ -246,7 +246,7 @@ static bool window_reads(unsigned int epoch, int *index, uint64_t *found)
 	return true;
 }
 
-/* Writes what is there already, so a late write does no harm. */
+/* Write the same value again, which is harmless if it comes late. */
 static bool window_writes(unsigned int index)
 {
 	sigjmp_buf to;
@@ -311,7 +311,7 @@ static void *relative(void *arg)
 	return NULL;
 }
 
-/* In a child: the parent's threads write on, but not to this copy. */
+/* In a child: the parent's threads must not change this copy. */
 static __noreturn void check_copy(unsigned int epoch, unsigned int threads)
 {
 	uint64_t had[MAX_THREADS], found;
@@ -470,7 +470,7 @@ static void storm(void)
 			if (!child) {
 				check_own(0, "child");
 				take_name();
-				/* Now and then a child that outlives its parent. */
+				/* Some children outlive their parent. */
 				grandchild = random_below(8) ? 1 : fork();
 				short_life(grandchild ? "child" : "orphan");
 				_exit(0);
@@ -498,7 +498,7 @@ static void spender(void)
 	}
 }
 
-/* What is many is nicer, so that the rest gets its turn. */
+/* Kinds with many processes get a lower priority, except spenders. */
 static void start(void (*kind)(void), unsigned long n)
 {
 	for (unsigned long i = 0; i < n; i++) {
@@ -516,7 +516,7 @@ static void start(void (*kind)(void), unsigned long n)
 	}
 }
 
-/* Orphans too. */
+/* Reap children and orphans. Returns whether any are left. */
 static bool any_left(void)
 {
 	int status;
@@ -633,7 +633,7 @@ static void options(int argc, char **argv)
 			seed = n;
 			break;
 		case 'C':
-			/* What a storm executes: this is all that it does. */
+			/* A storm executes this. */
 			seed += name = n;
 			short_life("exec");
 			exit(atomic_load(&shared->wrong) ? KSFT_FAIL : 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Counts the rollovers of an ID allocator ("asid", "vmid") by the trace event
- * idgen:idgen_rollover, in a trace instance of its own. A kernel without the
- * event needs other means.
+ * idgen:idgen_rollover, in a trace instance of its own. If the kernel lacks the
+ * event, the caller computes the number.
  */
 #ifndef IDGEN_ROLLOVERS_H
 #define IDGEN_ROLLOVERS_H
@@ -46,7 +46,7 @@ static inline void idgen_end_counting(void)
 	*idgen_instance = '\0';
 }
 
-/* Returns false if the kernel cannot count, or does not let this process. */
+/* Returns false if the kernel lacks the event, or denies access. */
 static inline bool idgen_start_counting(void)
 {
 	snprintf(idgen_instance, sizeof(idgen_instance),
@@ -61,7 +61,7 @@ static inline bool idgen_start_counting(void)
 	return false;
 }
 
-/* Since idgen_start_counting(), or -1. */
+/* Rollovers since idgen_start_counting(), or -1 if they are not counted. */
 static inline long idgen_rollovers(const char *name)
 {
 	char line[256], found[32];

@@ -352,7 +352,6 @@ def main() -> int:
     signal.signal(signal.SIGINT, lambda *_: sys.exit(128 + signal.SIGINT))
     parser = argparse.ArgumentParser(description="Lay our kernel files over a kernel tree.")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--check", action="store_true", help="only tell whether our files fit")
     what.add_argument("--paths", action="store_true", help="list the files that are read or written, one a line")
     what.add_argument("--learn", metavar="VERSION", help="add the forms of a tree of this version to forms.toml")
     parser.add_argument("tree", type=Path, nargs="?", help="the kernel tree")
@@ -379,16 +378,14 @@ def main() -> int:
             for problem in overlay.problems:
                 print(f"  {problem}", file=sys.stderr)
             return 1
-        if not args.check:
-            overlay.write(changed)
+        overlay.write(changed)
     except (OSError, ValueError) as error:
         outcome = "nothing was laid over"
         if any(args.tree.glob(".idgen-*/old")):
-            outcome = "the old files could not be restored either; run this again, it tells how to"
+            outcome = "the old files could not be restored either; run this again for instructions"
         print(f"{args.tree}: {error}; {outcome}", file=sys.stderr)
         return 1
-    verb = "would be written" if args.check else "written"
-    print(f"{args.tree}: {len(changed)} files {verb}, {len(overlay.result) - len(changed)} up to date")
+    print(f"{args.tree}: {len(changed)} files written, {len(overlay.result) - len(changed)} up to date")
     return 0
 
 

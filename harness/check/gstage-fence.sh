@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# gstage-fence.sh: the KUnit case of the fix kvm-riscv-gstage-vmid. It is no part of our suites, as it needs the fix: it
-# must fail in a tree with our files, and pass once that has the fix as well.
+# gstage-fence.sh: run the KUnit case of the fix kvm-riscv-gstage-vmid. It is not in our suites, as it needs the fix. It must
+# fail in a tree with our files only, and pass once the tree has the fix as well.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" kunit-riscv

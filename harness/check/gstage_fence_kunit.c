@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the fix kvm-riscv-gstage-vmid is about, on our allocator: see gstage-fence.sh, which has vmid.c include this
- * after vmid_kunit.c.
+ * KUnit case of the fix kvm-riscv-gstage-vmid, on our allocator. gstage-fence.sh makes vmid.c include it after
+ * vmid_kunit.c.
  */
 #include <asm/kvm_gstage.h>
 
-/* A VM with one vCPU, of which no more is set up than fences need. */
+/* A VM with one vCPU, with only the fields that fences need. */
 static struct kvm *gstage_test_vm(struct kunit *test)
 {
 	struct kvm *kvm = kunit_kzalloc(test, sizeof(*kvm), GFP_KERNEL);
@@ -22,8 +22,8 @@ static struct kvm *gstage_test_vm(struct kunit *test)
 }
 
 /*
- * A fault sleeps after kvm_riscv_gstage_init(). When it goes on, the VM has another
- * VMID, and another vCPU may have read the entry that now changes with it.
+ * A fault sleeps after kvm_riscv_gstage_init(). When it continues, the VM has another VMID. Another vCPU may have loaded the
+ * old entry with that VMID.
  */
 static void __init fence_after_sleep_is_for_new_vmid(struct kunit *test)
 {

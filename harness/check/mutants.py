@@ -64,7 +64,7 @@ def run(command: list[str], **options: Any) -> None:
 def fails(command: list[str], tries: int = 1, **options: Any) -> bool:
     """Whether a command fails or loops forever in one of several tries.
 
-    CPU time tells that a command loops, as it does not depend on other load. A command that merely takes long has no verdict.
+    A loop is detected by CPU time, which does not depend on other load. A command that merely takes long has no verdict.
     """
     limit = ["prlimit", f"--cpu={SPINS}"]
     try:

@@ -152,7 +152,7 @@ static void prepare(void)
 	close(fd);
 }
 
-/* Where there is KCSAN: how many accesses it watched, as none would be as quiet as none at fault. */
+/* Print how many accesses KCSAN has watched. With 0, it would not report races either. */
 static void say_watched(void)
 {
 	FILE *info = fopen("/sys/kernel/debug/kcsan", "r");

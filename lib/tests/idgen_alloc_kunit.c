@@ -449,6 +449,13 @@ static void sim_run(struct sim_world *w, unsigned int cpu,
 	sim_write_register(w, cpu, ctx);
 }
 
+static void sim_run_new(struct sim_world *w, unsigned int cpu,
+			struct sim_context *ctx)
+{
+	sim_new_context(w, ctx);
+	sim_run(w, cpu, ctx);
+}
+
 /* Try the fast path only. */
 static bool sim_run_fast(struct sim_world *w, unsigned int cpu,
 			 struct sim_context *ctx)
@@ -501,8 +508,7 @@ static void sim_run_until(struct sim_world *w, unsigned int cpu,
 
 	do {
 		KUNIT_ASSERT_NE(w->test, left--, 0);
-		sim_new_context(w, ctx);
-		sim_run(w, cpu, ctx);
+		sim_run_new(w, cpu, ctx);
 	} while (sim_id(ctx) != wanted);
 }
 
@@ -515,8 +521,7 @@ static void sim_roll_over(struct sim_world *w, unsigned int cpu)
 	unsigned int i = 0;
 
 	do {
-		sim_new_context(w, &other[i]);
-		sim_run(w, cpu, &other[i]);
+		sim_run_new(w, cpu, &other[i]);
 		i = !i;
 	} while (w->a.generation == generation && --left);
 
@@ -555,8 +560,7 @@ static void first_id_is_in_first_generation(struct kunit *test)
 	struct sim_world *w = sim_boot(test, sim_mode(test), 2, 8);
 	struct sim_context ctx;
 
-	sim_new_context(w, &ctx);
-	sim_run(w, 0, &ctx);
+	sim_run_new(w, 0, &ctx);
 	KUNIT_EXPECT_EQ(test, sim_gen(&ctx), IDGEN_FIRST_GEN);
 	KUNIT_EXPECT_NE(test, sim_id(&ctx), 0);
 	KUNIT_EXPECT_EQ(test, sim_active(w, 0), sim_value(&ctx));
@@ -591,16 +595,14 @@ static void ids_are_unique_until_exhaustion(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, seen);
 	KUNIT_ASSERT_EQ(test, w->a.usable, nr - 1);
 	for (i = 0; i < nr - 1; i++) {
-		sim_new_context(w, &ctx);
-		sim_run(w, 0, &ctx);
+		sim_run_new(w, 0, &ctx);
 		KUNIT_ASSERT_EQ(test, sim_gen(&ctx), IDGEN_FIRST_GEN);
 		KUNIT_ASSERT_FALSE(test,
 				   __test_and_set_bit(sim_id(&ctx), seen));
 	}
 	KUNIT_EXPECT_EQ(test, w->cpu[0].flushes, 0);
 
-	sim_new_context(w, &ctx);
-	sim_run(w, 0, &ctx);
+	sim_run_new(w, 0, &ctx);
 	KUNIT_EXPECT_EQ(test, sim_gen(&ctx), SECOND_GEN);
 	KUNIT_EXPECT_EQ(test, w->cpu[0].flushes, 1);
 }
@@ -630,8 +632,7 @@ static void generation_increments_by_one(struct kunit *test)
 	unsigned int i;
 
 	for (i = 0; i < 20 * 15; i++) {
-		sim_new_context(w, &ctx[i % 4]);
-		sim_run(w, i % 2, &ctx[i % 4]);
+		sim_run_new(w, i % 2, &ctx[i % 4]);
 		if (sim_gen(&ctx[i % 4]) != generation)
 			generation += IDGEN_GEN_STEP;
 		KUNIT_ASSERT_EQ(test, sim_gen(&ctx[i % 4]), generation);
@@ -654,10 +655,8 @@ static void generation_wraps_to_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sim_gen(&ctx), LAST_GEN);
 
 	/* The next generation is neither 0 nor IDGEN_TAKEN. */
-	for (i = 0; i < 16 && w->a.generation == LAST_GEN; i++) {
-		sim_new_context(w, &fresh);
-		sim_run(w, 0, &fresh);
-	}
+	for (i = 0; i < 16 && w->a.generation == LAST_GEN; i++)
+		sim_run_new(w, 0, &fresh);
 	KUNIT_EXPECT_EQ(test, w->a.generation, IDGEN_FIRST_GEN);
 	KUNIT_EXPECT_EQ(test, sim_gen(&fresh), IDGEN_FIRST_GEN);
 	sim_sched_out(w, 0);
@@ -678,8 +677,7 @@ static void all_generation_bits_are_compared(struct kunit *test)
 	w->a.generation = LAST_GEN;
 	idgen_atomic(set)(&w->slot[0].active, w->a.generation);
 	for (apart = IDGEN_GEN_STEP; apart < IDGEN_TAKEN; apart <<= 1) {
-		sim_new_context(w, &ctx);
-		sim_run(w, 0, &ctx);
+		sim_run_new(w, 0, &ctx);
 		sim_new_context(w, &sleeper);
 		idgen_atomic(set)(&sleeper.value, sim_value(&ctx) - apart);
 		KUNIT_EXPECT_FALSE(test, sim_run_fast(w, 0, &sleeper));
@@ -742,8 +740,7 @@ static void shared_context_keeps_one_id(struct kunit *test)
 	unsigned int i;
 	u64 had;
 
-	sim_new_context(w, &mm);
-	sim_run(w, 1, &mm);
+	sim_run_new(w, 1, &mm);
 	sim_run(w, 2, &mm);
 	sim_run(w, 3, &mm);
 	had = sim_id(&mm);
@@ -897,8 +894,7 @@ static void long_stale_context_gets_new_id(struct kunit *test)
 	unsigned int i;
 	u64 had;
 
-	sim_new_context(w, &old);
-	sim_run(w, 1, &old);
+	sim_run_new(w, 1, &old);
 	had = sim_id(&old);
 	sim_sched_out(w, 1);
 	for (i = 0; i < 5; i++)
@@ -916,8 +912,7 @@ static void reserved_id_not_given_to_former_owner(struct kunit *test)
 	struct sim_context before, after;
 	u64 wanted;
 
-	sim_new_context(w, &before);
-	sim_run(w, 1, &before);
+	sim_run_new(w, 1, &before);
 	wanted = sim_id(&before);
 	sim_sched_out(w, 1);
 	sim_roll_over(w, 0);
@@ -964,8 +959,7 @@ static void hint_collision_is_harmless(struct kunit *test)
 
 	KUNIT_ASSERT_LT(test, size, idgen_alloc_nr(&w->a));
 	/* Both IDs are equal modulo size. */
-	sim_new_context(w, &running);
-	sim_run(w, 1, &running);
+	sim_run_new(w, 1, &running);
 	wanted = sim_id(&running) + size;
 	sim_run_until(w, 0, &stale, wanted);
 	sim_sched_out(w, 0);
@@ -1127,8 +1121,7 @@ static void unmap_with_stale_id_is_safe(struct kunit *test)
 	unsigned int cpu;
 	u64 old;
 
-	sim_new_context(w, &mm);
-	sim_run(w, 1, &mm);
+	sim_run_new(w, 1, &mm);
 	sim_sched_out(w, 1);
 	/* CPU 2 clears the page table entry and reads the ID. */
 	mm.version++;
@@ -1216,10 +1209,8 @@ static void id_0_is_never_allocated(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, w->a.base);
 	KUNIT_EXPECT_EQ(test, w->a.usable, 15);
 	/* Without sched out, which would reserve ID 0 at a rollover. */
-	for (i = 0; i < 200; i++) {
-		sim_new_context(w, &ctx[i % 4]);
-		sim_run(w, i % 2, &ctx[i % 4]);
-	}
+	for (i = 0; i < 200; i++)
+		sim_run_new(w, i % 2, &ctx[i % 4]);
 }
 
 static void update_excluded_frees_ids_at_rollover(struct kunit *test)
@@ -1242,8 +1233,7 @@ static void update_excluded_frees_ids_at_rollover(struct kunit *test)
 
 	sim_roll_over(w, 0);
 	for (i = 0; i < 50; i++) {
-		sim_new_context(w, &ctx);
-		sim_run(w, 1, &ctx);
+		sim_run_new(w, 1, &ctx);
 		odd_seen |= sim_id(&ctx) & 1;
 	}
 	KUNIT_EXPECT_TRUE(test, odd_seen);
@@ -1332,8 +1322,7 @@ static void rollover_after_sched_out_frees_id(struct kunit *test)
 	struct sim_context vm;
 	u64 had;
 
-	sim_new_context(w, &vm);
-	sim_run(w, 1, &vm);
+	sim_run_new(w, 1, &vm);
 	had = sim_id(&vm);
 	sim_sched_out(w, 1);
 	KUNIT_EXPECT_EQ(test, sim_active(w, 1), w->a.generation);
@@ -1370,8 +1359,7 @@ static void sched_out_after_rollover_frees_id_later(struct kunit *test)
 	struct sim_context vm;
 	u64 had;
 
-	sim_new_context(w, &vm);
-	sim_run(w, 1, &vm);
+	sim_run_new(w, 1, &vm);
 	had = sim_id(&vm);
 	/* A rollover takes the slot while the vCPU runs. */
 	sim_roll_over(w, 0);
@@ -1395,8 +1383,7 @@ static void sched_out_does_not_hide_rollover(struct kunit *test)
 	struct sim_context vm, fresh;
 	idgen_value_t value;
 
-	sim_new_context(w, &vm);
-	sim_run(w, 1, &vm);
+	sim_run_new(w, 1, &vm);
 	value = sim_value(&vm);
 	sim_roll_over(w, 0);
 	/* One rollover later, its ID has a new owner. */
@@ -1531,8 +1518,7 @@ static void sched_out_before_first_switch(struct kunit *test)
 	sim_sched_out(w, 1);
 	KUNIT_EXPECT_EQ(test, sim_active(w, 1), IDGEN_TAKEN | IDGEN_FIRST_GEN);
 	KUNIT_EXPECT_EQ(test, sim_reserved(w, 1), 0);
-	sim_new_context(w, &vm);
-	sim_run(w, 1, &vm);
+	sim_run_new(w, 1, &vm);
 }
 
 static void sched_out_twice_is_harmless(struct kunit *test)
@@ -1540,8 +1526,7 @@ static void sched_out_twice_is_harmless(struct kunit *test)
 	struct sim_world *w = sim_boot(test, sim_mode(test), 2, 4);
 	struct sim_context vm;
 
-	sim_new_context(w, &vm);
-	sim_run(w, 1, &vm);
+	sim_run_new(w, 1, &vm);
 	sim_sched_out(w, 1);
 	sim_sched_out(w, 1);
 	KUNIT_EXPECT_EQ(test, sim_active(w, 1), w->a.generation);
@@ -1553,14 +1538,12 @@ static void sched_out_keeps_flush_pending(struct kunit *test)
 	struct sim_world *w = sim_boot(test, LOCAL, 2, 4);
 	struct sim_context vm, fresh;
 
-	sim_new_context(w, &vm);
-	sim_run(w, 1, &vm);
+	sim_run_new(w, 1, &vm);
 	sim_roll_over(w, 0);
 	sim_sched_out(w, 1);
 	KUNIT_EXPECT_EQ(test, w->cpu[1].flushes, 0);
 	/* Without a flush, a context with the same ID would hit its entries. */
-	sim_new_context(w, &fresh);
-	sim_run(w, 0, &fresh);
+	sim_run_new(w, 0, &fresh);
 	KUNIT_EXPECT_FALSE(test, sim_run_fast(w, 1, &fresh));
 	sim_run(w, 1, &fresh);
 	KUNIT_EXPECT_EQ(test, w->cpu[1].flushes, 1);
@@ -1605,8 +1588,7 @@ static void switch_racing_with_rollover_is_slow(struct kunit *test)
 	idgen_value_t old, value;
 
 	sim_new_context(w, &from);
-	sim_new_context(w, &to);
-	sim_run(w, 1, &to);
+	sim_run_new(w, 1, &to);
 	sim_run(w, 1, &from);
 	/* CPU 1 reads both values. */
 	old = sim_active(w, 1);
@@ -1646,8 +1628,7 @@ static void switch_before_take_slot_is_reserved(struct kunit *test)
 	unsigned int i;
 
 	sim_new_context(w, &from);
-	sim_new_context(w, &to);
-	sim_run(w, 1, &to);
+	sim_run_new(w, 1, &to);
 	sim_run(w, 1, &from);
 	sim_roll_over_interrupted(w, 1, sim_switch_1_fast, &to);
 
@@ -1721,8 +1702,7 @@ static void pinned_id_survives_rollovers(struct kunit *test)
 	unsigned int i;
 	u64 had;
 
-	sim_new_context(w, &ctx);
-	sim_run(w, 1, &ctx);
+	sim_run_new(w, 1, &ctx);
 	had = sim_id(&ctx);
 	KUNIT_EXPECT_EQ(test, sim_pin(w, 0, &ctx), had);
 	sim_sched_out(w, 1);
@@ -1754,8 +1734,7 @@ static void pin_updates_stale_context(struct kunit *test)
 	struct sim_context stale, taker;
 	u64 had;
 
-	sim_new_context(w, &stale);
-	sim_run(w, 1, &stale);
+	sim_run_new(w, 1, &stale);
 	had = sim_id(&stale);
 	sim_sched_out(w, 1);
 	sim_roll_over(w, 0);
@@ -1771,8 +1750,7 @@ static void pin_of_running_context_keeps_id(struct kunit *test)
 	struct sim_context ctx;
 	u64 had;
 
-	sim_new_context(w, &ctx);
-	sim_run(w, 1, &ctx);
+	sim_run_new(w, 1, &ctx);
 	had = sim_id(&ctx);
 	sim_roll_over(w, 0);
 	/* Stale but reserved. The reserved copy is updated. */
@@ -1790,8 +1768,7 @@ static void pinned_context_updates_reserved(struct kunit *test)
 	struct sim_context ctx;
 	u64 had;
 
-	sim_new_context(w, &ctx);
-	sim_run(w, 1, &ctx);
+	sim_run_new(w, 1, &ctx);
 	had = sim_pin(w, 0, &ctx);
 	sim_roll_over(w, 0);
 	/* CPU 1 has not switched yet. */
@@ -1975,8 +1952,7 @@ static void pinned_id_not_given_to_former_owner(struct kunit *test)
 	struct sim_context before, after;
 	u64 wanted;
 
-	sim_new_context(w, &before);
-	sim_run(w, 1, &before);
+	sim_run_new(w, 1, &before);
 	wanted = sim_id(&before);
 	sim_sched_out(w, 1);
 	sim_roll_over(w, 0);
@@ -2186,8 +2162,7 @@ static void init_works_after_destroy(struct kunit *test)
 	struct sim_world *w = sim_boot(test, sim_mode(test), 2, 6);
 	struct sim_context ctx;
 
-	sim_new_context(w, &ctx);
-	sim_run(w, 0, &ctx);
+	sim_run_new(w, 0, &ctx);
 	sim_roll_over(w, 1);
 	sim_roll_over(w, 0);
 	sim_pin(w, 0, &ctx);
@@ -2205,8 +2180,7 @@ static void init_works_after_destroy(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w->a.nr_pinned, 0);
 	KUNIT_EXPECT_EQ(test, sim_active(w, 0), IDGEN_FIRST_GEN);
 	KUNIT_EXPECT_EQ(test, w->slot[0].reserved, IDGEN_FIRST_GEN);
-	sim_new_context(w, &ctx);
-	sim_run(w, 0, &ctx);
+	sim_run_new(w, 0, &ctx);
 	KUNIT_EXPECT_EQ(test, sim_gen(&ctx), IDGEN_FIRST_GEN);
 	sim_roll_over(w, 1);
 }
@@ -2366,10 +2340,8 @@ static void fewer_bits_roll_over_sooner(struct kunit *test)
 	sim_power_on(w, &sim_ops[sim_mode(test)], IDGEN_ID_BITS);
 	idgen_bits_param = saved;
 
-	for (i = 0; i < 16; i++) {
-		sim_new_context(w, &ctx);
-		sim_run(w, 0, &ctx);
-	}
+	for (i = 0; i < 16; i++)
+		sim_run_new(w, 0, &ctx);
 	KUNIT_EXPECT_EQ(test, w->a.generation, SECOND_GEN);
 }
 

@@ -379,21 +379,17 @@ static bool explore_mode(const struct mode *mode)
 
 static int usage(void)
 {
-	unsigned int i;
-
 	fprintf(stderr, "explore [-l steps of each CPU, to %u] [-k preemptions, to %u] [-m mode]\n"
 			"  -m  all that must hold (the default), bad (the others), or one of:",
 		MAX_OPS, MAX_PREEMPTIONS);
-	for (i = 0; i < NR_MODES; i++)
-		fprintf(stderr, " %s", modes[i].name);
-	fprintf(stderr, "\n");
+	hw_print_modes();
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	unsigned int i, ran = 0, failed = 0;
 	const char *which = "all";
+	unsigned int i;
 	int opt;
 
 	while ((opt = getopt(argc, argv, "l:k:m:")) != -1) {
@@ -418,12 +414,5 @@ int main(int argc, char **argv)
 		hw.excluded[i] = true;
 	printf("%u CPUs, %u steps each, up to %u preemptions\n", CPUS, nr_ops, max_preemptions);
 	printf("%9s %9s %7s %7s  ", "scenarios", "schedules", "longest", "seconds");
-	hw_heading();
-	for (i = 0; i < NR_MODES; i++) {
-		if (!mode_is(&modes[i], which))
-			continue;
-		failed += !explore_mode(&modes[i]);
-		ran++;
-	}
-	return ran ? hw_verdict(ran, failed) : usage();
+	return hw_run_modes(which, explore_mode, usage);
 }

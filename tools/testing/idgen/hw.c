@@ -180,7 +180,7 @@ static const struct idgen_ops ops_both = {
 	.exclude_ids = exclude_ids, .flush_cpu = flush_cpu, .flush_all = flush_all,
 };
 
-const struct mode modes[NR_MODES] = {
+static const struct mode modes[] = {
 	/* ASIDs and VMIDs. */
 	{ "local", &ops_local, WALK_ALWAYS, false },
 	{ "broadcast", &ops_broadcast, WALK_RUNNING, true },
@@ -218,7 +218,7 @@ const struct mode modes[NR_MODES] = {
 	{ "ftlb-no-ginvt", &ops_local, WALK_ALWAYS, false, true, .first = true, .ftlb = true },
 };
 
-bool mode_is(const struct mode *mode, const char *name)
+static bool mode_is(const struct mode *mode, const char *name)
 {
 	if (!strcmp(name, "all") || !strcmp(name, "bad"))
 		return mode->bad == (*name == 'b');
@@ -494,7 +494,7 @@ static const char * const step_names[NR_STEPS] = {
 	"fills", "flushes",
 };
 
-void hw_heading(void)
+static void hw_heading(void)
 {
 	unsigned int i;
 
@@ -542,9 +542,29 @@ bool hw_row(const unsigned long *steps)
 	return good;
 }
 
-int hw_verdict(unsigned int nr, unsigned int failed)
+void hw_print_modes(void)
 {
-	printf("%s: %u modes, %u not as expected\n", failed ? "FAILED" : "passed", nr, failed);
+	unsigned int i;
+
+	for (i = 0; i < sizeof(modes) / sizeof(*modes); i++)
+		fprintf(stderr, " %s", modes[i].name);
+	fprintf(stderr, "\n");
+}
+
+int hw_run_modes(const char *name, bool (*run)(const struct mode *mode), int (*usage)(void))
+{
+	unsigned int i, ran = 0, failed = 0;
+
+	hw_heading();
+	for (i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		if (!mode_is(&modes[i], name))
+			continue;
+		failed += !run(&modes[i]);
+		ran++;
+	}
+	if (!ran)
+		return usage();
+	printf("%s: %u modes, %u not as expected\n", failed ? "FAILED" : "passed", ran, failed);
 	return !!failed;
 }
 

@@ -99,10 +99,6 @@ struct mode {
 	bool ginvt;
 };
 
-#define NR_MODES	17
-extern const struct mode modes[NR_MODES];
-/* Whether @name is @mode, or "all" or "bad" and includes it. */
-bool mode_is(const struct mode *mode, const char *name);
 /* Whether a CPU walks its previous context after sched out. */
 bool mode_walks_on(const struct mode *mode);
 
@@ -132,11 +128,15 @@ void hw_violation(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Number of rollovers since hw_init(). */
 unsigned long hw_rollovers(void);
-/* Print the heading of the table, or a row. Returns whether it is expected. */
-void hw_heading(void);
+/* Print a row of the table. Returns whether it is as expected. */
 bool hw_row(const unsigned long *steps);
-/* Print the last line. Returns the exit status. */
-int hw_verdict(unsigned int modes, unsigned int failed);
+/* Print the names of all modes, for a usage text. */
+void hw_print_modes(void);
+/*
+ * Print the table and run mode @name, or "all" that must hold, or the "bad"
+ * ones. Returns the exit status. If there is no such mode, it is that of usage().
+ */
+int hw_run_modes(const char *name, bool (*run)(const struct mode *mode), int (*usage)(void));
 /* Parse the number of an option. Exits with 2 if it is out of range. */
 unsigned int hw_number(int option, unsigned int min, unsigned int max);
 

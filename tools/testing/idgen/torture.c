@@ -17,11 +17,10 @@
 
 #include "hw.h"
 
-static unsigned int cpus = 4, bits = 4, nr_contexts = 24;
+static unsigned int cpus = 4, bits = 4, nr_contexts = 24, seconds = 10;
 static struct context contexts[MAX_CONTEXTS];
 /* State of each CPU and of the thread that unmaps. */
 static unsigned long steps[MAX_CPUS + 1][NR_STEPS];
-static const struct mode *mode;
 static u64 seed;
 static int stop;
 
@@ -206,7 +205,7 @@ static void sched_out(int cpu, struct context *had, unsigned long *steps)
 	if (!rnd(4))
 		tell_out(cpu, true);
 	/* If walks continue, the context is still in the register. */
-	if (!mode_walks_on(mode)) {
+	if (!mode_walks_on(hw.mode)) {
 		hw_clear(cpu);
 		put(had);
 	}
@@ -262,9 +261,9 @@ static void *play_cpu(void *arg)
 			maybe_birth(did);
 			break;
 		default:
-			if (mode->out && (had || !rnd(4))) {
+			if (hw.mode->out && (had || !rnd(4))) {
 				sched_out(cpu, had, did);
-				if (!mode_walks_on(mode))
+				if (!mode_walks_on(hw.mode))
 					had = NULL;
 				if (!rnd(4))
 					break;
@@ -325,7 +324,7 @@ static void start(pthread_t *thread, void *(*what)(void *), long arg)
 	}
 }
 
-static bool torture(unsigned int seconds)
+static bool torture(const struct mode *mode)
 {
 	unsigned long sum[NR_STEPS] = {};
 	pthread_t threads[MAX_CPUS + 2];
@@ -365,20 +364,16 @@ static bool torture(unsigned int seconds)
 
 static int usage(void)
 {
-	unsigned int i;
-
 	fprintf(stderr, "torture [-t seconds] [-s seed] [-c CPUs] [-b bits] [-n contexts] [-k] [-m mode]\n"
 			"  -k  exclude every odd ID\n"
 			"  -m  all that must hold (the default), bad (the others), or one of:");
-	for (i = 0; i < NR_MODES; i++)
-		fprintf(stderr, " %s", modes[i].name);
-	fprintf(stderr, "\n");
+	hw_print_modes();
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	unsigned int seconds = 10, i, id, ran = 0, failed = 0;
+	unsigned int id;
 	const char *which = "all";
 	int opt;
 
@@ -417,13 +412,5 @@ int main(int argc, char **argv)
 
 	printf("seed %llu, %u CPUs, %u bits, %u contexts, %u s for each mode\n", seed, cpus,
 	       bits, nr_contexts, seconds);
-	hw_heading();
-	for (i = 0; i < NR_MODES; i++) {
-		if (!mode_is(&modes[i], which))
-			continue;
-		mode = &modes[i];
-		failed += !torture(seconds);
-		ran++;
-	}
-	return ran ? hw_verdict(ran, failed) : usage();
+	return hw_run_modes(which, torture, usage);
 }

@@ -439,7 +439,7 @@ class Stages:
         return f"{commits[0]}..{commits[-1]}"
 
     def compile(self) -> None:
-        """Check that the library compiles at each stage. make series-check compiles the rest."""
+        """Check that the library compiles at each stage, and that no conflict marker is left. make series-check compiles the rest."""
         with tempfile.TemporaryDirectory() as scratch:
             name = f"{scratch}/stage"
             for at, stage in enumerate(self.names):
@@ -447,6 +447,10 @@ class Stages:
                 Path(name).mkdir()
                 with tarfile.open(fileobj=io.BytesIO(git("archive", f"stages~{at}", cwd=self.out, binary=True))) as archive:
                     archive.extractall(name)
+                for file in Path(name).rglob("*.*"):
+                    if file.is_file() and re.search(r"^(<{7}|={7}|>{7})( |$)", file.read_text(encoding="utf-8"), re.MULTILINE):
+                        raise Failure(f"after the patch \"{stage}\" {file.relative_to(name)} has a conflict marker: edit that stage in"
+                                      f" {self.out} (git rebase -i), and run make series-refresh again")
                 done = subprocess.run(["make", "-s", "-C", OURS / "tools/testing/idgen", f"O={name}/build", f"SRC={name}/lib/idgen_alloc.c",
                                        f"HEADER={name}/include/linux/idgen_alloc.h", "syntax"], capture_output=True, text=True, check=False)
                 if done.returncode:

@@ -428,7 +428,7 @@ static void report(bool stuck, unsigned long start)
 		       checks, wrong_reads + wrong_memory, created, opt.vms,
 		       (now_ms() - start) / 1000);
 	ksft_test_result(!wrong_reads && checks,
-			 "guests read what is theirs\n");
+			 "guests read their own words\n");
 	if (stuck)
 		ksft_test_result_skip("memory: a vCPU is still running\n");
 	else

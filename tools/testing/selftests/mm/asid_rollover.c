@@ -576,8 +576,8 @@ static void report(uint64_t begin)
 		       processes() / seconds,
 		       65535 / (processes() / seconds ?: 1));
 	ksft_test_result(!atomic_load(&shared->wrong) && atomic_load(&shared->checks),
-			 "processes read what is theirs\n");
-	ksft_test_result(!atomic_load(&shared->died), "all processes end well\n");
+			 "processes read their own words\n");
+	ksft_test_result(!atomic_load(&shared->died), "all processes exit with 0\n");
 	if (!opt.rollovers)
 		ksft_test_result_skip("rollovers: not asked for\n");
 	else if (had >= (long)opt.rollovers)

@@ -167,6 +167,17 @@ def story(trace: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def misfit(trace: list[dict[str, Any]]) -> list[str]:
+    """The line of the induction's invariant that does not hold. The state before the step satisfies all of them."""
+    for step in trace:
+        if step.get("lhs") == "ok" and step["value"].get("data") == "FALSE":
+            where = step["sourceLocation"]
+            text = Path(where["file"]).read_text().splitlines()[int(where["line"]) - 1].strip()
+            if text.startswith("ok &="):
+                return [f"{Path(where['file']).name}:{where['line']}: {text}"]
+    return []
+
+
 @dataclass
 class Answer:
     """The verdict of CBMC on a configuration."""
@@ -205,11 +216,13 @@ def ask(config: Config, step: str, who: int, setup: Setup) -> Answer:
         return Answer(dict.fromkeys(INVARIANTS, "holds"), [], seconds, "")
     failed = [message for message in messages if message.get("status") == "failed"]
     if not failed:
-        raise SystemExit(f"error: CBMC failed on {config.name}, see {log}")
+        errors = [f"{Path(where['file']).name}:{where['line']}: {message['messageText']}" for message in messages
+                  if message.get("messageType") == "ERROR" and (where := message.get("sourceLocation"))]
+        raise SystemExit("\n".join([*errors, f"error: CBMC failed on {config.name}, see {log}"]))
     what = failed[0]["description"]
     lines = [f"{what} ({step or config.harness})", *story(failed[0]["trace"])]
     if what not in INVARIANTS:
-        return Answer(verdicts, lines, seconds, what)
+        return Answer(verdicts, [*lines, *misfit(failed[0]["trace"])], seconds, what)
     verdicts[what] = "violated"
     return Answer(verdicts, lines, seconds, "")
 
@@ -220,7 +233,8 @@ def ask_all(config: Config, setup: Setup) -> Answer:
         return ask(config, "", 0, setup)
     seconds = 0.0
     steps = [(step, who) for step in ("SLOW", "REST", "WITHIN") for who in range(int(config.settings["CPUS"]))]
-    for step, who in (("INIT", 0), ("REACH", 0), *steps):
+    pairs = [("PAIRS", 0)] if int(config.settings["CPUS"]) > 2 else []
+    for step, who in (("INIT", 0), ("REACH", 0), *pairs, *steps):
         answer = ask(config, step, who, setup)
         seconds += answer.seconds
         if step == "REACH" and answer.trouble in ("", "reach") and "violated" not in answer.verdicts.values():

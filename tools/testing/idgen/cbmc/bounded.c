@@ -51,14 +51,18 @@ static void slice_of_unmap(void)
 	look_at_hardware();
 }
 
-static void steps_in(int p)
+static void steps_in(unsigned int who)
 {
-	int was = me;
+	int was = me, p;
 
-	if (UNMAP && nondet_bool())
-		slice_of_unmap();
-	if (nondet_bool())
-		slice(p, false);
+	for (p = 0; p < CPUS; p++) {
+		if (!(who >> p & 1))
+			continue;
+		if (UNMAP && nondet_bool())
+			slice_of_unmap();
+		if (nondet_bool())
+			slice(p, false);
+	}
 	goes = true;
 	me = was;
 }

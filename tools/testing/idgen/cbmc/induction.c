@@ -10,12 +10,14 @@
  *  REST	a step without the lock, while it is free: one access of a fast path, one
  *		write of the register, the end of a context, one step of an unmap
  *  SLOW	everything that one CPU does with the lock held. At each access that another
- *		CPU could notice, that CPU may have taken any number of steps: its state
- *		becomes any that satisfies fits() and follows()
+ *		CPU could notice, the others may have taken any number of steps: their
+ *		state becomes any that satisfies fits() and follows()
  *  WITHIN	justifies that: a step as in REST while another CPU has the lock, from any
- *		state that satisfies follows(), leads to a state that does
+ *		state that satisfies fits() and follows(), leads to a state that does
  *  REACH	checks that SLOW has an execution with a rollover
  *  INIT	checks that the state after idgen_alloc_init() satisfies the invariant
+ *  PAIRS	checks that the invariant holds if it does without any one of the CPUs, so with
+ *		three CPUs it is that of each two
  *
  * Generations are only compared and incremented, so it only matters which of them are
  * equal. There are as many as contexts and CPUs that may have old ones. Contexts differ
@@ -30,12 +32,19 @@
 #define OLDEST		((START_GEN) * IDGEN_GEN_STEP)
 #define SPAN		(CTXS + CPUS + 1)
 #define CURRENT		(OLDEST + (u64)(SPAN) * IDGEN_GEN_STEP)
-/* The CPU that has the lock in WITHIN. */
-#define HOLDER		((WHO + 1) % CPUS)
 /* The excluded IDs, as far as known. */
 #define NEVER		((~0UL << (IDS + 1 - provisional) & ((1UL << NR) - 1)) | 1)
 
-enum { REST, SLOW, WITHIN, INIT, REACH };
+enum { REST, SLOW, WITHIN, INIT, REACH, PAIRS };
+
+/* The CPU that has the lock in SLOW and WITHIN. */
+static int holder = WHO;
+/* The CPU that the invariant does not see in PAIRS. */
+static int unseen = CPUS;
+
+#define for_each_seen(p)						\
+	for (p = 0; p < CPUS; p++)					\
+		if (p != unseen)
 
 static u64 any_value(void)
 {
@@ -95,15 +104,26 @@ static bool will_be_invalidated(int where, u8 id)
 	return unmap_at == 1 || (unmap_at <= where + 2 && unmap_id == id);
 }
 
+/* The contexts that have an entry, or would have one if no page was unmapped. */
+static u8 entries_of(int p)
+{
+	u8 entries = tlb[WHERE(p)];
+	int q;
+
+	for_each_seen(q)
+		if (UNMAP && WHERE(q) == WHERE(p) && walks(q) && cpus[q].id == watched)
+			entries |= 1 << cpus[q].reg;
+	return entries;
+}
+
 /* The tables in the register were walked, except unmapped pages, and nothing conflicts. */
 static bool walked(int p)
 {
 	const struct cpu *c = &cpus[p];
-	u8 entries = tlb[WHERE(p)];
 
 	return c->reg <= NONE && c->id <= IDS &&
-	       (!walks(p) || c->id != watched || entries == 1 << c->reg ||
-		(!entries && !mapped[c->reg]));
+	       (!walks(p) || c->id != watched ||
+		(entries_of(p) == 1 << c->reg && (tlb[WHERE(p)] || !mapped[c->reg])));
 }
 
 /* The CPU's TLB will be flushed before it is used with an ID of this generation. */
@@ -112,7 +132,7 @@ static bool flush_pending(int p)
 	bool pending = FLUSH_LOCAL;
 	int q;
 
-	for (q = 0; q < CPUS; q++)
+	for_each_seen(q)
 		pending &= WHERE(q) != WHERE(p) || !shown(q);
 	return pending;
 }
@@ -122,11 +142,11 @@ static bool fits(int p)
 {
 	const struct cpu *c = &cpus[p];
 	u64 slot = shown(p), active = slots[p].active.counter;
-	u8 entries = tlb[WHERE(p)];
-	bool ok;
+	u8 entries = entries_of(p);
+	bool ok = true;
 
 	/* Its progress. */
-	ok = c->op <= ALLOW && c->at <= LEFT && c->want < CTXS;
+	ok &= c->op <= ALLOW && c->at <= LEFT && c->want < CTXS;
 	ok &= (c->at == IDLE) == (c->op == NOTHING);
 	ok &= c->at != CALL || c->op == SWITCH || c->op == OUT;
 	ok &= !on_its_way(c) || c->op == SWITCH;
@@ -181,7 +201,7 @@ static bool fits(int p)
 	 * An unmapped page has no entry under an ID that its context has or can get without a
 	 * flush, unless its TLBI has not been executed yet.
 	 */
-	if (UNMAP && unmap_at && entries >> victim & 1)
+	if (UNMAP && unmap_at && tlb[WHERE(p)] >> victim & 1)
 		ok &= will_be_invalidated(WHERE(p), watched) || id_in(values[victim]) != watched ||
 		      (flush_pending(p) && held(p) != victim);
 	return ok;
@@ -223,7 +243,7 @@ static bool all_fit(void)
 			for (i = 0; i < CTXS; i++)
 				ok &= i == c || gen_of(values[i]) != a.generation ||
 				      id_in(values[i]) != id;
-			for (p = 0; p < CPUS; p++) {
+			for_each_seen(p) {
 				u64 slot = shown(p), reserved = slots[p].reserved;
 
 				ok &= id_in(slot) != id || slot == values[c];
@@ -238,9 +258,9 @@ static bool all_fit(void)
 	for (i = 0; i < NR; i++)
 		ok &= i >= a.cursor || taken(i);
 
-	for (p = 0; p < CPUS; p++) {
+	for_each_seen(p) {
 		u64 slot = shown(p), reserved = slots[p].reserved;
-		u8 entries = tlb[WHERE(p)];
+		u8 entries = entries_of(p);
 
 		ok &= fits(p);
 		ok &= !slot || gen_of(slot) == a.generation;
@@ -253,7 +273,7 @@ static bool all_fit(void)
 			ok &= !id_in(reserved) || values[c] == reserved ||
 			      values[c] != (a.generation | id_in(reserved));
 		/* All active and reserved values with the same ID are of one context. */
-		for (q = 0; q < CPUS; q++) {
+		for_each_seen(q) {
 			u64 other = shown(q), kept = slots[q].reserved;
 
 			ok &= !id_in(slot) || id_in(slot) != id_in(other) || slot == other;
@@ -264,7 +284,7 @@ static bool all_fit(void)
 		if (!entries || (!slot && FLUSH_LOCAL))
 			continue;
 		ok &= taken(watched) && !another_has(entries, a.generation, watched);
-		for (q = 0; q < CPUS; q++)
+		for_each_seen(q)
 			ok &= id_in(slots[q].reserved) != watched ||
 			      !another_has(entries, gen_of(slots[q].reserved), watched);
 		for (c = 0; c < CTXS; c++)
@@ -329,27 +349,42 @@ static void any_unmap(void)
 		mapped[c] = !(unmap_at && victim == c);
 }
 
+/* The invariant while the holder has the lock. */
+static bool others_fit(void)
+{
+	bool ok = contexts_fit();
+	int p;
+
+	for (p = 0; p < CPUS; p++)
+		ok &= p == holder ? walked(p) : fits(p);
+	return ok;
+}
+
 /*
- * The states that any number of steps of one CPU, ends of contexts and unmaps can reach
- * while another CPU has the lock.
+ * The states that any number of steps of the other CPUs, ends of contexts and unmaps can
+ * reach while the holder has the lock.
  */
 struct view {
-	u64 active, slot;
-	u8 held;
-	u8 entries;
+	u64 active[CPUS], slot[CPUS];
+	u8 held[CPUS];
+	u8 entries[WHERES], tlb[WHERES];
 	u64 values[CTXS];
 	bool mapped[CTXS];
 	u8 unmap_at, victim, unmap_id;
 };
 
-static struct view view_of(int p)
+static struct view view(void)
 {
-	struct view v = {
-		.active = slots[p].active.counter, .slot = shown(p), .held = held(p), .entries = tlb[WHERE(p)],
-		.unmap_at = unmap_at, .victim = victim, .unmap_id = unmap_id,
-	};
+	struct view v = { .unmap_at = unmap_at, .victim = victim, .unmap_id = unmap_id };
 	int i;
 
+	for (i = 0; i < CPUS; i++) {
+		v.active[i] = slots[i].active.counter;
+		v.slot[i] = shown(i);
+		v.held[i] = held(i);
+		v.entries[WHERE(i)] = entries_of(i);
+		v.tlb[WHERE(i)] = tlb[WHERE(i)];
+	}
 	for (i = 0; i < CTXS; i++) {
 		v.values[i] = values[i];
 		v.mapped[i] = mapped[i];
@@ -357,68 +392,88 @@ static struct view view_of(int p)
 	return v;
 }
 
-static bool follows(int p, const struct view *was)
+static bool slot_follows(int p, const struct view *was)
 {
 	u64 slot = shown(p), active = slots[p].active.counter;
-	u8 may = was->entries;
-	bool ok;
+	bool found;
 	int c;
 
-	if (!was->slot) {
-		ok = active == was->active || (SCHED_OUT && active == (was->active & ~IDGEN_ID_MASK));
-		ok &= held(p) == NONE || held(p) == was->held;
-	} else {
-		ok = active == was->slot || (SCHED_OUT && slot == gen_of(was->slot));
-		for (c = 0; c < CTXS; c++)
-			ok |= slot == was->values[c] && gen_of(slot) == gen_of(was->slot);
-	}
+	if (!was->slot[p])
+		return (active == was->active[p] ||
+			(SCHED_OUT && active == (was->active[p] & ~IDGEN_ID_MASK))) &&
+		       (held(p) == NONE || held(p) == was->held[p]);
+	found = active == was->slot[p] || (SCHED_OUT && slot == gen_of(was->slot[p]));
+	for (c = 0; c < CTXS; c++)
+		found |= slot == was->values[c] && gen_of(slot) == gen_of(was->slot[p]);
+	return found;
+}
+
+/* The CPU may walk for the context. */
+static bool may_enter(int p, int c, const struct view *was)
+{
+	return p != holder &&
+	       (was->slot[p] ? was->values[c] == (gen_of(was->slot[p]) | watched) :
+			       was->held[p] == c && id_in(was->values[c]) == watched);
+}
+
+static bool follows(const struct view *was)
+{
+	bool ok = true;
+	int p, c;
+
 	for (c = 0; c < CTXS; c++)
 		ok &= values[c] == was->values[c] || (EXIT && !values[c] && !pinned[c] && mapped[c]);
 	ok &= unmap_at >= was->unmap_at;
 	ok &= !was->unmap_at || victim == was->victim;
 	ok &= unmap_at < 2 || unmap_id == (was->unmap_at < 2 ? id_in(values[victim]) : was->unmap_id);
-	for (c = 0; c < CTXS; c++) {
-		if (was->mapped[c] &&
-		    (was->slot ? was->values[c] == (gen_of(was->slot) | watched) :
-				 was->held == c && id_in(was->values[c]) == watched))
-			may |= 1 << c;
-		if (values[c] != was->values[c] && may >> c & 1)
-			may = (may & ~(1 << c)) | 1 << GONE;
+	for (p = 0; p < CPUS; p++) {
+		u8 may = was->entries[WHERE(p)];
+		int q;
+
+		if (p == holder)
+			continue;
+		ok &= slot_follows(p, was);
+		for (c = 0; c < CTXS; c++) {
+			for (q = 0; q < CPUS; q++)
+				may |= (WHERE(q) == WHERE(p) && may_enter(q, c, was)) << c;
+			if (values[c] != was->values[c] && may >> c & 1)
+				may = (may & ~(1 << c)) | 1 << GONE;
+			ok &= was->mapped[c] || !((tlb[WHERE(p)] & ~was->tlb[WHERE(p)]) >> c & 1);
+		}
+		ok &= !(entries_of(p) & ~may);
 	}
-	return ok && !(tlb[WHERE(p)] & ~may);
+	return ok;
 }
 
-static void steps_in(int p)
+static void steps_in(unsigned int who)
 {
-	struct view was = view_of(p);
-	int c, q;
+	struct view was = view();
+	int c, p;
 
 	/* Check the lock holder's steps so far, before the assumptions below could hide a violation. */
-	__CPROVER_assert(contexts_fit() && fits(p) && walked(me), "WARN: the lock's holder leaves a CPU unfit");
+	__CPROVER_assert(others_fit(), "WARN: the lock's holder leaves a CPU unfit");
 	for (c = 0; EXIT && c < CTXS; c++) {
-		bool ends = nondet_bool() && mapped[c];
-
-		for (q = 0; q < CPUS; q++)
-			ends &= q == p || !needs(q, c);
-		if (ends) {
+		if (nondet_bool() && mapped[c] && !needs(holder, c)) {
 			values[c] = 0;
 			orphan_entries(c);
-			for (q = 0; q < CPUS; q++)
-				if (cpus[q].reg == c)
-					cpus[q].reg = NONE;
+			if (cpus[holder].reg == c)
+				cpus[holder].reg = NONE;
 		}
 	}
-	slots[p].active.counter = any_slot();
-	any_cpu(p);
-	tlb[WHERE(p)] = nondet_u8() % (2 << CTXS);
+	for (p = 0; p < CPUS; p++) {
+		if (p == holder)
+			continue;
+		slots[p].active.counter = any_slot();
+		any_cpu(p);
+		tlb[WHERE(p)] = nondet_u8() % (2 << CTXS);
+	}
 	any_unmap();
 	/* Hypothesis: what WITHIN shows. */
-	__CPROVER_assume(contexts_fit() && follows(p, &was) && fits(p) && walked(me));
-	/* The TLBIs in other TLBs. The unmap is complete after them. */
+	__CPROVER_assume(follows(&was) && others_fit());
+	/* The TLBI in the holder's own TLB. The unmap is complete after the last one. */
 	unmapped = false;
-	for (q = 0; UNMAP && q < WHERES; q++)
-		if (q != WHERE(p) && was.unmap_at <= q + 2 && unmap_at > q + 2)
-			tlbi(q, unmap_id);
+	if (UNMAP && !CNP && was.unmap_at <= holder + 2 && unmap_at > holder + 2)
+		tlbi(holder, unmap_id);
 	unmapped = unmap_at == UNMAPPED;
 	look_at_hardware();
 }
@@ -494,36 +549,40 @@ int main(void)
 	struct cpu *c = &cpus[WHO];
 	u8 what = nondet_u8() % 4;
 	bool inductive = true;
-	int p, d;
+	int d;
 
 	me = WHO;
 	if (STEP == INIT)
 		first_state();
 	else
 		any_state();
+	if (STEP == PAIRS) {
+		bool whole = all_fit(), parts = true;
+
+		for (unseen = 0; unseen < CPUS; unseen++)
+			parts &= all_fit();
+		__CPROVER_assert(whole == parts, "WARN: the invariant is about more than two CPUs");
+		return 0;
+	}
 	/* By renaming (A10). */
 	for (d = 2; d < CTXS; d++)
 		__CPROVER_assume(values[d - 1] <= values[d]);
 	if (STEP == WITHIN) {
-		struct view was = view_of(me);
+		struct view was;
 
+		/* Choice of the lock's holder. */
+		holder = (WHO + 1 + nondet_u8() % (CPUS - 1)) % CPUS;
+		was = view();
 		/* Hypothesis: the invariant, as far as it is so while another CPU has the lock. */
-		__CPROVER_assume(contexts_fit());
-		for (p = 0; p < CPUS; p++)
-			__CPROVER_assume(p == HOLDER ? walked(p) : fits(p));
+		__CPROVER_assume(others_fit());
 		/* follows() is reflexive, */
-		__CPROVER_assert(follows(me, &was), "WARN: no step does not follow");
+		__CPROVER_assert(follows(&was), "WARN: no step does not follow");
 		/* and one more step from any state that follows leads to one that does. */
-		steps_in(me);
-		/* Hypothesis, again. */
-		for (p = 0; p < CPUS; p++)
-			__CPROVER_assume(p == HOLDER ? walked(p) : fits(p));
+		steps_in(0);
 		first_is_wanted();
 		one_step(what);
-		__CPROVER_assert(follows(me, &was), "WARN: a step does not follow");
-		for (p = 0; p < CPUS; p++)
-			inductive &= p == HOLDER ? walked(p) : fits(p);
-		inductive &= contexts_fit();
+		__CPROVER_assert(follows(&was), "WARN: a step does not follow");
+		inductive = others_fit();
 	} else {
 		/* Hypothesis: the invariant. */
 		if (STEP != INIT)

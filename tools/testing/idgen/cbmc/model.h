@@ -312,16 +312,18 @@ static void walk_at_once(int where)
 			walk(p);
 }
 
-/* @p may run now, while another CPU has the lock. */
-static void steps_in(int p);
+/* The other CPUs may run now, while this one has the lock. Those in @who can see its next access. */
+static void steps_in(unsigned int who);
 
 static void flush(int where)
 {
+	unsigned int who = 0;
 	int p;
 
 	for (p = 0; p < CPUS; p++)
-		if (p != me && WHERE(p) == where)
-			steps_in(p);
+		who |= (p != me && WHERE(p) == where) << p;
+	if (who)
+		steps_in(who);
 	look_at_hardware();
 	say(SAID_FLUSH, me, where, 0);
 	tlb[where] = 0;
@@ -347,11 +349,13 @@ static void tlbi(int where, u8 id)
 /* Before an access to @v, run the CPUs that could notice it. */
 static void others_step_in(const idgen_atomic_t *v)
 {
+	unsigned int who = 0;
 	int p;
 
 	for (p = 0; p < CPUS; p++)
-		if (p != me && !booting && (v == &wanted || v == &slots[p].active))
-			steps_in(p);
+		who |= (p != me && (v == &wanted || v == &slots[p].active)) << p;
+	if (who && !booting)
+		steps_in(who);
 }
 
 static u64 slow_read(const idgen_atomic_t *v)

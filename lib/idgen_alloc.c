@@ -89,9 +89,9 @@
 #include "idgen_alloc_internal.h"
 
 /*
- * Bits of the hint per possible CPU. A CPU reserves at most one ID. So at most
- * 1 in 128 of the useless scans remains, at a cost of 16 bytes per CPU. A hint
- * with as many bits as there are IDs is exact, and none is larger.
+ * Bits of the hint per possible CPU, before rounding up to a power of two. A CPU
+ * reserves at most one ID. So at most 1 in 128 of the useless scans remains. A
+ * hint with as many bits as there are IDs is exact, and none is larger.
  */
 #define HINT_BITS_PER_CPU	128
 

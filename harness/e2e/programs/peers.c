@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs guests of kvm-unit-tests, and Linux, under lkvm, each for so many seconds at most.
+ * Runs guests of kvm-unit-tests, and Linux, under lkvm, each for at most SECONDS.
  *
  *	peers SECONDS [NAME...]		all of /peers.list, or only these
  *

@@ -29,8 +29,8 @@ FILES = ("lib/idgen_alloc.c", "include/linux/idgen_alloc.h", "arch/arm64/kvm/vmi
 CHECKS = {
     r" violated:": "library's checks",
     r"^tlb: wrong:": "tagged TLB",
-    r"asid_probe: wrong:|wrong: .*: (pin|unpin|audit):": "audit of ASIDs",
-    r"^(guests|processes): wrong:": "contents",
+    r"^(\[.*\] asid_probe|audit): wrong:": "audit of ASIDs",
+    r"^guests: wrong:": "contents",
     r"^# \w+_rollover: wrong:": "selftest",
 }
 

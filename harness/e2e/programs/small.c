@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A small version of init.c and processes.c for 32-bit riscv, for which Debian has no
+ * A small version of init.c and asid_rollover.c for 32-bit riscv, for which Debian has no
  * libc. Built with the kernel's tools/include/nolibc.
  *
  *	small RESIDENTS ROLLOVERS SECONDS

@@ -18,7 +18,7 @@ from pathlib import Path
 import e2e
 import ktap
 
-SECONDS = 60
+SECONDS = 240
 CPUS = 4
 AGAIN = 3
 # The machine of each kernel, and the arguments of the converted one.
@@ -58,8 +58,8 @@ def tests(directory: Path) -> list[tuple[str, str]]:
 
 
 def linux() -> str:
-    """The arguments for lkvm to start Linux, whose init runs more processes than there are ASIDs."""
-    append = 'console=ttyS0 kunit.enable=0 panic=-1 idgen_alloc.bits=asid:4 -- "processes -n 20 -f 1 -x 1 -s 5 -r 0 -P"'
+    """The arguments for lkvm to start Linux, whose init runs more processes than there are ASIDs. Each letter is an exit."""
+    append = 'console=ttyS0 quiet kunit.enable=0 panic=-1 idgen_alloc.bits=asid:4 -- "asid_rollover -n 20 -f 1 -x 1 -s 2 -r 0"'
     return f"--nodefaults --network mode=none --console serial -c 1 -m 256 -k /Image -i /guest -p {append}"
 
 
@@ -132,8 +132,11 @@ def main() -> int:
         table.append((f"{machine}/boots", *[""] * len(VARIANTS), "not ok" if broken or not found["original"] else "ok", f"{broken} bad boots"))
         for name in found["original"] | found["converted-4"] | found["converted-8"]:
             row = [shown(found[variant].get(name, [])) for variant in VARIANTS]
-            result = "not ok" if name in bad else "ok" if "pass" in row[0] else "skip"
-            table.append((f"{machine}/{name}", *row, result, "different" if name in bad else "the same on the original"))
+            # Any machine passes these. If not, lkvm itself does not work, and the comparison means nothing.
+            failed = "pass" not in row[0] and (name == "linux" or name.startswith("many-"))
+            result = "not ok" if name in bad or failed else "ok" if "pass" in row[0] else "skip"
+            reason = "different" if name in bad else "must pass" if failed else "the same on the original"
+            table.append((f"{machine}/{name}", *row, result, reason))
             print(f"{machine:5} {name:32} {row[0]:16} {row[1]:16} {row[2]:16} {'DIFFERENT' if name in bad else ''}")
     return ktap.report(e2e.OUT.parent / "peers", ("test", *VARIANTS, "result", "reason"), table)
 

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 
 #include "e2e.h"
 
@@ -191,6 +192,8 @@ int main(int argc, char **argv)
 	say_watched();
 	say("e2e: %ld rollovers of asid, %ld of vmid\n", rollovers("asid"), rollovers("vmid"));
 	say("e2e: end, %d failures\n", failures);
+	/* A slow console still has some of this in its buffer. */
+	tcdrain(STDOUT_FILENO);
 	sync();
 	reboot(RB_POWER_OFF);
 	return 1;

@@ -45,10 +45,8 @@ static unsigned int cpu_asid(void)
 
 static bool cpu_has_tables(const struct mm_struct *mm)
 {
-	/* Emulated PAN removes the tables while in the kernel. */
-	return system_uses_ttbr0_pan() ||
-	       (read_sysreg(ttbr0_el1) & ~(u64)(TTBRx_EL1_ASID_MASK | TTBRx_EL1_CnP)) ==
-		       phys_to_ttbr(virt_to_phys(mm->pgd));
+	return (read_sysreg(ttbr0_el1) & ~(u64)(TTBRx_EL1_ASID_MASK | TTBRx_EL1_CnP)) ==
+	       phys_to_ttbr(virt_to_phys(mm->pgd));
 }
 
 static bool never_handed_out(unsigned int asid)

@@ -21,21 +21,21 @@
  *   sched out	A store clears the ID, and no other bit of the slot.
  *   rollover	fetch_or sets IDGEN_TAKEN. The value becomes reserved: its ID
  *		is set in the new map, and its context gets the same ID again.
- *   slow path	The lock is held. If this CPU has a flush pending, that is done
- *		first. Then a store sets a value of the current generation and
- *		clears IDGEN_TAKEN.
+ *   slow path	The lock is held. The context gets a value of the current
+ *		generation. If the slot is taken, the CPU flushes. Then a store
+ *		sets the value and clears IDGEN_TAKEN.
  *
  * The algorithm relies on two invariants:
  *
  *  - A slot without IDGEN_TAKEN holds a value of the newest generation that its
- *    CPU has seen in the slow path. The CPU can switch to any other value of
- *    that generation without reading shared state: no two contexts have the
- *    same ID in one generation, and this CPU has no TLB entry of a previous
- *    owner.
+ *    CPU knows. The CPU can switch to any other value of that generation and
+ *    read no shared state: no two contexts have the same ID in one generation,
+ *    and this CPU has no TLB entry of a previous owner.
  *
  *  - A rollover sets IDGEN_TAKEN in every slot, and only the slow path of the
- *    slot's own CPU clears it. So the bit means that the CPU has not seen the
- *    new generation, and that its flush is pending. Nothing else records that.
+ *    slot's own CPU clears it. So the bit means that the CPU does not know the
+ *    new generation yet, and that its own flush is pending if CPUs flush
+ *    themselves. Nothing else records that.
  *
  * Switch and rollover are read-modify-write operations on the slot, so they
  * have a total order. A rollover sees each switch before its fetch_or. A later
@@ -89,9 +89,10 @@
 #include "idgen_alloc_internal.h"
 
 /*
- * Bits of the hint per possible CPU, before rounding up to a power of two. A CPU
- * reserves at most one ID. So at most 1 in 128 of the useless scans remains. A
- * hint with as many bits as there are IDs is exact, and none is larger.
+ * Bits of the hint per possible CPU, before rounding up to a power of two. A
+ * CPU reserves at most one ID, so at most 1 in 128 bits is set, and few useless
+ * scans remain. A hint with as many bits as there are IDs is exact, and none is
+ * larger.
  */
 #define HINT_BITS_PER_CPU	128
 

@@ -34,11 +34,11 @@ help:
 #help Kernel builds and boots                                            time
 #help   kunit          KUnit suites of the library and its users         1 min, first 8 min
 #help   kunit-mutants  mutation tests of the architectures' suites
-#help   e2e            real processes and guests on QEMU at EL2           7 min
-#help   e2e-mutants    mutation tests of the e2e suite                    6 min
+#help   e2e            real processes and guests on QEMU at EL2
+#help   e2e-mutants    mutation tests of the e2e suite                    10 min
 #help   e2e-selftests  the kernel's own KVM selftests and ours, before    43 min
 #help                  and after; ARCH=riscv
-#help   peers          kvm-unit-tests and Linux under kvmtool, before and
+#help   peers          kvm-unit-tests and Linux under kvmtool, before and 9 min
 #help                  after; needs KVM_UNIT_TESTS= and KVMTOOL=
 #help   bench          instructions and bytes, before and after           11 min
 #help   test           everything quick enough: what CI runs              37 min

@@ -43,16 +43,19 @@ build_kernel() {
 # Our selftests, by the rules of the tree's own Makefiles. All kernels of an architecture have the same: one without our files
 # has those that were built before.
 build_selftests() {
-	local to=$build/e2e/selftests-$arch program wanted=(mm/asid_rollover) ours=
+	local to=$build/e2e/selftests-$arch program wanted=(mm/asid_rollover)
 	[[ $arch = arm ]] || wanted+=(kvm/vmid_rollover)
-	[[ ! -f $tree/lib/idgen_alloc.c ]] || ours=y
-	[[ -z $ours ]] || make -C "$tree" O="$dir" -s "${make_for[@]}" headers_install INSTALL_HDR_PATH="$to/usr"
+	if [[ -f $tree/lib/idgen_alloc.c ]]; then
+		make -C "$tree" O="$dir" -s "${make_for[@]}" headers_install INSTALL_HDR_PATH="$to/usr"
+		for program in "${wanted[@]}"; do
+			mkdir -p "$to/${program%/*}"
+			make -C "$tree/tools/testing/selftests/${program%/*}" -s -j"$(nproc)" "ARCH=$linux" \
+				CROSS_COMPILE="${crosses[$arch]}" KHDR_INCLUDES="-isystem $to/usr/include" LDFLAGS=-static \
+				OUTPUT="$to/${program%/*}" "$to/$program"
+		done
+	fi
 	mkdir -p "$out/bin"
 	for program in "${wanted[@]}"; do
-		mkdir -p "$to/${program%/*}"
-		[[ -z $ours ]] || make -C "$tree/tools/testing/selftests/${program%/*}" -s -j"$(nproc)" "ARCH=$linux" \
-			CROSS_COMPILE="${crosses[$arch]}" KHDR_INCLUDES="-isystem $to/usr/include" LDFLAGS=-static \
-			OUTPUT="$to/${program%/*}" "$to/$program"
 		[[ ! -f $to/$program ]] || "${crosses[$arch]}strip" -o "$out/bin/${program##*/}" "$to/$program"
 	done
 }

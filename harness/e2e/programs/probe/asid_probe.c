@@ -35,7 +35,6 @@
 
 /* Read the registers of this CPU: the ASID, and whether the tables belong to @mm. */
 #if defined(CONFIG_ARM64)
-#include <linux/cpufeature.h>
 #include <asm/sysreg.h>
 
 static unsigned int cpu_asid(void)

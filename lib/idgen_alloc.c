@@ -97,7 +97,7 @@
 #define HINT_BITS_PER_CPU	128
 
 /* Of the users, only KVM and the KUnit suite can be modules. */
-#if IS_ENABLED(CONFIG_IDGEN_ALLOC_MODULAR)
+#if IS_MODULE(CONFIG_KVM)
 #define EXPORT_SYMBOL_IF_MODULAR(s) \
 	EXPORT_SYMBOL_FOR_MODULES(s, "kvm,idgen_alloc_kunit")
 #else

@@ -133,6 +133,13 @@ line_limits() {
 	done
 }
 
+# The tools need no other set than the core.
+tools_alone() {
+	git_in_tree checkout -q -f --detach tools
+	make -C "$tree/$idgen" O="$out/tools" kunit
+	CBMC=$("$harness/fetch/tool.sh" cbmc) "$tree/$idgen/cbmc/run.py" --out "$out/prove" --csv "$out/prove.csv" quick-asid
+}
+
 # For a tree that differs a little, the series is made, applies and compiles. If the tree has changed a function that we
 # replace, series.py names it, and makes the patches that do not depend on it.
 perturbed() {
@@ -360,6 +367,7 @@ rows() {
 	check series-lines line_limits
 	check series-checkpatch checkpatch
 	check series-lists lists
+	check series-tools tools_alone
 	check series-build build_each
 	check series-perturbed perturbed
 	check series-fixes fixes

@@ -174,11 +174,10 @@ struct idgen_alloc {
 };
 
 /*
- * Only modular users and tests initialise allocators after boot. The
+ * Only tests and a modular KVM initialise allocators after boot. The
  * definitions have no __idgen_init, which kernel-doc does not parse.
  */
-#if IS_ENABLED(CONFIG_IDGEN_ALLOC_KUNIT_TEST) || \
-	IS_ENABLED(CONFIG_IDGEN_ALLOC_MODULAR)
+#if IS_ENABLED(CONFIG_IDGEN_ALLOC_KUNIT_TEST) || IS_MODULE(CONFIG_KVM)
 #define __idgen_init
 #else
 #define __idgen_init __init

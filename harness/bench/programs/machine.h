@@ -26,6 +26,7 @@
 
 #define CONFIG_64BIT		1
 #define IS_ENABLED(option)	0
+#define IS_MODULE(option)	0
 #define WRITE_ONCE(x, i)	(*(volatile __typeof__(x) *)&(x) = (i))
 #define noinline		__attribute__((noinline))
 #define fallthrough		__attribute__((fallthrough))

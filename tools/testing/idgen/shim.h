@@ -21,6 +21,7 @@
 
 /* The Makefile defines all options as 0 or 1. */
 #define IS_ENABLED(option)	(option)
+#define IS_MODULE(option)	0
 
 #define noinline
 #define EXPORT_SYMBOL_FOR_MODULES(s, mods)

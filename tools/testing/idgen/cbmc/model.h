@@ -487,7 +487,9 @@ static const struct idgen_ops ops = {
 	.pins = PINS,
 	.provisional = UPDATE,
 	.exclude_ids = BASE ? never_above : NULL,
-	.new_id = NEW_ID ? new_id : NULL,
+#if NEW_ID
+	.new_id = new_id,
+#endif
 	.flush_all = FLUSH_ALL ? flush_all : NULL,
 	.flush_cpu = FLUSH_LOCAL ? flush_cpu : NULL,
 };

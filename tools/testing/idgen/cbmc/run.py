@@ -286,6 +286,9 @@ def main() -> int:
     source = Path(os.environ.get("SRC", TOP / "lib/idgen_alloc.c")).resolve()
     header = Path(os.environ.get("HEADER", TOP / "include/linux/idgen_alloc.h")).resolve()
     make_headers(source, header, args.out / "include")
+    if "(*new_id)(" not in header.read_text():
+        for config in configs:
+            config.settings["NEW_ID"] = "0"
     setup = Setup(cbmc, source, args.out.resolve(), args.limit, loops_in(source))
 
     rows: list[tuple[str, str, str, str, str]] = []

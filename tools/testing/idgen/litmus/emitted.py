@@ -20,7 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[3]
 COMPILERS = ("aarch64-linux-gnu-gcc", "clang --target=aarch64-linux-gnu")
-OPTIONS = ("IDGEN_ALLOC_KUNIT_TEST", "IDGEN_ALLOC_NEW_ID", "IDGEN_ALLOC_MODULAR", "DEBUG_IDGEN_ALLOC")
+OPTIONS = ("IDGEN_ALLOC_KUNIT_TEST", "IDGEN_ALLOC_NEW_ID", "DEBUG_IDGEN_ALLOC")
 LIMIT = 600
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[3]
-OPTIONS = ("IDGEN_ALLOC_KUNIT_TEST", "IDGEN_ALLOC_NEW_ID", "IDGEN_ALLOC_MODULAR")
+OPTIONS = ("IDGEN_ALLOC_KUNIT_TEST", "IDGEN_ALLOC_NEW_ID")
 HOW = """error: no GenMC: give the program as GENMC=/path/genmc
 It is built from its public source (project MPI-SWS/genmc on GitHub, tag v0.9 for the kernel's memory model) with LLVM 14 or 15
 (Debian 12: llvm-14-dev libclang-14-dev clang-14 libffi-dev libhwloc-dev autoconf automake; autoreconf --install;

@@ -34,10 +34,6 @@ enum { OUT = CONTEXTS, PIN, UNMAP, OPS };
 #define MAX_STEPS	1024
 #define MAX_PREEMPTIONS	4
 
-struct preemption {
-	unsigned int step;
-};
-
 static struct context contexts[CONTEXTS];
 /* The contexts in the register now and next. */
 static struct context *holds[CPUS], *wants[CPUS];
@@ -48,11 +44,11 @@ static unsigned int max_preemptions = 2;
 
 static ucontext_t scheduler, coroutine[CPUS];
 static char stack[CPUS][32768];
-static bool done[CPUS];
+static bool done[CPUS], waits[CPUS];
 
 /* The schedule of this run, and the preemptible CPU at each step. */
 static unsigned int first, step, nr_preemptions, next_preemption;
-static struct preemption preemptions[MAX_PREEMPTIONS];
+static unsigned int preemptions[MAX_PREEMPTIONS];
 static bool preemptible[MAX_STEPS];
 static bool tracing;
 
@@ -67,16 +63,42 @@ static void switch_to(int cpu)
 		    cpu < 0 ? &scheduler : &coroutine[cpu]);
 }
 
+static void print_script(void)
+{
+	static const char * const names[] = { "1", "2", "3", "4", "new", "out", "pin", "unmap" };
+	unsigned int cpu, i;
+
+	for (cpu = 0; cpu < CPUS; cpu++) {
+		fprintf(stderr, "%s: CPU%u:", hw.mode->name, cpu);
+		for (i = 0; i < nr_ops; i++)
+			fprintf(stderr, " %s", names[script[cpu][i]]);
+		fprintf(stderr, "%s\n", cpu == first ? " (first)" : "");
+	}
+}
+
+/* This schedule never ends, in no mode as expected. So tell() cannot run it again. */
+static void stuck(const char *what)
+{
+	unsigned int i;
+
+	if (self < 0)
+		hw_violation("outside of the coroutines, a CPU %s", what);
+	else
+		hw_violation("CPU%d %s", self, what);
+	print_script();
+	for (i = 0; i < next_preemption; i++)
+		fprintf(stderr, "  preempted at step %u\n", preemptions[i]);
+	exit(1);
+}
+
 void shim_point(const char *what, const void *where)
 {
 	if (self < 0)
 		return;
-	if (step >= MAX_STEPS) {
-		hw_violation("CPU%d does not come to an end", self);
-		exit(1);
-	}
+	if (step >= MAX_STEPS)
+		stuck("does not come to an end");
 	preemptible[step] = !done[!self];
-	if (next_preemption < nr_preemptions && preemptions[next_preemption].step == step) {
+	if (next_preemption < nr_preemptions && preemptions[next_preemption] == step) {
 		next_preemption++;
 		if (tracing)
 			fprintf(stderr, "  step %u: CPU%d is preempted before %s\n", step,
@@ -101,9 +123,14 @@ void shim_lock_init(raw_spinlock_t *lock)
 void shim_lock(raw_spinlock_t *lock)
 {
 	shim_point("lock", lock);
-	/* The other CPU holds the lock. */
-	while (lock->owner >= 0)
+	/* Only the other CPU can drop the lock. */
+	while (lock->owner >= 0) {
+		if (self < 0 || done[!self] || waits[!self])
+			stuck("waits for the lock, which is never dropped");
+		waits[self] = true;
 		switch_to(!self);
+		waits[self] = false;
+	}
 	lock->owner = self < 0 ? CPUS : self;
 }
 
@@ -223,6 +250,8 @@ static void play_cpu(int cpu)
 	done[cpu] = true;
 	/* The other CPU continues if it is not done. */
 	switch_to(done[!cpu] ? -1 : !cpu);
+	/* A coroutine that returns ends the program with status 0. */
+	stuck("continues after its end");
 }
 
 static void start(void)
@@ -234,6 +263,7 @@ static void start(void)
 	memset(wants, 0, sizeof(wants));
 	memset(pinned, 0, sizeof(pinned));
 	memset(done, 0, sizeof(done));
+	memset(waits, 0, sizeof(waits));
 	hw.last_serial = 0;
 	for (i = 0; i < CONTEXTS; i++)
 		hw_birth(&contexts[i], 0);
@@ -281,15 +311,7 @@ static void run_once(void)
 
 static void tell(void)
 {
-	static const char * const names[] = { "1", "2", "3", "4", "new", "out", "pin", "unmap" };
-	unsigned int cpu, i;
-
-	for (cpu = 0; cpu < CPUS; cpu++) {
-		fprintf(stderr, "%s: CPU%u:", hw.mode->name, cpu);
-		for (i = 0; i < nr_ops; i++)
-			fprintf(stderr, " %s", names[script[cpu][i]]);
-		fprintf(stderr, "%s\n", cpu == first ? " (first)" : "");
-	}
+	print_script();
 	tracing = true;
 	run_once();
 	tracing = false;
@@ -311,13 +333,13 @@ static bool explore(void)
 
 	steps = step;
 	memcpy(could, preemptible, steps * sizeof(*could));
-	i = nr_preemptions ? preemptions[nr_preemptions - 1].step + 1 : 0;
+	i = nr_preemptions ? preemptions[nr_preemptions - 1] + 1 : 0;
 	for (; i < steps; i++) {
 		bool good;
 
 		if (!could[i])
 			continue;
-		preemptions[nr_preemptions++].step = i;
+		preemptions[nr_preemptions++] = i;
 		good = explore();
 		nr_preemptions--;
 		if (!good)

@@ -195,15 +195,20 @@ static bool set_param(const char *arg)
 {
 	struct kunit_param *p;
 	size_t length;
+	long value;
+	char *end;
 
 	for (p = kunit_params; p; p = p->next) {
 		length = strlen(p->name);
 		if (strncmp(arg, p->name, length) || arg[length] != '=')
 			continue;
+		value = strtol(arg + length + 1, &end, 0);
+		if (end == arg + length + 1 || *end)
+			return false;
 		if (p->size == sizeof(long))
-			*p->value = strtol(arg + length + 1, NULL, 0);
+			*p->value = value;
 		else
-			*(int *)p->value = strtol(arg + length + 1, NULL, 0);
+			*(int *)p->value = value;
 		return true;
 	}
 	return false;
@@ -217,7 +222,7 @@ int main(int argc, char **argv)
 
 	for (i = 1; i < argc; i++)
 		if (!set_param(argv[i])) {
-			fprintf(stderr, "error: %s is no parameter of the suite\n", argv[i]);
+			fprintf(stderr, "error: %s: no parameter of the suite, or not a number\n", argv[i]);
 			return 2;
 		}
 

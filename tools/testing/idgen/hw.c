@@ -16,6 +16,7 @@
  * A broadcast flush visits one CPU after the other, while the others run. TLBs
  * are the worst case: only software drops entries, and a walk replaces none.
  */
+#include <signal.h>
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -36,6 +37,19 @@ void hw_violation(const char *fmt, ...)
 	vfprintf(stderr, fmt, args);
 	va_end(args);
 	fputc('\n', stderr);
+}
+
+static void too_late(int signal)
+{
+	static const char text[] = "error: a CPU does not come to an end\n";
+
+	_exit(write(STDERR_FILENO, text, sizeof(text) - 1) < 0 ? 2 : 1);
+}
+
+void hw_watchdog(unsigned int seconds)
+{
+	signal(SIGALRM, too_late);
+	alarm(seconds);
 }
 
 /* A violation that the library itself reports. */
@@ -240,6 +254,7 @@ void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode,
 	hw.nr_cpus = cpus;
 	hw.mode = mode;
 	hw.violations = 0;
+	hw.reserved = 0;
 	hw.up = false;
 	hw.ops = *mode->ops;
 	if (!memchr(hw.excluded, true, sizeof(hw.excluded)))
@@ -250,6 +265,9 @@ void hw_init(unsigned int cpus, unsigned int bits, const struct mode *mode,
 			strerror(-ret));
 		exit(2);
 	}
+	/* The library has said what is wrong. */
+	if (hw.violations)
+		exit(2);
 	hw.up = true;
 	hw.began = LAST_GEN - before * IDGEN_GEN_STEP;
 	hw.a.generation = hw.began;
@@ -470,6 +488,7 @@ void shim_rollover(unsigned int reserved)
 void shim_slow_path(u64 old, u64 value, bool flush)
 {
 	struct idgen_alloc *a = &hw.a;
+	unsigned int cpu;
 
 	/* During initialisation. */
 	if (self < 0)
@@ -484,6 +503,11 @@ void shim_slow_path(u64 old, u64 value, bool flush)
 	if (flush != hw.cpu[self].flushed)
 		hw_violation("trace: CPU%d did%s flush", self, flush ? " not" : "");
 	hw.cpu[self].flushed = false;
+
+	for (cpu = 0; cpu < hw.nr_cpus && old != value; cpu++)
+		if (cpu != self && hw.slot[cpu].reserved == value)
+			break;
+	hw.reserved += old != value && cpu < hw.nr_cpus;
 
 	if (find_first_zero_bit(a->map, idgen_alloc_nr(a)) < a->cursor)
 		hw_violation("cursor: an ID below %lu is free", a->cursor);
@@ -502,12 +526,15 @@ static void hw_heading(void)
 	for (i = 0; i < NR_STEPS; i++)
 		printf(" %10s", step_names[i]);
 	printf(" %10s\n", "violations");
+	fflush(stdout);
 }
 
 /* Works after hw_destroy(). */
 static bool can_happen(unsigned int step)
 {
 	switch (step) {
+	case RESERVED:
+		return hw.nr_cpus > 1;
 	case OUTS:
 		return hw.mode->out;
 	case PINS:
@@ -568,14 +595,15 @@ int hw_run_modes(const char *name, bool (*run)(const struct mode *mode), int (*u
 	return !!failed;
 }
 
-unsigned int hw_number(int option, unsigned int min, unsigned int max)
+u64 hw_number(int option, u64 min, u64 max)
 {
-	unsigned long number;
+	u64 number;
 	char *end;
 
-	number = strtoul(optarg, &end, 10);
-	if (*optarg < '0' || *optarg > '9' || *end || number < min || number > max) {
-		fprintf(stderr, "error: -%c %s: not a number from %u to %u\n", option, optarg,
+	errno = 0;
+	number = strtoull(optarg, &end, 10);
+	if (*optarg < '0' || *optarg > '9' || *end || errno || number < min || number > max) {
+		fprintf(stderr, "error: -%c %s: not a number from %llu to %llu\n", option, optarg,
 			min, max);
 		exit(2);
 	}

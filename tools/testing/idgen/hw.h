@@ -77,6 +77,8 @@ struct hw {
 	/* Excluded IDs. */
 	bool excluded[1 << IDGEN_ID_BITS];
 	unsigned long violations;
+	/* Contexts that kept an ID that was reserved for another CPU. */
+	unsigned long reserved;
 	u32 last_serial;
 };
 
@@ -107,7 +109,10 @@ enum { SWITCHES, ROLLOVERS, RESERVED, OUTS, PINS, BIRTHS, UNMAPS, UPDATES,
 	FILLS, FLUSHES, NR_STEPS };
 
 extern struct hw hw;
-/* The CPU of this thread, which flush_cpu() flushes. */
+/*
+ * The CPU of this thread, which flush_cpu() flushes. Negative before the start.
+ * Threads that are no CPU have numbers above those of CPUs.
+ */
 extern __thread int self;
 
 /* Initialise. The first generation is @before generations before the last. */
@@ -126,6 +131,9 @@ bool hw_unmap(struct context *ctx);
 
 void hw_violation(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Exit with 1 in @seconds, unless called again before. */
+void hw_watchdog(unsigned int seconds);
+
 /* Number of rollovers since hw_init(). */
 unsigned long hw_rollovers(void);
 /* Print a row of the table. Returns whether it is as expected. */
@@ -138,7 +146,7 @@ void hw_print_modes(void);
  */
 int hw_run_modes(const char *name, bool (*run)(const struct mode *mode), int (*usage)(void));
 /* Parse the number of an option. Exits with 2 if it is out of range. */
-unsigned int hw_number(int option, unsigned int min, unsigned int max);
+u64 hw_number(int option, u64 min, u64 max);
 
 /* Provided by the program: whether a CPU walks now, where it may. */
 bool hw_walks_now(void);

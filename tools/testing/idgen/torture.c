@@ -62,11 +62,16 @@ bool hw_walks_now(void)
 	return rnd(2);
 }
 
-/* The lock's holder has interrupts off, so no CPU waits for it for long. */
+/*
+ * The owner is FREE or the holder's @self. The lock's holder has interrupts off,
+ * so no CPU waits for it for long.
+ */
+#define FREE	-2
+
 void shim_lock_init(raw_spinlock_t *lock)
 {
 	pthread_mutex_init(&lock->mutex, NULL);
-	__atomic_store_n(&lock->owner, -1, __ATOMIC_RELAXED);
+	__atomic_store_n(&lock->owner, FREE, __ATOMIC_RELAXED);
 }
 
 void shim_lock(raw_spinlock_t *lock)
@@ -78,7 +83,7 @@ void shim_lock(raw_spinlock_t *lock)
 
 void shim_unlock(raw_spinlock_t *lock)
 {
-	__atomic_store_n(&lock->owner, -1, __ATOMIC_RELAXED);
+	__atomic_store_n(&lock->owner, FREE, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&lock->mutex);
 	shim_point("unlock", lock);
 }
@@ -169,30 +174,24 @@ static void tell_out(int cpu, bool out)
 	shim_unlock(&hw.a.lock);
 }
 
-/* Serial of the context that this thread ran last. */
+/* The value of the context that this thread ran last. */
 static __thread idgen_value_t last_value;
 
 /* @had is the context in the register. Returns the one in it afterwards. */
 static struct context *run(int cpu, struct context *had, unsigned long *steps)
 {
 	struct context *ctx = get_any();
-	u64 before = idgen_atomic(read)(&ctx->value), after;
-	bool others = __atomic_load_n(&ctx->users, __ATOMIC_RELAXED) > 1;
 	unsigned int i;
 
 	hw_leave(cpu);
 	if (hw.cpu[cpu].out_since)
 		tell_out(cpu, false);
 	idgen_alloc_switch(&hw.a, &hw.slot[cpu], &ctx->value, &ctx->pins);
-	after = idgen_atomic(read)(&ctx->value);
-	last_value = after;
+	last_value = idgen_atomic(read)(&ctx->value);
 	hw_enter(cpu, ctx);
 	put(had);
 
 	steps[SWITCHES]++;
-	/* The ID was reserved for the CPU that ran it at the rollover. */
-	steps[RESERVED] += others && before && before != after &&
-			   !((before ^ after) & IDGEN_ID_MASK);
 	for (i = 0; i < MAX_PINS; i++)
 		if (pinned[i].ctx == ctx)
 			check_pinned(&pinned[i]);
@@ -281,6 +280,7 @@ static void *play_cpu(void *arg)
 
 static void *speculate(void *arg)
 {
+	self = cpus;
 	seed_thread(cpus);
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		hw_fill(rnd(cpus));
@@ -304,6 +304,7 @@ static void *unmap(void *arg)
 {
 	struct context *ctx;
 
+	self = cpus + 1;
 	seed_thread(cpus + 1);
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		ctx = get_any();
@@ -334,6 +335,7 @@ static bool torture(const struct mode *mode)
 	memset(steps, 0, sizeof(steps));
 	memset(contexts, 0, sizeof(contexts));
 	stop = 0;
+	hw_watchdog(seconds + 60);
 	hw_init(cpus, bits, mode, 100);
 	for (i = 0; i < nr_contexts; i++)
 		hw_birth(&contexts[i], 0);
@@ -355,6 +357,7 @@ static bool torture(const struct mode *mode)
 		sum[FLUSHES] += hw.cpu[i].flushes;
 	}
 	sum[ROLLOVERS] = hw_rollovers();
+	sum[RESERVED] = hw.reserved;
 	if (hw.a.nr_pinned)
 		hw_violation("PinStays: %lu pins are left over", hw.a.nr_pinned);
 	good = hw_row(sum);
@@ -385,7 +388,7 @@ int main(int argc, char **argv)
 			seconds = hw_number(opt, 1, 86400);
 			break;
 		case 's':
-			seed = strtoull(optarg, NULL, 0);
+			seed = hw_number(opt, 0, ~0ULL);
 			break;
 		case 'c':
 			cpus = hw_number(opt, 1, MAX_CPUS);

@@ -6,17 +6,16 @@
  * Two CPUs are coroutines of one thread. A CPU runs until it is done, waits for
  * the lock, or is preempted. Preemption is possible before each access that
  * others can see: see shim_point(). Each combination of steps of the two CPUs
- * is run under each choice of preemption points. Most bugs need one preemption,
- * and nearly all need no more than two.
+ * is run under each choice of preemption points.
  *
  * Each run starts just before a rollover. Four IDs are usable, and four
- * contexts have them. Each CPU runs one context and has old entries of all. A
- * fifth context is new each time that it is run, unless it runs elsewhere. With
- * fewer IDs no context could be pinned. The generation is the last one before
- * the wraparound.
+ * contexts have them. Each CPU runs one context and has old entries of all. The
+ * fifth context has no ID. Each run of it starts a new context, unless the other
+ * CPU runs it (A11). Four IDs are the fewest that allow a pin. The generation is
+ * the last one before the wraparound.
  *
- * Not covered: reordered accesses (see litmus/), more CPUs, more preemptions.
- * Walks happen as early as possible.
+ * Accesses are in program order (A7): for others see litmus/ and weak/. Not
+ * covered: more CPUs, more preemptions. Walks happen as early as possible.
  */
 #include <time.h>
 #include <ucontext.h>

@@ -2,16 +2,16 @@
 /*
  * Model of the hardware around the allocator.
  *
- * Each CPU has a lock, which makes these steps atomic:
+ * Each CPU has a lock, which makes these steps atomic (A9):
  *
  *  - A walk reads the page table and loads the entry. This models the
  *    completion of a TLBI by a DSB: no entry of an earlier walk remains or is
- *    added later (Arm ARM, "TLB maintenance instructions", on completion).
+ *    added later (A1).
  *  - A write of the register. The kernel executes an ISB after it, so there are
- *    no later walks with the old value.
+ *    no later walks with the old value (A2).
  *
  * CPUs that share a TLB share the lock. A flush by one of them drops what all
- * of them see.
+ * of them see (A4).
  *
  * A broadcast flush visits one CPU after the other, while the others run. TLBs
  * are the worst case: only software drops entries, and a walk replaces none.
@@ -414,8 +414,8 @@ void hw_enter(int cpu, struct context *ctx)
 	c->id = id;
 	c->running = true;
 	/*
-	 * A new ID that this CPU has stored is visible before its walks, due to
-	 * the barrier at the end of the slow path. So before a TLBI with an
+	 * A new ID that this CPU has stored is visible before its walks (A5),
+	 * due to the barrier at the end of the slow path. So before a TLBI with an
 	 * older ID the page table has changed. See hw_unmap() and
 	 * litmus/unmap-*.
 	 */

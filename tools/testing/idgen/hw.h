@@ -21,10 +21,8 @@ enum walk {
 	 */
 	WALK_ALWAYS,
 	/*
-	 * Only while the context runs, as for VMIDs. The Arm architecture says
-	 * that a CPU at EL2 starts no speculative walk of the EL1&0 regime,
-	 * which is out of context, and that entering EL2 is a context
-	 * synchronisation event. This is an assumption and not checked.
+	 * Only while the context runs, as for VMIDs: a CPU at EL2 starts no walk
+	 * of the EL1&0 regime, which is out of context (A3).
 	 */
 	WALK_RUNNING,
 };

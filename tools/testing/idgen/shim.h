@@ -36,7 +36,6 @@ void shim_slow_path(u64 old, u64 value, bool flush);
 
 #define pr_info(fmt, ...)		printf(pr_fmt(fmt), ##__VA_ARGS__)
 #define pr_warn(fmt, ...)		fprintf(stderr, pr_fmt(fmt), ##__VA_ARGS__)
-#define pr_err(fmt, ...)		fprintf(stderr, pr_fmt(fmt), ##__VA_ARGS__)
 
 /* Called on a violation. */
 void shim_bad(const char *what);

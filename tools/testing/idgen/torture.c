@@ -4,8 +4,10 @@
  *
  * Each thread is a CPU. It runs contexts, is scheduled out, pins and unpins,
  * and replaces unused contexts by new ones or by ones that have slept for long.
- * One more thread walks page tables for all CPUs, as their translation
- * registers say. Another one unmaps. Each step checks the invariants: see hw.c.
+ * A context is replaced only if no CPU uses it and no register holds it that is
+ * walked (A11). One more thread walks page tables for all CPUs, as their
+ * translation registers say. Another one unmaps. Each step checks the
+ * invariants: see hw.c.
  *
  * The seed determines what each thread does. The host determines how they
  * interleave. A thread may also yield or sleep before each access to an atomic,

@@ -4,8 +4,8 @@
 
 GENMC in the environment is the path of GenMC. v0.9 has the kernel's memory model (LKMM) and IMM, which is between that of C
 and those of hardware. Newer versions have IMM only. The CSV has a verdict for each invariant of each program: "holds" in all
-executions, "violated", "unknown" (another one was violated first) or "timeout". SRC and HEADER in the environment replace
-lib/idgen_alloc.c and its header. Exits with 1 unless all invariants hold.
+executions, "violated", "unknown" (another one was violated first), "blocked" (no execution ends) or "timeout". SRC and HEADER
+in the environment replace lib/idgen_alloc.c and its header. Exits with 1 unless all invariants hold.
 """
 
 import argparse
@@ -25,7 +25,7 @@ HOW = """error: no GenMC: give the program as GENMC=/path/genmc
 It is built from its public source (project MPI-SWS/genmc on GitHub, tag v0.9 for the kernel's memory model) with LLVM 14 or 15
 (Debian 12: llvm-14-dev libclang-14-dev clang-14 libffi-dev libhwloc-dev autoconf automake; autoreconf --install;
 ./configure --with-llvm=/usr/lib/llvm-14 --with-clang=/usr/lib/llvm-14/bin/clang; make), in some minutes."""
-INVARIANTS = sorted(set(re.findall(r"must\(.*?, (\w+)\);", (HERE / "weak.c").read_text(), re.DOTALL)))
+INVARIANTS = sorted(set(re.findall(r"^\t+must\([^;]*, (\w+)\);", (HERE / "weak.c").read_text(), re.MULTILINE)))
 
 
 def read_programs() -> dict[str, tuple[dict[str, str], list[str]]]:
@@ -113,19 +113,20 @@ def main() -> int:
             (out / f"{name}-{model}.log").write_text(log)
             executions = re.search(r"complete executions explored: (\d+)", log)
             bad = re.search(r"^Assertion violation: (.*)", log, re.MULTILINE) or re.search(r"^Error detected: (.*)", log, re.MULTILINE)
-            holds = "No errors were detected" in log and executions is not None
-            if not holds and not bad and log != "timeout":
+            ended = "No errors were detected" in log and executions is not None
+            if not ended and not bad and log != "timeout":
                 raise SystemExit(f"error: GenMC failed on {name}, see {out}/{name}-{model}.log:\n{log[-2000:]}")
-            verdict = "holds" if holds else f"violated: {bad[1]}" if bad else "timeout"
-            failed += not holds
             seconds = f"{time.monotonic() - start:.0f}"
             count = executions[1] if executions else "-"
-            other = "holds" if holds else "unknown" if bad else "timeout"
+            other = "unknown" if bad else "timeout" if not ended else "blocked" if count == "0" else "holds"
+            failed += other != "holds"
             rows += [(name, model, invariant, "violated" if bad and bad[1] == invariant else other, count)
                      for invariant in INVARIANTS]
             number += 1
-            print(f"{'ok' if holds else 'not ok'} {number} {name}:{model} # {verdict}, {count}, {seconds}", flush=True)
+            print(f"{'ok' if other == 'holds' else 'not ok'} {number} {name}:{model} # {f'violated: {bad[1]}' if bad else other}, "
+                  f"{count}, {seconds}", flush=True)
 
+    args.csv.parent.mkdir(parents=True, exist_ok=True)
     with args.csv.open("w", newline="") as table:
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(("program", "model", "invariant", "verdict", "executions"))

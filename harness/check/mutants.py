@@ -7,15 +7,21 @@ The mutants are made in a scratch directory. The layers:
   kunit     the library's suite, built for the host
   explore   two steps of each of two CPUs, one preemption
   torture   threads, without the library's own checks; torture-tsan is the same under ThreadSanitizer
-  cbmc      the quick proofs
-  litmus    a litmus test with the same fault has the bad outcome
+  cbmc      the quick proofs: an invariant is violated or not inductive, or the library warns. A mutant that the model does not
+            fit, for example one with more accesses, is not noticed
   weak      a short program under weak memory (needs GENMC)
-  tla       a configuration of the model with the same fault violates an invariant (needs TLA2TOOLS)
 
-Only some mutants have a litmus test, a program or a configuration. litmus needs a kernel tree (--linux). The unchanged files
-run first, and must pass in all layers. At least two layers must notice a mutant (torture and torture-tsan count as one), or
-one if mutants.toml says why it is "alone". With --layer, one is enough, and mutants that do not have what the layer needs
-are left out.
+At least two of these layers must notice a mutant (torture and torture-tsan count as one), or one if mutants.toml says why it is
+"alone". The unchanged files run first, and must pass in all of them, weak with each program that a mutant names.
+
+Two more columns say whether the same fault has its bad outcome in a model. They do not run the mutant, so they do not count as
+layers that notice it. make litmus and make tla show the models without the fault.
+
+  litmus    a litmus test (needs a kernel tree: --linux)
+  tla       a configuration of idgen.tla (needs TLA2TOOLS)
+
+Only some mutants name a program, a litmus test or a configuration. With --layer, one layer is enough, and mutants that do not
+have what it needs are left out.
 """
 
 import argparse
@@ -41,6 +47,10 @@ FILES = ("lib/idgen_alloc.c", "include/linux/idgen_alloc.h")
 SPINS = 120
 WAIT = 1200
 Mutant = dict[str, Any]
+# The columns that are about a model of the fault.
+MODELS = ("litmus", "tla")
+# cbmc: the harness does not fit the mutant, which says nothing about the invariants.
+MISFIT = re.compile("unwinding assertion|than expected|dropped and taken again|more than two CPUs|assumes too much|no answer")
 # The output of the commands that failed.
 said: list[str] = []
 
@@ -88,16 +98,25 @@ def host(program: str, tries: int, *arguments: str) -> Callable[[Path, Mutant], 
     return layer
 
 
-def cbmc(scratch: Path, _: Mutant) -> bool:
-    """Whether a quick proof fails. A solver that ran out of time has not noticed anything."""
-    table = scratch / "prove.csv"
-    done = subprocess.run([str(IDGEN / "cbmc/run.py"), "--quick", "--first", "--csv", str(table), "--out", f"{scratch}/prove"],
+def judge(script: str, scratch: Path, *arguments: str) -> tuple[str, Path]:
+    """Run a script of tools/testing/idgen on the mutant. Returns its output and its table."""
+    table = scratch / "judge.csv"
+    table.unlink(missing_ok=True)
+    done = subprocess.run([str(IDGEN / script), "--csv", str(table), "--out", f"{scratch}/judge", *arguments],
                           capture_output=True, text=True, check=False,
                           env={**os.environ, "SRC": f"{scratch}/idgen_alloc.c", "HEADER": f"{scratch}/idgen_alloc.h"})
     if not table.is_file():
-        raise SystemExit(f"error: cbmc/run.py failed:\n{(done.stdout + done.stderr)[-3000:]}")
-    with table.open(newline="") as rows:
-        return any(row["verdict"] in ("violated", "unknown") for row in csv.DictReader(rows))
+        raise SystemExit(f"error: {script} failed:\n{(done.stdout + done.stderr)[-3000:]}")
+    if done.returncode:
+        said.append(done.stdout + done.stderr)
+    return done.stdout, table
+
+
+def cbmc(scratch: Path, mutant: Mutant) -> bool:
+    """Whether a quick proof fails, and not because the model does not fit. The unchanged files must have no other failure either."""
+    output, _ = judge("cbmc/run.py", scratch, "--quick", *([] if mutant["edits"] else ["--first"]))
+    failed = re.findall(r"^not ok \d+ \S+ # \S+ \S+ (.*) \d+$", output, re.MULTILINE)
+    return any(not mutant["edits"] or (re.match("(violated|WARN|panic): ", why) and not MISFIT.search(why)) for why in failed)
 
 
 def litmus(tree: Path) -> Callable[[Path, Mutant], bool | None]:
@@ -119,17 +138,12 @@ def litmus(tree: Path) -> Callable[[Path, Mutant], bool | None]:
 
 
 def weak(scratch: Path, mutant: Mutant) -> bool | None:
-    """Whether GenMC finds a violation in the program that the mutant names."""
-    if "weak" not in mutant:
+    """Whether GenMC finds a violation, or that no execution ends. The unchanged files must not time out either."""
+    if not mutant.get("weak"):
         return None
-    table = scratch / "weak.csv"
-    done = subprocess.run([str(IDGEN / "weak/run.py"), "--csv", str(table), "--out", f"{scratch}/weak", mutant["weak"]],
-                          capture_output=True, text=True, check=False,
-                          env={**os.environ, "SRC": f"{scratch}/idgen_alloc.c", "HEADER": f"{scratch}/idgen_alloc.h"})
-    if not table.is_file():
-        raise SystemExit(f"error: weak/run.py failed:\n{(done.stdout + done.stderr)[-3000:]}")
+    _, table = judge("weak/run.py", scratch, *mutant["weak"].split())
     with table.open(newline="") as rows:
-        return any(row["verdict"] == "violated" for row in csv.DictReader(rows))
+        return any(row["verdict"] not in (("holds", "timeout", "unknown") if mutant["edits"] else ("holds",)) for row in csv.DictReader(rows))
 
 
 def tla(scratch: Path, mutant: Mutant) -> bool | None:
@@ -167,7 +181,8 @@ def main() -> int:
         parser.error(f"no such mutant: {', '.join(unknown)}")
 
     names = ktap.part([name for name in listed if not args.names or name in args.names])
-    mutants: dict[str, Mutant] = {"unchanged": {"edits": []}} | {name: listed[name] for name in names}
+    programs = sorted({listed[name]["weak"] for name in names if "weak" in listed[name]})
+    mutants: dict[str, Mutant] = {"unchanged": {"edits": [], "weak": " ".join(programs)}} | {name: listed[name] for name in names}
     originals = [(TOP / name).read_text() for name in FILES]
     changed = {name: mutate(originals, mutant["edits"]) for name, mutant in mutants.items()}
     rows: list[tuple[str, ...]] = []
@@ -184,13 +199,15 @@ def main() -> int:
                 caught = notices(scratch, mutant)
                 if caught is not None:
                     found[layer] = caught
-                    told.append(f"{layer}:{'caught' if caught else '-'} ({time.monotonic() - start:.0f} s)")
+                    verdict = ("holds", "bad outcome") if layer in MODELS else ("-", "caught")
+                    told.append(f"{layer}:{verdict[caught]} ({time.monotonic() - start:.0f} s)")
         if not found:
             continue
-        noticed = {layer.split("-")[0] for layer, caught in found.items() if caught}
-        enough = 1 if args.layer or "alone" in mutant else 2
+        noticed = {layer.split("-")[0] for layer, caught in found.items() if caught and layer not in MODELS}
+        enough = 0 if not {*found} - {*MODELS} else 1 if args.layer or "alone" in mutant else 2
         wrong = "not clean" if name == "unchanged" and noticed else \
-            "noticed by too few" if name != "unchanged" and len(noticed) < enough else ""
+            "noticed by too few" if name != "unchanged" and len(noticed) < enough else \
+            "a model of the fault has no bad outcome" if not all(found.get(model, True) for model in MODELS) else ""
         rows.append((name, *("" if layer not in found else "yes" if found[layer] else "no" for layer in layers),
                      "not ok" if wrong else "ok", wrong))
         print(*told, flush=True)
@@ -200,7 +217,8 @@ def main() -> int:
     for name, *_, wrong in rows:
         if wrong:
             print(f"error: {name}: {wrong}", file=sys.stderr)
-    return ktap.report(ktap.BUILD / "-".join(["mutants", *(args.layer or ())]), ("mutant", *layers, "result", "reason"), rows)
+    columns = (f"same fault in {layer}" if layer in MODELS else layer for layer in layers)
+    return ktap.report(ktap.BUILD / "-".join(["mutants", *(args.layer or ())]), ("mutant", *columns, "result", "reason"), rows)
 
 
 if __name__ == "__main__":

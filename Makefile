@@ -84,14 +84,8 @@ help:
 kunit kunit-mutants lint configs csky test:
 	@harness/check/$@.sh
 
-torture explore kunit-host litmus prove weak mutants:
+torture explore kunit-host litmus prove prove-deep weak tla mutants:
 	@harness/check/host.sh $@
-
-prove-deep:
-	@harness/check/host.sh prove --deep
-
-tla:
-	@OUT=$(CURDIR)/build/tla tools/testing/idgen/tla/tla.sh
 
 series series-check:
 	@harness/series/$@.sh

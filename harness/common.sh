@@ -22,6 +22,10 @@ unset ARCH MAKEFLAGS
 shard=${SHARD:-1/1} jobs=${JOBS:-1}
 unset SHARD JOBS
 
+# The names of tables end in this. A run of another kernel, or of a part of the rows, which the scripts add, leaves the table
+# of a complete run alone.
+export VARIANT=${LINUX:+-user}${LINUX_VERSION:+-$LINUX_VERSION}${WITH:+-$WITH}
+
 # Make sorting and the messages of tools independent of the locale.
 export LC_ALL=C.UTF-8
 
@@ -131,29 +135,32 @@ skip() {
 	checks+=("$1" skip 0 "$2")
 }
 
-# record NAME: write to build/NAME.on when and on what the table build/NAME.csv was measured, for make results. Does nothing
-# for the table of a shard.
-record() {
-	local on program
-	[[ $shard = 1/1 ]] || return 0
+# table NAME COMMAND...: run COMMAND, which writes the table NAME, and write to build/NAME.on when and on what, for make
+# results. A table with failures is recorded as well. The result is that of COMMAND, which may be a function that does not
+# depend on set -e. The table of a shard is not recorded.
+table() {
+	local name=$1$VARIANT status=0 on program
+	shift
+	if [[ $shard = 1/1 ]]; then
+		rm -f "$build/$name.csv"
+		: >"$build/$name.on"
+	fi
+	"$@" || status=$?
+	[[ $shard = 1/1 && -f $build/$name.csv ]] || return "$status"
 	on="$(date -u +%F), commit $(git -C "$repo" describe --always --dirty --abbrev=12 || echo unknown)"
 	[[ -z ${tree-} ]] || on+=", Linux $(make -s -C "$tree" kernelversion || echo unknown)"
 	for program in gcc "${cross}gcc" clang-19 qemu-system-aarch64; do
 		! command -v "$program" >/dev/null || on+=", $("$program" --version | sed -n '1{s/ (.*)//;p}')"
 	done
-	echo "$on" >"$build/$1.on"
-}
-
-# report NAME: the table of the checks, build/NAME.csv, and build/NAME.ktap.
-report() {
-	local status=0
-	SHARD=$shard "$harness/check/ktap.py" report "$1" "$build/log" "${checks[@]}" || status=$?
-	record "$1"
+	((status == 0)) || on+="; FAILED"
+	echo "$on" >"$build/$name.on"
 	return "$status"
 }
 
-# sharded FUNCTION: run FUNCTION, but only those of its checks that belong to this shard. Checks outside of it run in all
-# shards.
+# report NAME: the table of the checks, build/NAME.csv, and build/NAME.ktap.
+report() { SHARD=$shard table "$1" "$harness/check/ktap.py" report "$1" "$build/log" "${checks[@]}"; }
+
+# sharded FUNCTION: run the checks of FUNCTION that belong to this shard. Checks elsewhere run in each shard.
 number=0 first=0 last=1000000
 in_part() { ((++number > first && number <= last)); }
 sharded() {
@@ -167,12 +174,12 @@ sharded() {
 # spread NAME COMMAND...: run COMMAND, which writes the table NAME, with SHARD= in its environment. With JOBS=N, run it N
 # times in parallel, each time with a part of the shard, and merge the tables.
 spread() {
-	local name=$1 job tables=() i=${shard%/*} n=$((${shard#*/} * jobs))
-	shift
+	local base=$1 name=$1$VARIANT job tables=() i=${shard%/*} n=$((${shard#*/} * jobs))
 	if ((jobs == 1)); then
-		SHARD=$shard "$@"
+		SHARD=$shard table "$@"
 		return
 	fi
+	shift
 	set -m
 	for ((job = 1; job <= jobs; job++)); do
 		tables+=("$repo/build/$name-$(((i - 1) * jobs + job))-of-$n.csv")
@@ -182,8 +189,7 @@ spread() {
 	set +m
 	wait
 	[[ $shard = 1/1 ]] || name+=-${shard/\//-of-}
-	"$harness/check/ktap.py" merge --into "$name" "${tables[@]}"
-	record "$name"
+	table "$base" "$harness/check/ktap.py" merge --into "$name" "${tables[@]}"
 }
 
 # own_build COMMAND...: run COMMAND in a build directory of its own. Only for the jobs of spread, which sets $job.

@@ -3,10 +3,12 @@
 #
 # bench.sh [quick]: compare instructions and bytes with and without our files. bench.toml has the rows and their limits.
 # "quick" leaves out whole kernels, other architectures and real threads. DISASM=1 also prints the fast and slow paths side
-# by side, the variables that a switch reads and a rollover writes, and their layout.
+# by side, the variables that a switch reads and a rollover writes, and their layout. The figures for the messages of our
+# patches go to build/figures.csv, from where make results takes them.
 
 . "$(dirname "$0")/../common.sh"
 quick=${1-}
+VARIANT+=${quick:+-quick}
 "$harness/fetch/deps.sh" bench
 lock
 declare -A trees
@@ -149,11 +151,10 @@ fi
 on="Linux $(make -s -C "${trees[theirs]}" kernelversion), $("${cross}gcc" --version | head -n 1)"
 on+=", $(gcc --version | head -n 1) on the host"
 echo "$on; harness/bench/bench.kunitconfig"
-"$harness/bench/bench.py" ${quick:+--quick} "$harness/bench/bench.toml" "$build/bench" "$work"/*.csv
-[[ $quick = quick ]] || tree=${trees[ours]} record bench
-# series.py puts these into the messages of our patches.
-if [[ $quick != quick ]]; then
+tree=${trees[ours]} table bench "$harness/bench/bench.py" ${quick:+--quick} "$harness/bench/bench.toml" "$build/bench$VARIANT" \
+	"$work"/*.csv
+if [[ -z $VARIANT ]]; then
 	# Without comments, as series.py compares it.
 	library=$(cd "$repo" && gcc -w -fpreprocessed -dD -E -P -x c include/linux/idgen_alloc.h lib/idgen_alloc.c | sha256sum | cut -c1-12)
-	{ echo "# $on, library $library"; cat "$build/bench.csv"; } >"$harness/series/figures.csv"
+	{ echo "# $on, library $library"; cat "$build/bench.csv"; } >"$build/figures.csv"
 fi

@@ -10,6 +10,7 @@
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" configs
 lock
+(($# == 0)) || VARIANT+=-some
 ((jobs == 1)) || { spread configs own_build "$0" "$@"; exit; }
 tree=$("$harness/overlay/tree.sh")
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # host.sh WHAT [ARGUMENT...]: run one of the programs and checkers of tools/testing/idgen on this machine. WHAT is
-# torture, explore, kunit-host, litmus, prove, weak or mutants; the arguments go to it. mutants takes JOBS= and SHARD=.
+# torture, explore, kunit-host, litmus, prove, prove-deep, weak, tla or mutants; the arguments go to it. mutants takes JOBS= and
+# SHARD=.
 
 . "$(dirname "$0")/../common.sh"
 what=$1 idgen=$repo/tools/testing/idgen
@@ -12,25 +13,35 @@ lock
 # The tree comes first: if LINUX= is wrong, nothing is fetched.
 [[ $what != @(litmus|mutants) ]] || tree=$("$harness/overlay/tree.sh")
 [[ $what != @(litmus|mutants) ]] || { HERD7=$("$harness/fetch/tool.sh" herd7) && export HERD7; }
-[[ $what != @(prove|mutants) ]] || { CBMC=$("$harness/fetch/tool.sh" cbmc) && export CBMC; }
+[[ $what != @(prove*|mutants) ]] || { CBMC=$("$harness/fetch/tool.sh" cbmc) && export CBMC; }
+(($# == 0)) || VARIANT+=-some
+
+# ktap_table COMMAND...: run COMMAND, and make a table of its KTAP, whose head has a comment that names the columns.
+ktap_table() {
+	local status=0
+	"$@" | tee "$build/$what.txt" || status=$?
+	[[ -s $build/$what.txt ]] || return "$status"
+	sed -nE 's/([0-9]),([0-9])/\1\2/g; s/^((not )?ok) [0-9]+ ([^ ]+) # /\3, \1, /; t row; s/^# (\w+) # /\1, result, /; t row; d
+		:row; s/, /,/gp' "$build/$what.txt" >"$build/$what$VARIANT.csv"
+	return "$status"
+}
+
 case $what in
 torture | explore | kunit-host) make --no-print-directory -C "$idgen" O="$build/idgen" "${what%-host}" "$@" ;;
 litmus)
-	LINUX=$tree "$idgen/litmus/run.sh" "$@" | tee "$build/litmus.txt"
-	{
-		echo test,result,expected,observed,states
-		sed -nE 's/^((not )?ok) [0-9]+ ([^ ]+) # (.*), (.*), (.*)$/\3,\1,\4,\5,\6/p' "$build/litmus.txt"
-	} >"$build/litmus.csv"
+	LINUX=$tree table litmus ktap_table "$idgen/litmus/run.sh" "$@"
 	"$idgen/litmus/emitted.py"
 	"$idgen/litmus/accesses.py"
 	"$idgen/assumptions.py"
 	;;
-prove) "$idgen/cbmc/run.py" --out "$build/prove" --csv "$build/prove.csv" --jobs "$(nproc)" "$@" ;;
+tla) OUT=$build/tla table tla ktap_table "$idgen/tla/tla.sh" "$@" ;;
+prove*)
+	[[ $what = prove ]] || set -- --deep "$@"
+	table "$what" "$idgen/cbmc/run.py" --out "$build/prove" --csv "$build/$what$VARIANT.csv" --jobs "$(nproc)" "$@"
+	;;
 weak)
-	"$idgen/weak/run.py" --out "$build/weak" --csv "$build/weak.csv" "$@"
-	"$harness/check/mutants.py" --layer weak
-	record mutants-weak
+	table weak "$idgen/weak/run.py" --out "$build/weak" --csv "$build/weak$VARIANT.csv" "$@"
+	table mutants-weak "$harness/check/mutants.py" --layer weak
 	;;
 mutants) spread mutants "$harness/check/mutants.py" --linux "$tree" "$@" ;;
 esac
-[[ ! -f $build/$what.csv ]] || record "$what"

@@ -205,17 +205,33 @@ shards() {
 	as_before
 }
 
-# A finished run gets a section, an unfinished one does not, and the section of another machine stays.
+# A run that wrote its table gets a section, also if it failed. One that wrote none leaves the old section, as does a part or
+# another kernel.
 results() {
 	fresh
 	mkdir "$copy/build"
-	printf 'test,result\nnew,ok\n' | tee "$copy"/build/{litmus,lint}.csv
-	touch "$copy/build/litmus.on"
-	touch -d yesterday "$copy/build/lint.on"
-	printf '# Results\n\n## make csky\n\n| old |\n' >"$copy/RESULTS.md"
+	printf '# Results\n\n## make lint\n\n| old |\n\n## make csky\n\n| old |\n' >"$copy/RESULTS.md"
+	cat >"$copy/harness/ends.sh" <<-'END'
+		. "$(dirname "$0")/common.sh"
+		VARIANT+=${3-}
+		mkdir -p "$build"
+		end() { echo "$@"; [[ $2 = no ]] || printf 'test,result\nnew,%s\n' "$2" >"$build/$1$VARIANT.csv"; [[ $2 = ok ]]; }
+		table "$1" end "$1" "$2"
+		echo goes on
+	END
+	bash "$copy/harness/ends.sh" litmus ok
+	refuses 'e2e not ok' bash harness/ends.sh e2e 'not ok'
+	[[ $(<"$said") != *'goes on'* ]]
+	bash "$copy/harness/ends.sh" lint ok
+	refuses 'lint no' bash harness/ends.sh lint no
+	bash "$copy/harness/ends.sh" e2e ok -some
+	bash "$copy/harness/ends.sh" e2e ok -quick
+	LINUX_VERSION=9.9 bash "$copy/harness/ends.sh" litmus ok
 	make -C "$copy" results >"$said"
-	grep '^build/lint.csv is left out: make lint did not end$' "$said"
-	[[ $(grep -E '^(## |\| (new|old))' "$copy/RESULTS.md" | paste -s) = $'## make litmus\t| new | ok |\t## make csky\t| old |' ]]
+	cat "$said"
+	grep '^no new section for make lint: ' "$said"
+	[[ $(grep -E '^(## |\| (new|old)|.*FAILED$)' "$copy/RESULTS.md" | sed 's/.*FAILED$/FAILED/' | paste -s) = \
+		$'## make litmus\t| new | ok |\t## make e2e ARCH=arm64 (quick)\t| new | ok |\t## make e2e ARCH=arm64\tFAILED\t| new | not ok |\t## make lint\t| old |\t## make csky\t| old |' ]]
 }
 
 tests=(typos no_such_tree no_such_version packages spaces read_only clean identity interrupted_series no_cbmc moves shards

@@ -7,7 +7,7 @@
   ktap.py merge --into NAME TABLE.csv...    or of some of them
 
 The first column of a table names the test. RESULT is "ok", "not ok" or "skip". With SHARD=I/N in the environment, the files
-are NAME-I-of-N. The last line of the output is "N passed, N failed, N skipped", as counted by kunit.py parse. A script that
+are NAME-I-of-N, and VARIANT= comes before that. The last line of the output is "N passed, N failed, N skipped", as counted by kunit.py parse. A script that
 runs others sets KTAP= in the environment to the path where NAME.ktap is copied.
 """
 
@@ -86,8 +86,7 @@ def own_cases(log: Path) -> list[Block]:
 
 def report(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]], logs: Path | None = None) -> int:
     """Write a table with a column "result" and an optional column "reason"."""
-    if SHARDS > 1:
-        path = path.with_name(f"{path.name}-{SHARD}-of-{SHARDS}")
+    path = path.with_name(path.name + os.environ.get("VARIANT", "") + (f"-{SHARD}-of-{SHARDS}" if SHARDS > 1 else ""))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_csv(path, [columns, *rows])
     cells = [dict(zip(columns, map(str, row), strict=True)) for row in rows]

@@ -11,7 +11,6 @@ for_arch "$arch"
 tree=$("$harness/overlay/tree.sh")
 dir=.kunit-$arch
 [[ $arch != arm64 ]] || dir=.kunit
-"$harness/check/kunit_mutants.py" "$tree" "$arch" ./tools/testing/kunit/kunit.py run --build_dir="$dir" "${kunit_for[@]}" \
-	"${kunit_all[@]}" --jobs="$(nproc)"
 table=kunit-mutants-$arch
-record "${table%-arm64}"
+table "${table%-arm64}" "$harness/check/kunit_mutants.py" "$tree" "$arch" ./tools/testing/kunit/kunit.py run --build_dir="$dir" "${kunit_for[@]}" \
+	"${kunit_all[@]}" --jobs="$(nproc)"

@@ -11,7 +11,7 @@ dir=.kunit-$arch options=("${kunit_all[@]}")
 [[ $arch != arm64 ]] || dir=.kunit
 if [[ -n ${SAN-} ]]; then
 	[[ $arch = arm64 ]] || die "SAN=1 is for arm64 only, not for ARCH=$arch"
-	dir=.kunit-sanitised
+	dir=.kunit-sanitised VARIANT+=-san
 	# This kernel is slow. Use 8 bits, as some cases allocate all IDs, and a pointer signature that QEMU computes quickly.
 	options+=("--kunitconfig=$harness/e2e/e2e.kunitconfig" "--kunitconfig=$harness/e2e/sanitised.kunitconfig"
 		--timeout=1800 "--qemu_args=-cpu max,pauth-impdef=on" "--kernel_args=idgen_alloc.bits=asid:8,vmid:8")
@@ -33,9 +33,8 @@ echo "==> building and running KUnit in ${tree#"$repo"/} (the first time, some 8
 kunit run "$tree" "$dir" "${kunit_for[@]}" "${options[@]}" --jobs="$(nproc)" \
 	--json="$json" "${more[@]}" || status=$?
 echo "    done in $((SECONDS - start)) s" >&2
-if ((status == 0 && ${#more[@]} == 0)); then
-	"$harness/check/results.py" --log="$tree/$dir/test.log" "$json" "${suites[@]}" >&2 || status=1
-	record "kunit-$arch"
+if ((${#more[@]} == 0)); then
+	table "kunit-$arch" "$harness/check/results.py" --log="$tree/$dir/test.log" "$json" "${suites[@]}" >&2 || status=1
 	[[ $arch != um ]] || "$harness/check/coverage.py" "$tree" "$dir" "$harness/check/uncovered.txt" || status=1
 fi
 exit "$status"

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Write RESULTS.md from the tables that the commands left in build/.
+"""Write RESULTS.md from the tables that the commands left in build/, and the figures that series.py takes from make bench.
 
-A table NAME.csv has beside it NAME.on: the date, the commit, the kernel and the compilers, from common.sh's record. A table
-without it, or with an older one, is of a run that did not end: it is named and left out. A section whose table is not in
-build/ stays in RESULTS.md as it is, with its own date and commit.
+A table NAME.csv has beside it NAME.on: the date, the commit, the kernel and the compilers, from common.sh. Only a run that
+wrote no table leaves that empty. Its section, and one whose table is not in build/, stays in RESULTS.md as it is, with its
+own date and commit. Complete and quick runs have tables of their own. Other runs of a part of the rows have no section.
 """
 
 import csv
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,23 +17,26 @@ TOP = Path(__file__).resolve().parents[2]
 RESULTS, BUILD = TOP / "RESULTS.md", TOP / "build"
 HEAD = """# Results
 
-`make results` writes this file from the tables of the last runs, and nothing here is edited by hand. A command without a
-section has not been run to its end since the file began. Each section names the day, the commit, the kernel and the
-compilers. Everything ran under QEMU or on the host. Nothing ran on hardware with the architectures in question.
+`make results` writes this file from the tables of the last runs, and nothing here is edited by hand. Each section names the
+day, the commit, the kernel and the compilers, and says FAILED if the command failed. A command without a section did not
+run, or wrote no table. "Quick" is the part that `make test` runs. Everything ran under QEMU or on the host. Nothing ran on hardware with the architectures in question.
 """
 # The command that writes each table, in the order of the sections. MERGED has the two columns of a long table whose rows are
 # merged, see merge().
 COMMANDS = {
     "test": "make test", **{f"kunit-{arch}": f"make kunit ARCH={arch}" for arch in
                             ("arm64", "arm", "riscv", "riscv32", "mips64el", "mips64", "um")},
-    "prove": "make prove", "litmus": "make litmus", "weak": "make weak", "mutants-weak": "make weak (mutants)",
-    "mutants": "make mutants",
+    "kunit-arm64-san": "make kunit SAN=1", "kunit-arm64-6.12": "make kunit LINUX_VERSION=6.12",
+    "prove": "make prove", "prove-deep": "make prove-deep", "litmus": "make litmus", "tla": "make tla", "weak": "make weak",
+    "mutants-weak": "make weak (mutants)", "mutants": "make mutants",
     **{f"kunit-mutants{arch}": f"make kunit-mutants ARCH={arch[1:] or 'arm64'}" for arch in ("", "-arm", "-riscv", "-mips64el")},
+    "e2e-quick": "make e2e ARCH=arm64 (quick)", "e2e-arm-quick": "make e2e ARCH=arm (quick)",
     **{f"e2e{arch}": f"make e2e ARCH={arch[1:] or 'arm64'}" for arch in ("", "-arm", "-riscv", "-riscv32")},
     "e2e-mutants": "make e2e-mutants", "e2e-selftests": "make e2e-selftests ARCH=arm64",
-    "e2e-selftests-riscv": "make e2e-selftests ARCH=riscv", "peers": "make peers", "bench": "make bench",
-    "series": "make series-check", "lint": "make lint", "configs": "make configs", "csky": "make csky"}
-MERGED = {"prove": ("invariant", "verdict"), "weak": ("invariant", "verdict")}
+    "e2e-selftests-riscv": "make e2e-selftests ARCH=riscv", "peers": "make peers",
+    "bench-quick": "make bench (quick)", "bench": "make bench",
+    "series-quick": "make series-check (quick)", "series": "make series-check", "lint": "make lint", "configs": "make configs", "csky": "make csky"}
+MERGED = {name: ("invariant", "verdict") for name in ("prove", "prove-deep", "weak")}
 
 Rows = list[dict[str, str]]
 
@@ -73,13 +77,15 @@ def main() -> int:
                 for text in re.split(r"^(?=## )", held, flags=re.M)[1:]}
     for name, command in COMMANDS.items():
         table, on = BUILD / f"{name}.csv", BUILD / f"{name}.on"
-        if not table.exists():
+        if not on.exists():
             continue
-        if not on.exists() or on.stat().st_mtime < table.stat().st_mtime:
-            print(f"{table.relative_to(TOP)} is left out: {command} did not end")
+        if not table.exists() or on.stat().st_mtime < table.stat().st_mtime:
+            print(f"no new section for {command}: its last run wrote no complete table; run it again")
             continue
         sections[command] = section(name, on.read_text(encoding="utf-8").strip())
         print(f"{table.relative_to(TOP)} is in {RESULTS.name}")
+        if name == "bench" and (figures := BUILD / "figures.csv").exists():
+            shutil.copy(figures, TOP / "harness/series/figures.csv")
     RESULTS.write_text("\n".join([HEAD, *(sections[command] for command in COMMANDS.values() if command in sections)]),
                        encoding="utf-8")
     return 0

@@ -60,7 +60,7 @@ kunit_main() { ARCH=$1 SAN='' KUNIT_ARGS='' "$harness/check/kunit.sh"; }
 parse_ktap() {
 	local file ours said
 	cd "$tree"
-	KTAP='' "$harness/check/ktap.py" report ktap "$build/log" "${checks[@]}" good ok 0 '' bad 'not ok' 0 because left-out skip 0 because || true
+	KTAP='' VARIANT='' "$harness/check/ktap.py" report ktap "$build/log" "${checks[@]}" good ok 0 '' bad 'not ok' 0 because left-out skip 0 because || true
 	while read -r file; do
 		ours=$(sed -nE '/^# [0-9]+ passed/{s/([0-9]+) ([a-z]+)/\2: \1/g; s/, [a-z]+: 0//g; s/^# (passed: 0, )?//p}' "$file")
 		said=$(./tools/testing/kunit/kunit.py parse "$file" || true)

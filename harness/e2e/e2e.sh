@@ -17,10 +17,14 @@ out=$build/e2e
 rows() {
 	local table=e2e-$arch kernels needed kernel built
 	[[ $arch != @(mips*|um) ]] || die "ARCH=$arch: there are no rows for it"
+	[[ ${1-} != --quick ]] || VARIANT+=-quick
+	[[ -z ${*/--quick/} ]] || VARIANT+=-some
 	set -- --arch="$arch" "$@"
 	export SHARD=$shard
 	kernels=$("$harness/e2e/e2e.py" --kernels "$@")
+	# A shard may have no rows.
 	while read -r needed _; do
+		[[ -n $needed ]] || continue
 		"$harness/fetch/deps.sh" "kunit-$needed" "e2e-$needed"
 	done <<<"$kernels"
 	lock
@@ -28,10 +32,10 @@ rows() {
 	[[ $arch != riscv32 ]] || cp "$("$harness/fetch/tool.sh" opensbi)" "$out/"
 	tree=$("$harness/overlay/tree.sh")
 	while read -r needed kernel built initramfs; do
+		[[ -n $needed ]] || continue
 		"$harness/e2e/e2e-build.sh" "$tree" "$needed" "$kernel" "$out/$built" "$initramfs" </dev/null
 	done <<<"$kernels"
 	spread "${table%-arm64}" "$harness/e2e/e2e.py" "$@"
-	record "${table%-arm64}"
 }
 
 link() {
@@ -41,14 +45,14 @@ link() {
 }
 
 mutants() {
+	(($# == 0)) || VARIANT+=-some
 	"$harness/fetch/deps.sh" kunit-arm64 e2e-arm64
 	lock
 	tree=$("$harness/overlay/tree.sh")
 	mutants=$tree-mutants
 	"$harness/e2e/e2e-build.sh" "$tree" arm64 plain "$out/mutants"
 	step "linking $tree to $mutants" link
-	"$harness/e2e/e2e_mutants.py" "$mutants" "$out/mutants" "$@"
-	record e2e-mutants
+	table e2e-mutants "$harness/e2e/e2e_mutants.py" "$mutants" "$out/mutants" "$@"
 }
 
 # e2e-build.sh has built asid_rollover and the headers.
@@ -91,8 +95,7 @@ selftests() {
 	"$harness/e2e/e2e-build.sh" "$pristine" "$arch" plain "$out/${prefix}pristine"
 	step "building the selftests" build_selftests
 	step "adding them to the initramfs" add_selftests
-	"$harness/e2e/e2e_selftests.py" "$arch" "$out/${prefix}converted" "$out/${prefix}pristine"
-	record "e2e-selftests${prefix:+-$arch}"
+	table "e2e-selftests${prefix:+-$arch}" "$harness/e2e/e2e_selftests.py" "$arch" "$out/${prefix}converted" "$out/${prefix}pristine"
 }
 
 what=rows

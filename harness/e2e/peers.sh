@@ -63,5 +63,4 @@ if [[ ! -d $pristine/.kunit-peers ]]; then
 	(cd "$pristine/.kunit-peers" && rm -f "${objects[@]}" .config)
 fi
 "$harness/e2e/e2e-build.sh" "$pristine" arm64 peers "$out/pristine"
-"$harness/e2e/peers.py" "$out/converted" "$out/pristine" "$lkvm" "$tests" "$tree/.kunit-peers/usr/gen_init_cpio"
-record peers
+table peers "$harness/e2e/peers.py" "$out/converted" "$out/pristine" "$lkvm" "$tests" "$tree/.kunit-peers/usr/gen_init_cpio"

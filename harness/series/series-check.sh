@@ -10,6 +10,8 @@
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv series series-check
 lock
+quick=${1-}
+VARIANT+=${quick:+-quick}
 ((jobs == 1)) || { spread series own_build "$0" "$@"; exit; }
 
 sets=(core debug arm riscv kvm-riscv mips tools selftests)
@@ -360,7 +362,6 @@ done
 # All later checks need these commits.
 ((failed == 0)) || { report series; exit; }
 check series-concerned list_concerned
-quick=${1-}
 rows() {
 	local set i commit arch version
 	check series-b4 b4_am

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from bench_paths import ARCHS
 
+QEMU = "qemu-system-aarch64"
 # A CPU with LSE atomics, VHE and 16-bit IDs, and one without, on which 300 VMs roll over.
 CPUS = ("neoverse-n1", "cortex-a57")
 WHAT = {
@@ -36,7 +37,7 @@ ARM64 = ARCHS["arm64"]
 
 def boot(build: Path, initramfs: Path, cpu: str, options: list[str], args: str) -> str:
     """Boot a kernel until it powers off. Returns its output."""
-    command = ["qemu-system-aarch64", "-M", "virt,virtualization=on,gic-version=3,dtb-randomness=off",
+    command = [QEMU, "-M", "virt,virtualization=on,gic-version=3,dtb-randomness=off",
                "-cpu", f"{cpu},cntfrq=1000000000", "-smp", "1", "-m", "1G", "-nodefaults", "-display", "none",
                "-serial", "stdio", "-no-reboot", "-rtc", "base=2026-01-01,clock=vm", *options, "-kernel", str(build / "arch/arm64/boot/Image"),
                "-initrd", str(initramfs), "-append", f"console=ttyAMA0 quiet panic=-1 norandmaps kunit.enable=0 {args}"]
@@ -70,13 +71,20 @@ def functions(build: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
+def one_by_one() -> list[str]:
+    """The option of QEMU to execute one instruction at a time. QEMU 9 removed the old one."""
+    said = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout
+    version = re.search(r"version (\d+)", said)
+    return ["-accel", "tcg,one-insn-per-tb=on"] if version and int(version[1]) >= 9 else ["-singlestep"]
+
+
 def executed(build: Path, initramfs: Path) -> dict[str, int]:
     """The number of instructions that most calls of each function execute."""
     places = functions(build)
     ranges = ",".join(f"{start:#x}..{start + size - 1:#x}" for start, size in places.values())
     runs: dict[str, Counter[int]] = {name: Counter() for name in places}
     with tempfile.NamedTemporaryFile() as log:
-        boot(build, initramfs, CPUS[0], ["-singlestep", "-d", "exec,nochain", "-dfilter", ranges, "-D", log.name], "-- trace")
+        boot(build, initramfs, CPUS[0], [*one_by_one(), "-d", "exec,nochain", "-dfilter", ranges, "-D", log.name], "-- trace")
         name, count = "", 0
         for line in Path(log.name).read_text(encoding="utf-8", errors="replace").splitlines():
             if not (match := re.search(r"\[[0-9a-f]+/([0-9a-f]+)/", line)):

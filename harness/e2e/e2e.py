@@ -250,6 +250,20 @@ def show_failure(row: Row, result: Result, log: Path) -> None:
     print(f"    | the log is {log}", flush=True)
 
 
+def shown(results: list[str]) -> str:
+    """Each result of a test once, with its count."""
+    return " ".join(f"{result}*{results.count(result)}" if len(results) > 1 else result for result in sorted(set(results)))
+
+
+def is_same(ours: list[str], theirs: list[str]) -> bool:
+    """Whether each result of a test with our files also occurs without, and no failure is much more frequent.
+
+    Of N runs of each kernel, B of which fail without our files, at most 2 B + 1 may fail in the same way with them.
+    """
+    return bool(ours) and set(ours) <= set(theirs) and all(
+        ours.count(result) * len(theirs) <= (2 * theirs.count(result) + 1) * len(ours) for result in {*ours} - {"pass", "skip"})
+
+
 def load() -> list[Row]:
     """The rows of e2e.toml."""
     table: dict[str, dict[str, Any]] = tomllib.loads((HERE / "e2e.toml").read_text(encoding="utf-8"))

@@ -3,8 +3,9 @@
 """e2e_selftests.py ARCH CONVERTED PRISTINE: boot two kernels with the same selftests, and compare test by test.
 
 e2e.sh builds the directories. Tests with different results run again on each kernel, ten times and more, as some results
-depend on the speed of QEMU. Fails if a test has a result with our files that it does not have without, if the kernel prints
-a warning that it does not print without, or if a boot does not complete. The tests in UNSTABLE run in separate boots, and
+depend on the speed of QEMU. Fails if a test has a result with our files that it does not have without, or fails much more
+often (see is_same() of e2e.py), if the kernel prints a warning that it does not print without, or if a boot does not
+complete. The tests in UNSTABLE run in separate boots, and
 are not judged.
 """
 
@@ -59,12 +60,7 @@ def show_unstable(row: e2e.Row, images: dict[str, Path]) -> list[tuple[str, str,
     found: Results = {test: {kernel: [] for kernel in images} for test in UNSTABLE}
     command = f"selftests {SECONDS} 4 {' '.join(UNSTABLE)}"
     run(replace(row, name=f"{row.name}-unstable", run=[command], limit=400), images, found, {kernel: set() for kernel in images})
-    return [(test, " ".join(results["converted"]), " ".join(results["pristine"])) for test, results in found.items()]
-
-
-def is_same(results: dict[str, list[str]]) -> bool:
-    """Whether each result of the test with our files also occurs without."""
-    return bool(results["converted"]) and set(results["converted"]) <= set(results["pristine"])
+    return [(test, e2e.shown(results["converted"]), e2e.shown(results["pristine"])) for test, results in found.items()]
 
 
 def main() -> int:
@@ -81,7 +77,7 @@ def main() -> int:
         broken = run(replace(row, run=[stable]), images, found, heard)
         unsure: set[str] = set()
         for number in range(ROUNDS):
-            differ = {test for test, results in found.items() if not is_same(results)}
+            differ = {test for test, results in found.items() if not e2e.is_same(results["converted"], results["pristine"])}
             unsure |= differ
             if unsure and (differ or heard["converted"] - heard["pristine"]):
                 again = f"selftests {SECONDS} {AGAIN} {' '.join(sorted(unsure))}"
@@ -91,8 +87,8 @@ def main() -> int:
             print(f"{machine}: only the converted kernel says: {line}")
         table.append((f"{machine}/kernel", "", "", "not ok" if broken or new or not found else "ok", f"{broken} bad boots, {len(new)} new complaints"))
         for test, results in sorted(found.items()):
-            ours, theirs = (" ".join(results[kernel]) for kernel in images)
-            same = is_same(results)
+            ours, theirs = (e2e.shown(results[kernel]) for kernel in images)
+            same = e2e.is_same(results["converted"], results["pristine"])
             result = "not ok" if not same else "ok" if "pass" in ours else "skip"
             table.append((f"{machine}/{test}", ours, theirs, result, "the same without our files" if same else "different"))
             print(f"{machine:6} {test:40} {ours:24} {theirs:24} {'' if same else 'DIFFERENT'}")

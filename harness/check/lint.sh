@@ -78,13 +78,14 @@ kernel_doc() {
 
 # Build the book with our pages with make htmldocs. Warnings about other pages are ignored.
 htmldocs() {
-	local name out=$tree/.lint-docs pages=Documentation/core-api/idgen_alloc
+	local name out=$tree/.lint-docs pages=Documentation/core-api/idgen_alloc status=0
 	mkdir -p "$out"
 	(cd "$out" && rm -f Documentation/output/core-api/idgen_alloc*.html)
 	# A faulty page must be reported.
 	printf 'A page that no other has\n=====\n' >"$tree/${pages}_faulty.rst"
-	make -C "$tree" O=.lint-docs SPHINXDIRS=core-api htmldocs >"$work/pages" 2>&1
+	make -C "$tree" O=.lint-docs SPHINXDIRS=core-api htmldocs >"$work/pages" 2>&1 || status=$?
 	rm "$tree/${pages}_faulty.rst"
+	((status == 0)) || { cat "$work/pages" && return "$status"; }
 	grep -vE '^(reading|writing|copying) ' "$work/pages"
 	for name in switch init; do
 		grep "id=\"c.idgen_alloc_$name\"" "$out/Documentation/output/core-api/idgen_alloc.html"

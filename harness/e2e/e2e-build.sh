@@ -71,12 +71,10 @@ build_initramfs() {
 		for program in "$out"/bin/*; do
 			echo "file /$(basename "$program") $program 0755 0 0"
 		done
-		if [[ -d $programs/probe ]]; then
-			make -C "$tree" O="$dir" -s "${make_for[@]}" M="$programs/probe" MO="$out/probe"
-			for module in "$out"/probe/*.ko; do
-				echo "file /$(basename "$module") $module 0644 0 0"
-			done
-		fi
+		make -C "$tree" O="$dir" -s "${make_for[@]}" M="$programs/probe" MO="$out/probe"
+		for module in "$out"/probe/*.ko; do
+			echo "file /$(basename "$module") $module 0644 0 0"
+		done
 	} >"$out/initramfs.list"
 	"$tree/$dir/usr/gen_init_cpio" "$out/initramfs.list" >"$out/initramfs"
 }

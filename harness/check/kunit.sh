@@ -35,6 +35,6 @@ kunit run "$tree" "$dir" "${kunit_for[@]}" "${options[@]}" --jobs="$(nproc)" \
 echo "    done in $((SECONDS - start)) s" >&2
 if ((${#more[@]} == 0)); then
 	table "kunit-$arch" "$harness/check/results.py" --log="$tree/$dir/test.log" "$json" "${suites[@]}" >&2 || status=1
-	[[ $arch != um ]] || "$harness/check/coverage.py" "$tree" "$dir" "$harness/check/uncovered.txt" || status=1
+	[[ $arch != um ]] || "$harness/check/coverage.py" "$tree" "$dir" || status=1
 fi
 exit "$status"

@@ -66,6 +66,8 @@ typos() {
 	refuses 'only these take JOBS= and SHARD=: mutants' make lint SHARD=1/2
 	refuses 'SHARD=3/2: give it as I/N' make configs SHARD=3/2
 	refuses 'JOBS=x: give a number' make e2e JOBS=x
+	refuses 'no such mutant: foo' harness/e2e/e2e.sh mutants foo
+	refuses 'there are only mutants for arm arm64' harness/check/kunit_mutants.py . mips64
 	[[ ! -e $copy/build ]]
 }
 
@@ -205,6 +207,28 @@ shards() {
 	as_before
 }
 
+# A shard without any rows has a table, so that all shards can be merged.
+no_rows() {
+	local script
+	unset KTAP
+	fresh
+	for script in overlay/tree.sh e2e/e2e-build.sh; do
+		ln -sf /bin/true "$copy/harness/$script"
+	done
+	(cd "$copy" && ARCH=arm SHARD=1/999 harness/e2e/e2e.sh)
+	[[ $(wc -l <"$copy/build/e2e-arm-1-of-999.csv") -eq 1 ]]
+}
+
+# How often a test may fail with our files, if it fails without.
+rates() {
+	python3 - <<-'END'
+		from e2e import is_same
+		ok, bad = ["pass"], ["fail"]
+		assert is_same(ok, ok) and is_same(bad, bad) and is_same(3 * bad + ok, bad + 3 * ok)
+		assert not is_same([], ok) and not is_same(bad, ok) and not is_same(4 * bad, bad + 3 * ok)
+	END
+}
+
 # A run that wrote its table gets a section, also if it failed. One that wrote none leaves the old section, as does a part or
 # another kernel.
 results() {
@@ -235,7 +259,7 @@ results() {
 }
 
 tests=(typos no_such_tree no_such_version packages spaces read_only clean identity interrupted_series no_cbmc moves shards
-	results)
+	no_rows rates results)
 for test in "${@:-${tests[@]}}"; do
 	check "input-$test" "$test"
 done

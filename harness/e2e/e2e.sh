@@ -45,6 +45,10 @@ link() {
 }
 
 mutants() {
+	local name
+	for name; do
+		grep -qxF "[$name]" "$harness/e2e/e2e-mutants.toml" || die "no such mutant: $name"
+	done
 	(($# == 0)) || VARIANT+=-some
 	"$harness/fetch/deps.sh" kunit-arm64 e2e-arm64
 	lock

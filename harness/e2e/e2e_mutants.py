@@ -3,9 +3,8 @@
 """e2e_mutants.py TREE IMAGE [NAME...]: boot kernels with the faults of e2e-mutants.toml, which e2e must notice.
 
 TREE is a kernel tree that may be changed, and has a build of the e2e kernel. IMAGE is the directory for the kernel, and has
-the programs. Each mutant is built once and boots one row, up to the first failure. Mutants without the library's own checks
-run first, as the checks would hide what guests and processes notice. Before each group, the unchanged kernel must pass all
-rows of the group.
+the programs. Each mutant is built once and boots its rows, up to the first failure, without the library's own checks, as these
+would hide what guests and processes notice. The unchanged kernel comes first, and must pass all rows.
 """
 
 import os
@@ -19,6 +18,7 @@ from typing import Any
 
 import e2e
 import ktap
+from mutants import mutate
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
@@ -44,7 +44,7 @@ def load(texts: dict[str, str]) -> dict[str, dict[str, Any]]:
             if name not in library:
                 raise SystemExit(f"error: {name} is in e2e-mutants.toml without edits, and not in mutants.toml")
             mutant["what"], mutant["edits"] = library[name]["what"], library[name]["edits"]
-        if isinstance(mutant.get("row"), str):
+        if isinstance(mutant["row"], str):
             mutant["row"] = [mutant["row"]]
         # Report errors before the first boot.
         edited(texts, mutant["edits"])
@@ -53,11 +53,7 @@ def load(texts: dict[str, str]) -> dict[str, dict[str, Any]]:
 
 def edited(texts: dict[str, str], edits: list[list[str]]) -> dict[str, str]:
     """The files with these edits, by name."""
-    for old, new in edits:
-        if sum(text.count(old) for text in texts.values()) != 1:
-            raise SystemExit(f"error: not found exactly once: {old!r}")
-        texts = {file: text.replace(old, new) for file, text in texts.items()}
-    return texts
+    return dict(zip(texts, mutate([*texts.values()], edits)))
 
 
 def put(tree: Path, texts: dict[str, str]) -> None:
@@ -81,12 +77,6 @@ def make(tree: Path, *targets: str) -> None:
     run("make", "-s", "-C", str(tree), f"O={BUILD}", f"-j{os.cpu_count()}", *MAKE, *targets)
 
 
-def configure(tree: Path, checks: bool) -> None:
-    """Configure the library's own checks for the next build."""
-    run(str(tree / "scripts/config"), "--file", str(tree / BUILD / ".config"), "-e" if checks else "-d", "DEBUG_IDGEN_ALLOC")
-    make(tree, "olddefconfig")
-
-
 def noticed_by(result: e2e.Result, lines: list[str]) -> tuple[str, str]:
     """The check that noticed, and its first message. A reason of e2e.py starts with the name of the check."""
     for line in lines:
@@ -105,35 +95,26 @@ def main() -> int:
     names = sys.argv[3:] or list(mutants)
     rows = {row.name: row for row in e2e.load()}
     table: list[tuple[object, ...]] = []
-    for checks in (False, True):
-        seen = [name for name in names if "row" in mutants[name] and mutants[name].get("checks", False) == checks]
-        if not seen:
-            continue
-        configure(tree, checks)
-        todo = {"unchanged": list(dict.fromkeys(row for name in seen for row in mutants[name]["row"]))}
-        for name, used in (todo | {name: mutants[name]["row"] for name in seen}).items():
-            start = time.monotonic()
-            put(tree, edited(texts, [] if name == "unchanged" else mutants[name]["edits"]))
-            make(tree, "Image")
-            (image / "Image").write_bytes((tree / BUILD / "arch/arm64/boot/Image").read_bytes())
-            print(f"{name}: built in {time.monotonic() - start:.0f} s, {'with' if checks else 'without'} the library's checks",
-                  flush=True)
-            for row in used:
-                log = image / f"{name}-{row}-{'checks' if checks else 'plain'}.log"
-                result = e2e.boot(rows[row], image, log, to_first_wrong=name != "unchanged")
-                check, said = noticed_by(result, e2e.read(log)) if result.reasons else ("nothing", "")
-                good = (check == "nothing") == (name == "unchanged")
-                what = "" if name == "unchanged" else mutants[name]["what"]
-                table.append((name, what, row, "on" if checks else "off", check, round(result.seconds), said,
-                              "ok" if good else "not ok", "" if good else f"{row}: noticed by {check}"))
-                print(f"    {row:18} {result.seconds:4.0f} s  {check}: {said[:100]}", flush=True)
+    run(str(tree / "scripts/config"), "--file", str(tree / BUILD / ".config"), "-d", "DEBUG_IDGEN_ALLOC")
+    make(tree, "olddefconfig")
+    todo = {"unchanged": list(dict.fromkeys(row for name in names for row in mutants[name]["row"]))}
+    for name, used in (todo | {name: mutants[name]["row"] for name in names}).items():
+        start = time.monotonic()
+        put(tree, edited(texts, [] if name == "unchanged" else mutants[name]["edits"]))
+        make(tree, "Image")
+        (image / "Image").write_bytes((tree / BUILD / "arch/arm64/boot/Image").read_bytes())
+        print(f"{name}: built in {time.monotonic() - start:.0f} s", flush=True)
+        for row in used:
+            log = image / f"{name}-{row}.log"
+            result = e2e.boot(rows[row], image, log, to_first_wrong=name != "unchanged")
+            check, said = noticed_by(result, e2e.read(log)) if result.reasons else ("nothing", "")
+            good = (check == "nothing") == (name == "unchanged")
+            what = "" if name == "unchanged" else mutants[name]["what"]
+            table.append((name, what, row, check, round(result.seconds), said,
+                          "ok" if good else "not ok", "" if good else f"{row}: noticed by {check}"))
+            print(f"    {row:18} {result.seconds:4.0f} s  {check}: {said[:100]}", flush=True)
     put(tree, texts)
-    for name in names:
-        if "unseen" in mutants[name]:
-            why = f"not seen on QEMU: {mutants[name]['unseen']}; noticed by {mutants[name]['layer']}"
-            table.append((name, mutants[name]["what"], "", "", "", "", "", "skip", why))
-            print(f"{name:28} {why}")
-    columns = "mutant what row library_checks caught_by seconds said_first result reason".split()
+    columns = "mutant what row caught_by seconds said_first result reason".split()
     return ktap.report(e2e.OUT.parent / "e2e-mutants", columns, table)
 
 

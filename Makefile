@@ -49,11 +49,11 @@ help:
 #help   csky           the conversion of csky, without a compiler for it  2 min
 #help The C file on the host
 #help   kunit-host     the library's KUnit suite                          seconds
-#help   torture        real threads, sanitised                            2 min
+#help   torture        real threads, sanitised                            over 5 min
 #help   explore        all orders of a few steps of two CPUs              1 to 3 min
 #help   litmus         litmus tests, by herd7                             seconds
 #help   prove          CBMC; prove-deep has more configurations           5 min
-#help   weak           GenMC under weak memory; needs GENMC=
+#help   weak           GenMC under weak memory, with mutants; needs GENMC=
 #help   tla            the PlusCal model; needs TLA2TOOLS=
 #help   mutants        mutation tests of all these; TLA2TOOLS=, GENMC=
 #help Patches
@@ -62,7 +62,8 @@ help:
 #help   series-check   git am, b4, checkpatch, and builds of each patch   quick part, in test: 4 min
 #help   apply          lay our files over the tree LINUX=
 #help Other
-#help   results        write RESULTS.md from the tables of the last runs  seconds
+#help   results        write RESULTS.md from the tables of the last runs, seconds
+#help                  and series/figures.csv from that of bench
 #help   merge          one table of those of all shards: TABLES='build/e2e-1-of-2.csv ...'
 #help   clean          remove build/, except fetched kernel sources; distclean removes these too
 #help
@@ -72,7 +73,7 @@ help:
 #help   ARCH=arm               kunit, kunit-mutants, e2e, e2e-selftests: arm64 is the default; a wrong value lists the others
 #help   SAN=1                  kunit: with KASAN, UBSAN, lockdep (arm64)
 #help   KUNIT_ARGS=...         kunit: options for kunit.py
-#help   ROWS='NAME...'         e2e: only these rows of harness/e2e/e2e.toml
+#help   ROWS='NAME...'         e2e: only these rows of harness/e2e/e2e.toml, in a table of their own
 #help   DISASM=1               bench: show the code of both, and which variables a switch reads
 #help   SET=fixes              series: this set; harness/series/README.md lists them
 #help   SIGNOFF=1              series: add your Signed-off-by

@@ -6,7 +6,7 @@ Prints CSV rows: what,size,ours,theirs. --show prints the paths side by side ins
 
 For arm64, alternatives are applied as on a CPU with LSE atomics and no other capability. The fast path is the shortest way
 from the entry of a function to its end that executes the compare-and-exchange, or the exchange, and calls nothing. A slow path
-has calls. Where the shortest way would be the wrong one, the table below decides: page tables of a process are in the linear
+has calls. If the shortest way is a wrong one, the table below picks the branch: page tables of a process are in the linear
 map, not in the kernel image, and KVM/riscv has VMIDs.
 """
 

@@ -19,7 +19,11 @@ HEAD = """# Results
 
 `make results` writes this file from the tables of the last runs, and nothing here is edited by hand. Each section names the
 day, the commit, the kernel and the compilers, and says FAILED if the command failed. A command without a section did not
-run, or wrote no table. "Quick" is the part that `make test` runs. Everything ran under QEMU or on the host. Nothing ran on hardware with the architectures in question.
+run, or wrote no table. "Quick" is the part that `make test` runs. Everything ran under QEMU or on the host. Nothing ran on
+hardware with the architectures in question.
+
+Known gaps: no mutation test removes the I-cache and branch predictor flushes of arm, the flushes of riscv after the probes
+of ASID and VMID bits, or arm64's workaround for ThunderX. QEMU shows no difference without them.
 """
 # The command that writes each table, in the order of the sections. MERGED has the two columns of a long table whose rows are
 # merged, see merge().

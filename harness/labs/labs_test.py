@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Check the jobs of lava.sh against LAVA's own schema, and kernelci.yaml against its documentation.
+"""Check the jobs of lava.sh against LAVA's own schema, and that kernelci.yaml has the keys that KernelCI asks for.
 
 The suites, kselftests, options and jobs that they name must exist. PYTHONPATH must have LAVA's lava_common.
 """

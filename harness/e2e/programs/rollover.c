@@ -3,9 +3,9 @@
  * Measure what a rollover of VMIDs on riscv does to running guests.
  *
  * A guest spins on each CPU but the first. On the first, more VMs than there are VMIDs
- * take turns, each until its guest stores to an address without memory. So VMIDs run out
- * once in a round, near its end, and a few turns earlier in each round, as the spinning
- * guests have VMIDs as well. The program watches the last turns only. It counts IPIs in
+ * take turns, each until its guest stores to an address without memory. VMIDs run out once
+ * in each round. Spinning guests use VMIDs too, so each rollover comes a few turns earlier
+ * than the last. The program watches the last turns only. It counts IPIs in
  * /proc/interrupts, and in each turn the exits of the spinning guests in KVM's
  * statistics. The kernel's event tells which turn has the rollover. Without the event, it
  * is the turn with most IPIs.

@@ -217,6 +217,10 @@ no_rows() {
 	done
 	(cd "$copy" && ARCH=arm SHARD=1/999 harness/e2e/e2e.sh)
 	[[ $(wc -l <"$copy/build/e2e-arm-1-of-999.csv") -eq 1 ]]
+	(cd "$copy" && ARCH=arm SHARD=1/999 harness/e2e/e2e.sh --quick)
+	[[ -f $copy/build/e2e-arm-quick-1-of-999.csv ]]
+	(cd "$copy" && ARCH=arm SHARD=1/999 harness/e2e/e2e.sh arm-processes)
+	[[ -f $copy/build/e2e-arm-some-1-of-999.csv ]]
 }
 
 # How often a test may fail with our files, if it fails without.

@@ -23,7 +23,7 @@ run, or wrote no table. "Quick" is the part that `make test` runs. Everything ra
 hardware with the architectures in question.
 
 Known gaps: no mutation test removes the I-cache and branch predictor flushes of arm, the flushes of riscv after the probes
-of ASID and VMID bits, or arm64's workaround for ThunderX. QEMU shows no difference without them.
+of ASID and VMID bits, arm64's workaround for ThunderX, or the GINVT of mips. QEMU shows no difference without them.
 """
 # The command that writes each table, in the order of the sections. MERGED has the two columns of a long table whose rows are
 # merged, see merge().

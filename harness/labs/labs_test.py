@@ -60,6 +60,10 @@ class LabsTest(unittest.TestCase):
                               stdout=subprocess.PIPE, text=True, check=True).stdout
         self.assertEqual(said.splitlines(), ["suite.one --result pass", "suite.two--2- --result fail", "suite.three --result skip"])
 
+    def test_violations_fail_the_kernel_log(self) -> None:
+        (pattern,) = re.findall(r'grep -E "WARNING:.*\|(idgen.*)"', self.job("arm"))
+        self.assertRegex((TOP / "lib/idgen_alloc.c").read_text(encoding="utf-8"), pattern)
+
     def test_suites_and_selftests_are_there(self) -> None:
         sources = "".join(path.read_text(encoding="utf-8") for path in TOP.glob("[al]*/**/*_kunit.c"))
         for arch in ARCHS:

@@ -8,7 +8,8 @@ declare -A crosses=([arm64]=aarch64-linux-gnu- [arm]=arm-linux-gnueabihf- [riscv
 cross=${crosses[arm64]}
 
 # for_arch ARCH [clang]: set the arrays for ARCH. make_for and kunit_for are the options of make and kunit.py. kunitconfigs,
-# suites and objects are our .kunitconfig files, KUnit suites and objects. kunit_all selects all of our options.
+# suites and objects are our .kunitconfig files, KUnit suites and objects. kunit_all selects all of our options. boot_for is
+# the machine, for kunit.py.
 for_arch() {
 	local cross=${crosses[$1]} arch=${1%32}
 	# The kernel's name for it.
@@ -25,6 +26,7 @@ for_arch() {
 	objects=(lib/idgen_alloc.o lib/tests/idgen_alloc_kunit.o "arch/$arch/mm/context.o")
 	suites=(idgen_alloc)
 	kunitconfigs=("arch/$arch/mm/.kunitconfig")
+	boot_for=()
 	case $1 in
 	um)
 		# The library alone, with line coverage.
@@ -48,6 +50,8 @@ for_arch() {
 		;;
 	mips64*)
 		suites+=(mips_mmid)
+		# A CPU of release 6, and a second one that stays offline, which has a slot.
+		boot_for=("--qemu_args=-cpu I6500 -smp 2" --kernel_args=maxcpus=1)
 		;;
 	esac
 	kunit_all=("${kunitconfigs[@]/#/--kunitconfig=}" --kconfig_add=CONFIG_DEBUG_IDGEN_ALLOC=y)

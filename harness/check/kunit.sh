@@ -7,7 +7,7 @@
 
 . "$(dirname "$0")/../common.sh"
 for_arch "$arch"
-dir=.kunit-$arch options=("${kunit_all[@]}")
+dir=.kunit-$arch options=("${kunit_all[@]}" "${boot_for[@]}")
 [[ $arch != arm64 ]] || dir=.kunit
 if [[ -n ${SAN-} ]]; then
 	[[ $arch = arm64 ]] || die "SAN=1 is for arm64 only, not for ARCH=$arch"
@@ -20,8 +20,6 @@ fi
 lock
 
 [[ $arch != riscv32 ]] || options+=("--qemu_args=-bios $("$harness/fetch/tool.sh" opensbi)")
-# A CPU of release 6, and a second one that stays offline, which has a slot.
-[[ $arch != mips64* ]] || options+=("--qemu_args=-cpu I6500 -smp 2" --kernel_args=maxcpus=1)
 tree=$("$harness/overlay/tree.sh")
 [[ $arch = um || -f $tree/${kunitconfigs[0]} ]] || die "this kernel is too old for our files of ARCH=$arch"
 # xargs parses quotes as a shell does, and runs nothing.

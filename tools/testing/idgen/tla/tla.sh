@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # tla.sh [TLA2TOOLS=/path/tla2tools.jar] [NAME...]: check idgen.tla with TLC, in all configurations of the file
-# "configs" or those named. Each must have the verdict that is stated there. Prints KTAP.
+# "configs" or those named. Each must have the verdict that is stated there. Prints KTAP. Writes a table to OUT.csv
+# unless there are names.
 #
 #   TLA2TOOLS   the TLA+ tools, or a colon-separated Java class path
 #   OUT         where traces and logs go (default: ../build/tla)
@@ -17,9 +18,18 @@ names=()
 for arg; do
 	case $arg in
 	TLA2TOOLS=*) TLA2TOOLS=${arg#*=} ;;
-	-*) sed -n '4,9s/^# \?//p' "$0" >&2; exit 2 ;;
+	-*) sed -n '4,10s/^# \?//p' "$0" >&2; exit 2 ;;
 	*) names+=("$arg") ;;
 	esac
+done
+
+# Lines that end with a backslash continue.
+mapfile -t configs < <(sed -e ':a' -e '/\\$/N; s/\\\n//; ta' -e '/^#/d; /^$/d' "$here/configs")
+for name in ${names[@]+"${names[@]}"}; do
+	if ! printf '%s\n' "${configs[@]}" | grep -qE "^${name}[[:space:]]" || [[ $name == default ]]; then
+		echo "error: $name: no such configuration in $here/configs" >&2
+		exit 2
+	fi
 done
 
 # Without arguments TLC exits non-zero, but says who it is.
@@ -64,8 +74,8 @@ config() {
 	echo '	FlushBeforeReuse PinStays PinsCounted EmptyAfterUnmap AlwaysSucceeds'
 }
 
-number=0 failed=0 defaults=() plan=${#names[@]}
-((plan)) || plan=$(sed -e ':a' -e '/\\$/N; s/\\\n//; ta' "$here/configs" | grep -cvE '^(#|default[[:space:]]|$)')
+number=0 failed=0 defaults=() rows=() plan=$(printf '%s\n' ${names[@]+"${names[@]}"} | sort -u | grep -c . || true)
+((plan)) || plan=$((${#configs[@]} - 1))
 printf 'KTAP version 1\n1..%d\n# configuration # expected, verdict, states, depth, seconds\n' "$plan"
 while read -r name expected settings; do
 	if [[ $name == default ]]; then
@@ -83,6 +93,8 @@ while read -r name expected settings; do
 	log=$out/$name/log
 	verdict=$(sed -n 's/^Error: Invariant \([A-Za-z]*\) is violated.*/\1/p' "$log")
 	! grep -q '^Model checking completed. No error' "$log" || verdict=holds
+	# The PlusCal algorithm or its translation was edited alone.
+	! grep -q 'has changed since its last translation' "$log" || verdict=untranslated
 	states=$(sed -n 's/.*generated, \([0-9,]*\) distinct states found.*/\1/p' "$log" | tail -n 1)
 	depth=$(sed -n 's/.*depth of the complete state graph search is \([0-9]*\).*/\1/p' "$log")
 	# Of a violation it is the length of the trace.
@@ -91,8 +103,10 @@ while read -r name expected settings; do
 	[[ $verdict == "$expected" ]] || result='not ok' failed=1
 	said="$expected, ${verdict:-error}, ${states:--}, ${depth:--}, $((SECONDS - start))"
 	echo "$result $((++number)) $name # $said"
+	rows+=("$name,$result,$expected,${verdict:-error},${states//,/},$depth,$((SECONDS - start))")
 	[[ -n $verdict ]] || tail -n 20 "$log" | sed 's/^/# /'
 	rm -rf "$out/$name/states"
-done < <(sed -e ':a' -e '/\\$/N; s/\\\n//; ta' -e '/^#/d; /^$/d' "$here/configs")
+done < <(printf '%s\n' "${configs[@]}")
+[[ ${#names[@]} -gt 0 ]] || printf '%s\n' configuration,result,expected,verdict,states,depth,seconds "${rows[@]}" >"$out.csv"
 echo "# logs and traces in $out"
 ((number && !failed))

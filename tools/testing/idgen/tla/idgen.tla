@@ -4,16 +4,17 @@
 \* The allocator of lib/idgen_alloc.c, with CPUs that have translation registers and
 \* TLBs. A value is <<generation, ID>>. Zero is the value of a context that never had an
 \* ID. The slots of the CPUs in "taken" have IDGEN_TAKEN set. The two variables are one
-\* word, and change in one step.
+\* word, and change in one step. Accesses are in program order (A7).
 \*
 \* One process for each CPU executes all its operations: switch, sched out, pin, unpin.
 \* A label is one access that others can see. What only the lock holder sees is part of a
-\* step. Reading the slot and the context is one step, as the exchange after it fails if
+\* step (A12). Reading the slot and the context is one step, as the exchange after it fails if
 \* the slot has changed in between. The read may miss IDGEN_TAKEN, as on hardware after
-\* sched out's store of the ID alone.
+\* sched out's store of the ID alone (A8).
 \*
 \* Walks: entries for a register appear as soon as possible, at each write of the register
-\* and after each flush. They disappear in flushes only. This is the worst case of a CPU
+\* (A2, A5) and after each flush. They disappear in flushes only (A1). Each of these is one
+\* step (A9). This is the worst case of a CPU
 \* that walks at random times. With Speculate, a process walks at random times, and the
 \* verdicts agree.
 \*
@@ -27,16 +28,16 @@ CONSTANTS
 	NIDS, GENS,		\* IDs are 1..NIDS; behaviours end with generation GENS
 	FlushLocal,		\* a CPU flushes itself before its first ID of a generation
 	FlushAll,		\* the rollover flushes all CPUs
-	CnP,			\* all CPUs share one TLB
+	CnP,			\* all CPUs share one TLB (A4)
 	OwnViewOnly,		\* with CnP: a local flush spares what other CPUs see
 	ReservedTable,		\* a switch starts by clearing the register
 	\* "none": there is no sched out. The register "keep"s its value, is cleared
 	\* "first", or "late" (after the slot), or "together" with the slot.
 	SchedOut,
 	Direct,			\* a switch need not come after a sched out
-	WalkRunning,		\* no walks but while the context runs
+	WalkRunning,		\* no walks but while the context runs (A3)
 	LastRan,		\* a context that has not run here before drops its ID here
-	Exit,			\* a context that is in no register may end, and another start
+	Exit,			\* a context that is in no register may end, and another start (A11)
 	MaxPins,		\* contexts pinned at once
 	Unmap,			\* a process that unmaps one page, once
 	BlindRefill,		\* a flush leaves entries without looking at the page table

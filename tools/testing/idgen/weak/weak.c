@@ -12,12 +12,10 @@
  * before the next write. More entries only mean more violations. A broadcast flush or TLBI has
  * a full barrier on both sides (A1). If a TLBI overtakes a walk, the walk leaves no entry.
  *
- * GenMC refuses accesses of two sizes to one location ("Mixed-size accesses detected"). So
- * sched out's store of the ID is a relaxed atomic AND here, which clears the same bytes. The
- * store allows one behaviour that the AND does not: the CPU's next read of its slot may find
- * the ID cleared, and the rest as it was before a rollover. So such a read may miss
- * IDGEN_TAKEN here. ../litmus/emitted.py checks that there are no other differences, on the
- * instructions that compilers emit.
+ * GenMC refuses mixed sizes ("Mixed-size accesses detected"), so sched out is a relaxed AND of
+ * the same bytes. The store allows one more behaviour: the next read of the own slot may miss
+ * IDGEN_TAKEN. So reads after sched out may miss it here (A8), all of them or none.
+ * ../litmus/emitted.py checks the instructions that compilers emit.
  *
  * After all scripts, one CPU runs all contexts in turn, as a fault may only show at a later
  * rollover.
@@ -107,7 +105,7 @@ void shim_lock(raw_spinlock_t *lock)
 {
 	int unlocked = 0;
 
-	/* Executions that would wait are the same as those in which the CPU comes later. */
+	/* An execution that would wait is the same as one in which the CPU comes later (A12). */
 	__VERIFIER_assume(__atomic_compare_exchange_n(&lock->owner, &unlocked, 1, false,
 						      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
 }

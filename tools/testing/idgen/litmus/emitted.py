@@ -6,7 +6,8 @@ gcc and clang compile emitted.c. Its two functions become a litmus test for Arm'
 not have. herd7's numbers have 63 bits, and it is quick only if words have few parts. So values have 32 bits here, 16 of them the ID:
 one line of the header is changed. The bad outcome: the switch took its fast path, and the rollover has not reserved the new value.
 
-HERD7 names the simulator. SRC and HEADER name other versions of the files. A missing compiler is skipped with a message.
+HERD7 names the simulator. SRC and HEADER name other versions of the files. A missing compiler is skipped with a message. What is
+compiled are C atomics. The kernel's LSE atomics are inline assembly, so only sched out's store is also what compilers emit there.
 """
 
 import os
@@ -39,7 +40,10 @@ def compile_to(directory: Path, compiler: list[str], source: Path, header: Path)
     command = [*compiler, "-O2", "-march=armv8.1-a", "-S", "-w", "-o", "-", "-DCONFIG_64BIT", "-DCONFIG_IDGEN_ALLOC_32=1",
                *(f"-DCONFIG_{option}=0" for option in OPTIONS), f'-DSRC="{source}"', f"-DTAKE={takers[0]}", f"-I{include}",
                f"-I{TOP}/lib", str(HERE / "emitted.c")]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"error: {compiler[0]} failed:\n{done.stderr}")
+    return done.stdout
 
 
 def thread(assembly: str, nr: int) -> tuple[list[str], dict[int, int]]:
@@ -84,7 +88,9 @@ def litmus(assembly: str, name: str) -> str:
 
 def main() -> int:
     """Ask for each compiler that is there."""
-    herd7 = os.environ.get("HERD7", "herd7")
+    herd7 = shutil.which(os.environ.get("HERD7", "herd7"))
+    if not herd7:
+        raise SystemExit("error: no herd7: install it, or set HERD7=")
     source = Path(os.environ.get("SRC", TOP / "lib/idgen_alloc.c")).resolve()
     header = Path(os.environ.get("HEADER", TOP / "include/linux/idgen_alloc.h")).resolve()
     asked = failed = 0
@@ -97,8 +103,11 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as directory:
             test = Path(directory) / "emitted.litmus"
             test.write_text(litmus(compile_to(Path(directory), compiler.split(), source, header), "emitted"))
-            done = subprocess.run([herd7, "-variant", "mixed", "-machsize", "short", str(test)], capture_output=True, text=True,
-                                  timeout=LIMIT, check=False)
+            try:
+                done = subprocess.run([herd7, "-variant", "mixed", "-machsize", "short", str(test)], capture_output=True, text=True,
+                                      timeout=LIMIT, check=False)
+            except subprocess.TimeoutExpired as late:
+                raise SystemExit(f"error: herd7 has no verdict in {LIMIT} s; is the machine busy?") from late
             verdict = re.search(r"^Observation \w+ (\w+) (.*)", done.stdout, re.MULTILINE)
             if not verdict:
                 raise SystemExit(f"error: herd7 has no verdict:\n{test.read_text()}{done.stdout}{done.stderr}")

@@ -85,8 +85,6 @@ bool kunit_suppress(bool on);
 #define kunit_kzalloc(test, size, flags)		kunit_alloc(size)
 #define kunit_kcalloc(test, n, size, flags)		kunit_alloc((n) * (size))
 #define kunit_add_action_or_reset(test, action, ctx)	(kunit_add_action(action, ctx), 0)
-#define KUNIT_DEFINE_ACTION_WRAPPER(wrapper, orig, type)		\
-	static void wrapper(void *p) { orig((type)p); }
 
 #define KUNIT_FAIL(test, fmt...)	kunit_failed(test, false, __LINE__, "", fmt)
 #define KUNIT_IS(test, fatal, cond, fmt...) do {			\
@@ -153,12 +151,9 @@ __attribute__((constructor)) static void kunit_param_##param(void)	\
  * The rest of the kernel
  */
 
-typedef unsigned long ulong;
-
-#define __force
+#define CONFIG_PRINTK		1
 #define BIT(n)			(1UL << (n))
 #define GENMASK(h, l)		((unsigned long)GENMASK_ULL(h, l))
-#define SZ_2K			2048
 #define REFCOUNT_MAX		INT_MAX
 #define READ_ONCE(x)		(*(volatile typeof(x) *)&(x))
 #define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
@@ -226,8 +221,6 @@ int param_set_charp(const char *val, const struct kernel_param *kp);
 #define cpus_read_lock()
 #define cpus_read_unlock()
 #define DEFINE_PER_CPU(type, name)	__typeof__(type) name
-#define alloc_percpu(type)		((type *)calloc(1, sizeof(type)))
-#define free_percpu(p)			free(p)
 #define this_cpu_ptr(p)			(p)
 #define get_cpu_ptr(p)			(p)
 #define put_cpu_ptr(p)
@@ -242,14 +235,16 @@ bool irqs_disabled(void);
 
 /* Cases that need two CPUs are skipped, but must compile. */
 struct task_struct;
+struct completion { };
 #define atomic_inc(v)			((void)(v)->counter++)
-#define atomic_dec(v)			((void)(v)->counter--)
 #define atomic_inc_return(v)		(++(v)->counter)
 #define atomic_xchg(v, i)		atomic_xchg_relaxed(v, i)
 #define kthread_create_on_cpu(fn, data, cpu, name) ((void)(fn), (struct task_struct *)NULL)
 #define IS_ERR(p)			(!(p))
 #define wake_up_process(task)
-#define schedule_timeout_uninterruptible(n)
+#define init_completion(done)		((void)(done))
+#define wait_for_completion(done)
+#define kthread_complete_and_exit(done, code)	return 0
 #define cond_resched()
 
 #endif /* _IDGEN_KUNIT_H */

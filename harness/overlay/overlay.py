@@ -149,6 +149,8 @@ class Overlay:
         if now is None:
             self.problems.append(f"{path}: not in this tree")
             return
+        if "unless" in spot and spot["unless"] in now:
+            return
         lines = now.splitlines(keepends=True)
         if "section" in spot:
             self.entries(path, lines, spot["section"], text)

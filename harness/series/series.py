@@ -204,7 +204,7 @@ class Kernel:
         """Check that all patches together give the same files as make apply."""
         applied = Overlay(OURS, base, self.description.table, load("forms.toml"))
         applied.work_out()
-        own = {entry["path"] for entry in self.description.table["file"] if "patch" not in entry}
+        own = {entry["path"] for kind in KINDS for entry in self.description.table[kind] if "patch" not in entry}
         for path, content in applied.result.items():
             place = self.repo / path
             if path not in {STAMP, *own} and (place.read_text(encoding="utf-8") if place.exists() else None) != content:

@@ -30,14 +30,6 @@
 
 #include "../idgen_alloc_internal.h"
 
-/* Older kernels cannot expect warnings. */
-#ifndef kunit_warning_suppress
-#define kunit_warning_suppress(test) \
-	for (({ kunit_skip(test, "this kernel cannot suppress warnings"); });;)
-#define KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, expected)
-#define KUNIT_SUPPRESSED_WARNING_COUNT() 0
-#endif
-
 static u64 seed;
 module_param(seed, ullong, 0444);
 MODULE_PARM_DESC(seed, "Seed of the random cases; 0: choose one");

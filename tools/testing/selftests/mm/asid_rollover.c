@@ -13,11 +13,11 @@
  *   spenders	fork processes that do nothing, to use up ASIDs
  *
  * How many processes it takes for a rollover: 255 with 8-bit ASIDs, 65,535 with
- * 16-bit ones, and half of them where the kernel keeps one of each pair of ASIDs
- * for itself (KPTI on arm64). They need not exist at the same time. The time of
- * one depends on the machine: the program prints what it measured. A kernel with
- * idgen_alloc.bits= can be booted with fewer ASIDs; "idgen_alloc.bits=asid:4"
- * has 15.
+ * 16-bit ones, and half of them where the kernel keeps one ASID of each pair
+ * (KPTI on arm64). They need not exist at the same time. The time per process
+ * depends on the machine. The program prints it. A kernel that has the boot
+ * parameter idgen_alloc.bits= can use fewer ASIDs: "idgen_alloc.bits=asid:4"
+ * leaves 15.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -35,12 +35,12 @@
 #include "../kselftest.h"
 #include "idgen_rollovers.h"
 
-#define WORD_PAGE	4096
-#define WORDS		(WORD_PAGE / sizeof(uint64_t))
+#define CHUNK		4096
+#define WORDS		(CHUNK / sizeof(uint64_t))
 #define MAX_PAGE	65536
 #define OWN_WORDS	(4 * WORDS)
 #define WINDOW_SIZE	(2 * MAX_PAGE)
-#define WINDOW_WORDS	(WINDOW_SIZE / WORD_PAGE * 2)
+#define WINDOW_WORDS	(WINDOW_SIZE / CHUNK * 2)
 #define WINDOW_STEP	(WINDOW_SIZE / sizeof(uint64_t) / WINDOW_WORDS)
 #define MAX_THREADS	16
 #define MAX_SHOWN	20
@@ -277,7 +277,8 @@ static void check_window(void)
 
 	done = window_reads(epoch_of(seq), &index, &found);
 	if ((!done || index >= 0) && unchanged(seq))
-		wrong("family: %s in phase %d: word %d is %#" PRIx64 ", not %#" PRIx64,
+		wrong("family: %s in phase %d: word %d is %#" PRIx64
+		      ", not %#" PRIx64,
 		      done ? "read" : "fault", phase_of(seq), index, found,
 		      word(epoch_of(seq), index));
 
@@ -298,8 +299,9 @@ static void *relative(void *arg)
 	while (!stopping()) {
 		for (int i = 0; i < 100; i++) {
 			if (*mine != counted) {
-				wrong("family: thread %lu counted to %" PRIu64 ", not %" PRIu64,
-				      (unsigned long)arg, *mine, counted);
+				wrong("family: thread %lu counted to %" PRIu64
+				      ", not %" PRIu64, (unsigned long)arg,
+				      *mine, counted);
 				counted = *mine;
 			}
 			*mine = ++counted;
@@ -325,7 +327,8 @@ static __noreturn void check_copy(unsigned int epoch, unsigned int threads)
 		for (t = 0; t < threads; t++)
 			if (*(volatile uint64_t *)counter[t] != had[t])
 				wrong("copy: the parent's thread %u writes to it", t);
-		index = compare(window, WINDOW_WORDS, WINDOW_STEP, epoch, &found);
+		index = compare(window, WINDOW_WORDS, WINDOW_STEP, epoch,
+				&found);
 		if (index >= 0)
 			wrong("copy: word %d is %#" PRIx64 ", not %#" PRIx64,
 			      index, found, word(epoch, index));
@@ -359,7 +362,8 @@ static void change_window(unsigned int seq, int memory, unsigned int threads)
 
 	if (phase_of(seq) == SHARED) {
 		fill(contents, WINDOW_WORDS, WINDOW_STEP, epoch);
-		if (pwrite(memory, contents, WINDOW_SIZE, offset) != WINDOW_SIZE)
+		if (pwrite(memory, contents, WINDOW_SIZE, offset) !=
+		    WINDOW_SIZE)
 			die("memfd");
 	} else if (phase_of(seq) == MOVED) {
 		spare = mmap(NULL, WINDOW_SIZE, PROT_READ | PROT_WRITE,
@@ -415,11 +419,13 @@ static void change_window(unsigned int seq, int memory, unsigned int threads)
 
 static void family(void)
 {
-	unsigned int threads = cpus < 2 ? 2 : cpus > MAX_THREADS ? MAX_THREADS : cpus;
+	unsigned int threads = cpus < MAX_THREADS ? cpus : MAX_THREADS;
 	int memory = memfd_create("window", MFD_CLOEXEC);
 	unsigned int seq = 2 * PHASES, t;
 	pthread_t thread[MAX_THREADS];
 
+	if (threads < 2)
+		threads = 2;
 	if (memory < 0)
 		die("memfd");
 	window = mmap(NULL, WINDOW_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -429,7 +435,8 @@ static void family(void)
 	fill(own, OWN_WORDS, 1, 0);
 	change_window(seq, memory, 0);
 	for (t = 0; t < threads; t++)
-		if (pthread_create(&thread[t], NULL, relative, (void *)(uintptr_t)t))
+		if (pthread_create(&thread[t], NULL, relative,
+				   (void *)(uintptr_t)t))
 			die("pthread_create");
 	while (!stopping()) {
 		change_window(seq += 2, memory, threads);
@@ -464,7 +471,7 @@ static void storm(void)
 				execv("/proc/self/exe", args);
 				_exit(KSFT_FAIL);
 			}
-			atomic_fetch_add(&shared->execs, 1);
+			atomic_fetch_add(&shared->execs, child > 0);
 		} else {
 			child = fork();
 			if (!child) {
@@ -475,7 +482,7 @@ static void storm(void)
 				short_life(grandchild ? "child" : "orphan");
 				_exit(0);
 			}
-			atomic_fetch_add(&shared->forks, 1);
+			atomic_fetch_add(&shared->forks, child > 0);
 		}
 		if (child < 0)
 			die("fork");
@@ -504,11 +511,18 @@ static void start(void (*kind)(void), unsigned long n)
 	for (unsigned long i = 0; i < n; i++) {
 		pid_t pid = fork();
 
-		if (pid < 0)
-			die("fork");
+		if (pid < 0) {
+			complain(&shared->died, "fork: %s", strerror(errno));
+			atomic_store(&shared->stop, 1);
+			return;
+		}
 		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			take_name();
-			if (nice(n > cpus && kind != spender ? 19 : 10) < 0)
+			/* It may return -1. */
+			errno = 0;
+			if (nice(n > cpus && kind != spender ? 19 : 10) == -1 &&
+			    errno)
 				die("nice");
 			kind();
 			_exit(0);
@@ -524,8 +538,8 @@ static bool any_left(void)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		if (status)
-			complain(&shared->died, "child %d ended with status %#x",
-				 pid, status);
+			complain(&shared->died,
+				 "child %d ended with status %#x", pid, status);
 	return !pid;
 }
 
@@ -556,7 +570,8 @@ static void summary(const char *so_far, uint64_t begin)
 		       so_far, atomic_load(&shared->checks),
 		       atomic_load(&shared->wrong) + atomic_load(&shared->died),
 		       rollovers(), atomic_load(&shared->forks),
-		       atomic_load(&shared->execs), atomic_load(&shared->remaps),
+		       atomic_load(&shared->execs),
+		       atomic_load(&shared->remaps),
 		       (unsigned long)(now_ms() - begin) / 1000);
 }
 
@@ -571,13 +586,14 @@ static void report(uint64_t begin)
 	long had = rollovers();
 
 	summary("", begin);
-	idgen_end_counting();
 	ksft_print_msg("%lu processes in a second: 65,535 ASIDs take %lu s\n",
 		       processes() / seconds,
 		       65535 / (processes() / seconds ?: 1));
-	ksft_test_result(!atomic_load(&shared->wrong) && atomic_load(&shared->checks),
+	ksft_test_result(!atomic_load(&shared->wrong) &&
+			 atomic_load(&shared->checks),
 			 "processes read their own words\n");
-	ksft_test_result(!atomic_load(&shared->died), "all processes exit with 0\n");
+	ksft_test_result(!atomic_load(&shared->died),
+			 "all processes exit with 0\n");
 	if (!opt.rollovers)
 		ksft_test_result_skip("rollovers: not asked for\n");
 	else if (had >= (long)opt.rollovers)
@@ -592,13 +608,20 @@ static void report(uint64_t begin)
 				      processes(), seconds);
 }
 
+/* The program reports what it has seen so far. */
+static void on_signal(int sig)
+{
+	atomic_store(&shared->stop, 1);
+}
+
 static void usage(void)
 {
-	printf("usage: asid_rollover [-n RESIDENTS] [-f FAMILIES] [-x SPENDERS] [-s SECONDS]\n"
-	       "                     [-l LIMIT] [-r ROLLOVERS] [-S SEED]\n"
-	       "  runs for SECONDS (10), and until ROLLOVERS (1) were seen, but not beyond LIMIT (300)\n"
-	       "  -x  processes that only fork (one for each CPU): with 16-bit ASIDs, a rollover\n"
-	       "      takes 65,535 forks\n");
+	printf("usage: asid_rollover [-n RESIDENTS] [-f FAMILIES] [-x SPENDERS]\n"
+	       "                     [-s SECONDS] [-l LIMIT] [-r ROLLOVERS] [-S SEED]\n"
+	       "  runs for SECONDS (10), and until ROLLOVERS (1) were seen,\n"
+	       "  but not beyond LIMIT (300)\n"
+	       "  -x  processes that only fork (one for each CPU): with 16-bit\n"
+	       "      ASIDs, a rollover takes 65,535 forks\n");
 	exit(KSFT_FAIL);
 }
 
@@ -650,6 +673,9 @@ int main(int argc, char **argv)
 	struct sigaction fault = {
 		.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER,
 	};
+	struct sigaction end = {
+		.sa_handler = on_signal, .sa_flags = SA_RESTART,
+	};
 	uint64_t begin, now, said;
 
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
@@ -664,9 +690,10 @@ int main(int argc, char **argv)
 	ksft_print_header();
 	ksft_set_plan(3);
 	if (!idgen_start_counting())
-		ksft_print_msg("no idgen_rollover event: rollovers are computed, for %lu ASIDs\n",
+		ksft_print_msg("cannot use the event idgen_rollover: rollovers are computed, for %lu ASIDs\n",
 			       MAX_ASIDS);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) ||
+	    sigaction(SIGINT, &end, NULL) || sigaction(SIGTERM, &end, NULL) ||
 	    sigaction(SIGSEGV, &fault, NULL) || sigaction(SIGBUS, &fault, NULL))
 		ksft_exit_fail_msg("signals: %s\n", strerror(errno));
 
@@ -684,9 +711,9 @@ int main(int argc, char **argv)
 			summary(" so far", begin);
 			said = now;
 		}
-	} while (now - begin < opt.seconds * 1000 ||
-		 (now - begin < opt.limit * 1000 &&
-		  rollovers() < (long)opt.rollovers));
+	} while (!stopping() && (now - begin < opt.seconds * 1000 ||
+				 (now - begin < opt.limit * 1000 &&
+				  rollovers() < (long)opt.rollovers)));
 	atomic_store(&shared->stop, 1);
 	while (any_left())
 		usleep(50000);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,10 +44,9 @@ static inline void idgen_end_counting(void)
 		return;
 	idgen_put_trigger("!hist:keys=name");
 	rmdir(idgen_instance);
-	*idgen_instance = '\0';
 }
 
-/* Returns false if the kernel lacks the event, or denies access. */
+/* Until exit(). False if the kernel lacks the event, or denies access. */
 static inline bool idgen_start_counting(void)
 {
 	snprintf(idgen_instance, sizeof(idgen_instance),
@@ -55,9 +55,10 @@ static inline bool idgen_start_counting(void)
 		*idgen_instance = '\0';
 		return false;
 	}
-	if (idgen_put_trigger("hist:keys=name"))
+	if (!atexit(idgen_end_counting) && idgen_put_trigger("hist:keys=name"))
 		return true;
 	idgen_end_counting();
+	*idgen_instance = '\0';
 	return false;
 }
 

@@ -57,7 +57,7 @@ struct vm_state {
 	struct kvm_vm *vm;
 	uint32_t number;
 	uint32_t incarnation;
-	atomic_int broken;
+	atomic_int ran, broken;
 	struct vcpu_state vcpus[MAX_VCPUS];
 };
 
@@ -68,7 +68,7 @@ static struct {
 
 static struct vm_state *vms;
 static unsigned int vmid_bits;
-static atomic_ulong checks, wrong_reads, wrong_memory, created;
+static atomic_ulong checks, wrong_reads, wrong_memory, vms_ran;
 static atomic_int stop;
 
 #define wrong(_count, _fmt, ...) do {					\
@@ -131,13 +131,15 @@ static uint32_t name_of(const struct vm_state *v)
 static void write_code(uint32_t *code, uint32_t name)
 {
 #if defined(__aarch64__)
-	code[0] = 0x52800000 | (name & 0xffff) << 5;	/* mov w0, #low */
-	code[1] = 0x72a00000 | (name >> 16) << 5;	/* movk w0, #high, lsl #16 */
-	code[2] = 0xd65f03c0;				/* ret */
+	/* mov w0, #low; movk w0, #high, lsl #16; ret */
+	code[0] = 0x52800000 | (name & 0xffff) << 5;
+	code[1] = 0x72a00000 | (name >> 16) << 5;
+	code[2] = 0xd65f03c0;
 #elif defined(__riscv)
-	code[0] = 0x00000537 | ((name + 0x800) & 0xfffff000);	/* lui a0, high */
-	code[1] = 0x0005051b | name << 20;		/* addiw a0, a0, low */
-	code[2] = 0x00008067;				/* ret */
+	/* lui a0, high; addiw a0, a0, low; ret */
+	code[0] = 0x00000537 | ((name + 0x800) & 0xfffff000);
+	code[1] = 0x0005051b | name << 20;
+	code[2] = 0x00008067;
 #else
 #error "no guest code for this architecture"
 #endif
@@ -164,11 +166,14 @@ static void create(struct vm_state *v)
 	struct kvm_vcpu *vcpus[MAX_VCPUS];
 	uint32_t name = name_of(v);
 	uint64_t page_size, i, w;
+	char *code;
 
 	v->vm = vm_create_with_vcpus(opt.vcpus, guest_code, vcpus);
 	page_size = v->vm->page_size;
 	vm_userspace_mem_region_add(v->vm, VM_MEM_SRC_ANONYMOUS, DATA_ADDR,
-				    DATA_SLOT, PAGES + 1, 0);
+				    DATA_SLOT,
+				    vm_adjust_num_guest_pages(v->vm->mode,
+							      PAGES + 1), 0);
 	for (i = 0; i < PAGES; i++) {
 		virt_map(v->vm, DATA_ADDR + i * page_size,
 			 DATA_ADDR + page_at(name, i) * page_size, 1);
@@ -176,7 +181,10 @@ static void create(struct vm_state *v)
 			host_page(v, i)[w] = word_of(name, i, w);
 	}
 	virt_map(v->vm, code_addr(page_size), code_addr(page_size), 1);
-	write_code((uint32_t *)host_page(v, PAGES), name);
+	code = (char *)host_page(v, PAGES);
+	write_code((uint32_t *)code, name);
+	/* The page may have had the code of another VM. */
+	__builtin___clear_cache(code, code + 12);
 
 	for (i = 0; i < opt.vcpus; i++) {
 		init_exceptions(v->vm, vcpus[i]);
@@ -184,8 +192,8 @@ static void create(struct vm_state *v)
 		v->vcpus[i].vcpu = vcpus[i];
 		v->vcpus[i].sweeps = 0;
 	}
+	v->ran = false;
 	v->broken = false;
-	atomic_fetch_add(&created, 1);
 }
 
 static void check_memory(const struct vm_state *v)
@@ -256,6 +264,8 @@ static void run_vcpu(struct vm_state *v, struct vcpu_state *s, int sweeps)
 			}
 			s->sweeps++;
 			broken = false;
+			if (!atomic_exchange(&v->ran, true))
+				atomic_fetch_add(&vms_ran, 1);
 			atomic_fetch_add(&checks, 2 * PAGES + 1);
 			break;
 		case UCALL_ABORT:
@@ -269,7 +279,8 @@ static void run_vcpu(struct vm_state *v, struct vcpu_state *s, int sweeps)
 			break;
 		default:
 			wrong(wrong_reads, "VM %#x vCPU %u: exit %s", name,
-			      vcpu->id, exit_reason_str(vcpu->run->exit_reason));
+			      vcpu->id,
+			      exit_reason_str(vcpu->run->exit_reason));
 		}
 		if (broken)
 			v->broken = true;
@@ -321,7 +332,8 @@ static void *work(void *arg)
 
 	while (!stop) {
 		struct vm_state *v = &vms[random_below(&seed, opt.vms)];
-		struct vcpu_state *s = &v->vcpus[random_below(&seed, opt.vcpus)];
+		struct vcpu_state *s =
+			&v->vcpus[random_below(&seed, opt.vcpus)];
 		bool broken;
 
 		if (!random_below(&seed, 4))
@@ -348,7 +360,8 @@ static bool any_stuck(void)
 
 	for (v = 0; v < opt.vms; v++)
 		for (i = 0; i < opt.vcpus; i++) {
-			unsigned long entered = atomic_load(&vms[v].vcpus[i].entered);
+			unsigned long entered =
+				atomic_load(&vms[v].vcpus[i].entered);
 
 			if (entered && now > entered + STUCK_MS) {
 				wrong(wrong_reads, "VM %lu vCPU %lu does not come back",
@@ -381,7 +394,7 @@ static long rollovers(void)
 
 	if (counted >= 0)
 		return counted;
-	return created ? (created - 1) / ((1UL << vmid_bits) - 1) : 0;
+	return vms_ran ? (vms_ran - 1) / ((1UL << vmid_bits) - 1) : 0;
 }
 
 static unsigned long available_kb(void)
@@ -423,9 +436,8 @@ static void report(bool stuck, unsigned long start)
 	bool counted = idgen_rollovers("vmid") >= 0;
 	long had = rollovers();
 
-	idgen_end_counting();
 	ksft_print_msg("vmid_rollover: %lu checks, %lu wrong; %lu VMs, %lu at a time, %lu s\n",
-		       checks, wrong_reads + wrong_memory, created, opt.vms,
+		       checks, wrong_reads + wrong_memory, vms_ran, opt.vms,
 		       (now_ms() - start) / 1000);
 	ksft_test_result(!wrong_reads && checks,
 			 "guests read their own words\n");
@@ -445,18 +457,25 @@ static void report(bool stuck, unsigned long start)
 		ksft_test_result_skip("rollovers: %ld of %lu, %s: %lu VMs in %lu s, %u-bit VMIDs\n",
 				      had, opt.rollovers,
 				      counted ? "by the trace event" : "computed",
-				      created, (now_ms() - start) / 1000,
+				      vms_ran, (now_ms() - start) / 1000,
 				      vmid_bits);
+}
+
+/* The program reports what it has seen so far. */
+static void on_signal(int sig)
+{
+	stop = true;
 }
 
 static void usage(void)
 {
-	printf("usage: vmid_rollover [-n VMS] [-v VCPUS] [-t THREADS] [-s SECONDS] [-l LIMIT]\n"
-	       "                     [-r ROLLOVERS] [-x TURNS] [-S SEED]\n"
-	       "  runs for SECONDS (10), and until ROLLOVERS (1) were seen, but not beyond LIMIT (60)\n"
+	printf("usage: vmid_rollover [-n VMS] [-v VCPUS] [-t THREADS] [-s SECONDS]\n"
+	       "                     [-l LIMIT] [-r ROLLOVERS] [-x TURNS] [-S SEED]\n"
+	       "  runs for SECONDS (10), and until ROLLOVERS (1) were seen,\n"
+	       "  but not beyond LIMIT (60)\n"
 	       "  -n  VMs at a time (300): 8-bit VMIDs are too few for these\n"
-	       "  -x  replace a VM every so many turns (64). With 16-bit VMIDs, a rollover takes\n"
-	       "      65,535 VMs, one after another: -x 1 -l 3600\n");
+	       "  -x  replace a VM every so many turns (64). With 16-bit VMIDs, a\n"
+	       "      rollover takes 65,535 VMs, one after another: -x 1 -l 3600\n");
 	exit(KSFT_FAIL);
 }
 
@@ -519,7 +538,9 @@ int main(int argc, char **argv)
 		ksft_exit_skip("%lu open files are not allowed: %s\n",
 			       (unsigned long)files.rlim_max, strerror(errno));
 	if (!idgen_start_counting())
-		ksft_print_msg("no trace event idgen_rollover: rollovers are computed\n");
+		ksft_print_msg("cannot use the event idgen_rollover: rollovers are computed\n");
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
 
 	vms = calloc(opt.vms, sizeof(*vms));
 	threads = calloc(opt.threads, sizeof(*threads));
@@ -537,11 +558,11 @@ int main(int argc, char **argv)
 		if (now_ms() >= next + 20000) {
 			next = now_ms();
 			ksft_print_msg("so far %lu checks, %lu VMs, %ld rollovers\n",
-				       checks, created, rollovers());
+				       checks, vms_ran, rollovers());
 		}
-	} while (!stuck && (since < opt.seconds * 1000 ||
-			    (since < opt.limit * 1000 &&
-			     rollovers() < (long)opt.rollovers)));
+	} while (!stop && !stuck && (since < opt.seconds * 1000 ||
+				     (since < opt.limit * 1000 &&
+				      rollovers() < (long)opt.rollovers)));
 	stop = true;
 	for (i = 0; i < opt.threads && !stuck; i++)
 		while (pthread_tryjoin_np(threads[i], NULL)) {

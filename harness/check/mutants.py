@@ -113,9 +113,9 @@ def judge(script: str, scratch: Path, *arguments: str) -> tuple[str, Path]:
 
 
 def cbmc(scratch: Path, mutant: Mutant) -> bool:
-    """Whether a quick proof fails, and not because the model does not fit. The unchanged files must have no other failure either."""
+    """Whether a quick proof fails, and not because the model does not fit. Any failure counts for the unchanged files."""
     output, _ = judge("cbmc/run.py", scratch, "--quick", *([] if mutant["edits"] else ["--first"]))
-    failed = re.findall(r"^not ok \d+ \S+ # \S+ \S+ (.*) \d+$", output, re.MULTILINE)
+    failed = re.findall(r"^not ok \d+ \S+ # \S+ \S+ (.*?) \d+$", output, re.MULTILINE | re.DOTALL)
     return any(not mutant["edits"] or (re.match("(violated|WARN|panic): ", why) and not MISFIT.search(why)) for why in failed)
 
 
@@ -138,12 +138,13 @@ def litmus(tree: Path) -> Callable[[Path, Mutant], bool | None]:
 
 
 def weak(scratch: Path, mutant: Mutant) -> bool | None:
-    """Whether GenMC finds a violation, or that no execution ends. The unchanged files must not time out either."""
+    """Whether GenMC finds a violation, or that no execution ends. Any failure counts for the unchanged files."""
     if not mutant.get("weak"):
         return None
     _, table = judge("weak/run.py", scratch, *mutant["weak"].split())
     with table.open(newline="") as rows:
-        return any(row["verdict"] not in (("holds", "timeout", "unknown") if mutant["edits"] else ("holds",)) for row in csv.DictReader(rows))
+        verdicts = {row["verdict"] for row in csv.DictReader(rows)}
+    return bool(verdicts & {"violated", "blocked"} if mutant["edits"] else verdicts - {"holds"})
 
 
 def tla(scratch: Path, mutant: Mutant) -> bool | None:

@@ -68,7 +68,7 @@ bool hw_walks_now(void)
  * The owner is FREE or the holder's @self. The lock's holder has interrupts off,
  * so no CPU waits for it for long.
  */
-#define FREE	-2
+#define FREE	(-2)
 
 void shim_lock_init(raw_spinlock_t *lock)
 {

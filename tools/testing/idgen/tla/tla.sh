@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # tla.sh [TLA2TOOLS=/path/tla2tools.jar] [NAME...]: check idgen.tla with TLC, in all configurations of the file
-# "configs" or those named. Each must have the verdict that is stated there. Prints KTAP. Writes a table to OUT.csv
-# unless there are names.
+# "configs" or those named. Each must have the verdict that is stated there. Prints KTAP.
 #
 #   TLA2TOOLS   the TLA+ tools, or a colon-separated Java class path
 #   OUT         where traces and logs go (default: ../build/tla)
@@ -18,7 +17,7 @@ names=()
 for arg; do
 	case $arg in
 	TLA2TOOLS=*) TLA2TOOLS=${arg#*=} ;;
-	-*) sed -n '4,10s/^# \?//p' "$0" >&2; exit 2 ;;
+	-*) sed -n '4,9s/^# \?//p' "$0" >&2; exit 2 ;;
 	*) names+=("$arg") ;;
 	esac
 done
@@ -74,7 +73,7 @@ config() {
 	echo '	FlushBeforeReuse PinStays PinsCounted EmptyAfterUnmap AlwaysSucceeds'
 }
 
-number=0 failed=0 defaults=() rows=() plan=$(printf '%s\n' ${names[@]+"${names[@]}"} | sort -u | grep -c . || true)
+number=0 failed=0 defaults=() plan=$(printf '%s\n' ${names[@]+"${names[@]}"} | sort -u | grep -c . || true)
 ((plan)) || plan=$((${#configs[@]} - 1))
 printf 'KTAP version 1\n1..%d\n# configuration # expected, verdict, states, depth, seconds\n' "$plan"
 while read -r name expected settings; do
@@ -103,10 +102,8 @@ while read -r name expected settings; do
 	[[ $verdict == "$expected" ]] || result='not ok' failed=1
 	said="$expected, ${verdict:-error}, ${states:--}, ${depth:--}, $((SECONDS - start))"
 	echo "$result $((++number)) $name # $said"
-	rows+=("$name,$result,$expected,${verdict:-error},${states//,/},$depth,$((SECONDS - start))")
 	[[ -n $verdict ]] || tail -n 20 "$log" | sed 's/^/# /'
 	rm -rf "$out/$name/states"
 done < <(printf '%s\n' "${configs[@]}")
-[[ ${#names[@]} -gt 0 ]] || printf '%s\n' configuration,result,expected,verdict,states,depth,seconds "${rows[@]}" >"$out.csv"
 echo "# logs and traces in $out"
 ((number && !failed))

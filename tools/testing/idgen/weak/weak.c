@@ -14,7 +14,7 @@
  *
  * GenMC refuses mixed sizes ("Mixed-size accesses detected"), so sched out is a relaxed AND of
  * the same bytes. The store allows one more behaviour: the next read of the own slot may miss
- * IDGEN_TAKEN. So reads after sched out may miss it here (A8), all of them or none.
+ * IDGEN_TAKEN. So reads after sched out may miss it here (A8). Once one has, all later ones do.
  * ../litmus/emitted.py checks the instructions that compilers emit.
  *
  * After all scripts, one CPU runs all contexts in turn, as a fault may only show at a later

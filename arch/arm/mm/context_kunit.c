@@ -21,7 +21,9 @@ static void asid_test_switch_elsewhere(struct mm_struct *mm)
 		.active = ATOMIC64_INIT(IDGEN_FIRST_GEN),
 	};
 
+	preempt_disable();
 	idgen_alloc_switch(&asids, &elsewhere, &mm->context.id, NULL);
+	preempt_enable();
 }
 
 /* The mm runs on this CPU until there is a switch to another one. */
@@ -134,8 +136,9 @@ static void kept_asid_keeps_mm_cpumask(struct kunit *test)
 static void switch_restores_mm_cpumask_bit(struct kunit *test)
 {
 	struct mm_struct *mm = asid_test_use_new_mm(test);
+	bool empty, fast, slow;
 	unsigned long flags;
-	u64 active;
+	u64 active, value;
 
 	local_irq_save(flags);
 	/* Retry after a rollover: a taken slot has no fast path. */
@@ -146,19 +149,21 @@ static void switch_restores_mm_cpumask_bit(struct kunit *test)
 		asid_test_switch_elsewhere(mm);
 		active = atomic64_read(&this_cpu_ptr(&asid_slots)->active);
 	} while (active & IDGEN_TAKEN);
-	KUNIT_EXPECT_TRUE(test, cpumask_empty(mm_cpumask(mm)));
-	KUNIT_EXPECT_EQ(test, active & ~IDGEN_ID_MASK,
-			atomic64_read(&mm->context.id) & ~IDGEN_ID_MASK);
+	empty = cpumask_empty(mm_cpumask(mm));
+	value = atomic64_read(&mm->context.id);
 	check_and_switch_context(mm, current);
-	KUNIT_EXPECT_TRUE(test,
-			  cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm)));
+	fast = cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm));
 	/* The slow path sets the bit too. */
 	init_new_context(NULL, mm);
 	check_and_switch_context(mm, current);
-	KUNIT_EXPECT_TRUE(test,
-			  cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm)));
+	slow = cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm));
 	local_irq_restore(flags);
 	asid_test_unuse_mm(mm);
+
+	KUNIT_EXPECT_TRUE(test, empty);
+	KUNIT_EXPECT_EQ(test, active & ~IDGEN_ID_MASK, value & ~IDGEN_ID_MASK);
+	KUNIT_EXPECT_TRUE(test, fast);
+	KUNIT_EXPECT_TRUE(test, slow);
 }
 
 static unsigned long asid_test_read_register(void)
@@ -209,6 +214,7 @@ static void asid_test_flush_cpu(struct idgen_alloc *a)
 }
 
 static const struct idgen_ops asid_test_ops = {
+	.name		= "asid",
 	.flush_cpu	= asid_test_flush_cpu,
 	.new_id		= asid_new_id,
 };

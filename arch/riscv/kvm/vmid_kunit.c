@@ -37,26 +37,7 @@ static const struct idgen_ops vmid_test_ops = {
 	.flush_cpu	= vmid_test_flush_cpu,
 };
 
-static int __init vmid_test_init(struct kunit *test)
-{
-	/* vmid_test_exit() resets the slots: KVM must not have used them. */
-	if (vmids.map)
-		KUNIT_ASSERT_EQ(test, vmids.generation, IDGEN_FIRST_GEN);
-	vmid_test_saved = vmids;
-	vmid_test_saved_bits = vmid_bits;
-
-	/* Each case has its own thread: no need to restore the affinity. */
-	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
-	vmid_test_flushes = 0;
-	vmid_test_in_order = true;
-
-	vmid_bits = VMID_TEST_BITS;
-	KUNIT_ASSERT_EQ(test, idgen_alloc_init(&vmids, &vmid_test_ops,
-					       VMID_TEST_BITS, &vmid_slots), 0);
-	return 0;
-}
-
-static void __init vmid_test_exit(struct kunit *test)
+static void __init vmid_test_exit(void *unused)
 {
 	unsigned int cpu;
 
@@ -69,6 +50,26 @@ static void __init vmid_test_exit(struct kunit *test)
 		idgen_atomic(set)(&slot->active, IDGEN_FIRST_GEN);
 		slot->reserved = IDGEN_FIRST_GEN;
 	}
+}
+
+static int __init vmid_test_init(struct kunit *test)
+{
+	/* vmid_test_exit() resets the slots: KVM must not have used them. */
+	if (vmids.map)
+		KUNIT_ASSERT_EQ(test, vmids.generation, IDGEN_FIRST_GEN);
+	vmid_test_saved = vmids;
+	vmid_test_saved_bits = vmid_bits;
+	KUNIT_ASSERT_EQ(test, kunit_add_action(test, vmid_test_exit, NULL), 0);
+
+	/* Each case has its own thread: no need to restore the affinity. */
+	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
+	vmid_test_flushes = 0;
+	vmid_test_in_order = true;
+
+	vmid_bits = VMID_TEST_BITS;
+	KUNIT_ASSERT_EQ(test, idgen_alloc_init(&vmids, &vmid_test_ops,
+					       VMID_TEST_BITS, &vmid_slots), 0);
+	return 0;
 }
 
 static idgen_value_t vmid_test_value(struct kvm_vmid *vm)
@@ -250,9 +251,8 @@ static struct kunit_case __refdata riscv_kvm_vmid_cases[] = {
 static struct kunit_suite riscv_kvm_vmid_suite __refdata = {
 	.name = "riscv_kvm_vmid",
 	.init = vmid_test_init,
-	.exit = vmid_test_exit,
 	.test_cases = riscv_kvm_vmid_cases,
 };
 
-/* The cases write data that is read-only after boot. */
+/* vmid_bits is read-only after boot. */
 kunit_test_init_section_suite(riscv_kvm_vmid_suite);

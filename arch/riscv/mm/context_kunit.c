@@ -23,18 +23,19 @@ static int asid_test_init(struct kunit *test)
  * Allocate the next ASID, on an imaginary CPU that rollovers do not scan and
  * that has no flush pending.
  */
-static unsigned long asid_test_take(struct kunit *test)
+static void asid_test_take(struct kunit *test)
 {
 	struct idgen_slot elsewhere = {};
 	atomic_long_t value = {};
 	unsigned long asid;
 
 	idgen_atomic(set)(&elsewhere.active, IDGEN_FIRST_GEN);
+	preempt_disable();
 	idgen_alloc_switch(&asids, &elsewhere, &value, NULL);
+	preempt_enable();
 	asid = cntx2asid(atomic_long_read(&value));
 	KUNIT_ASSERT_NE(test, asid, 0);
 	KUNIT_ASSERT_LT(test, asid, idgen_alloc_nr(&asids));
-	return asid;
 }
 
 static void asid_test_roll_over(struct kunit *test)
@@ -79,9 +80,20 @@ static void asid_test_switch(struct mm_struct *mm)
 
 static void asid_bits_match_satp(struct kunit *test)
 {
-	/* SATP_ASID_BITS is the maximum. */
-	KUNIT_EXPECT_LE(test, asids.bits, SATP_ASID_BITS);
-	KUNIT_EXPECT_EQ(test, asids.usable, idgen_alloc_nr(&asids) - 1);
+	unsigned long flags, satp, asid;
+
+	local_irq_save(flags);
+	satp = csr_read(CSR_SATP);
+	csr_set(CSR_SATP, SATP_ASID_MASK << SATP_ASID_SHIFT);
+	asid = csr_read(CSR_SATP) >> SATP_ASID_SHIFT & SATP_ASID_MASK;
+	csr_write(CSR_SATP, satp);
+	local_flush_tlb_all();
+	local_irq_restore(flags);
+
+	if (strstr(saved_command_line, "idgen_alloc.bits="))
+		KUNIT_EXPECT_LE(test, asids.bits, fls_long(asid));
+	else
+		KUNIT_EXPECT_EQ(test, asids.bits, fls_long(asid));
 }
 
 /* asid_test_take() checks each ASID. */
@@ -145,6 +157,7 @@ static void asid_test_flush_cpu(struct idgen_alloc *a)
 }
 
 static const struct idgen_ops asid_test_ops = {
+	.name		= "asid",
 	.flush_cpu	= asid_test_flush_cpu,
 };
 
@@ -196,16 +209,19 @@ static void stale_icache_is_flushed_once(struct kunit *test)
 #ifdef CONFIG_SMP
 	struct mm_struct *mm = asid_test_use_new_mm(test);
 	cpumask_t *stale = &mm->context.icache_stale_mask;
+	bool same, other;
 
 	preempt_disable();
 	cpumask_set_cpu(smp_processor_id(), stale);
 	/* No flush if the mm does not change. */
 	switch_mm(mm, mm, current);
-	KUNIT_EXPECT_TRUE(test, cpumask_test_cpu(smp_processor_id(), stale));
+	same = cpumask_test_cpu(smp_processor_id(), stale);
 	switch_mm(&init_mm, mm, current);
-	KUNIT_EXPECT_FALSE(test, cpumask_test_cpu(smp_processor_id(), stale));
+	other = cpumask_test_cpu(smp_processor_id(), stale);
 	preempt_enable();
 	asid_test_unuse_mm(mm);
+	KUNIT_EXPECT_TRUE(test, same);
+	KUNIT_EXPECT_FALSE(test, other);
 #else
 	kunit_skip(test, "needs CONFIG_SMP");
 #endif

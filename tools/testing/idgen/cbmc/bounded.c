@@ -35,8 +35,6 @@ static void slice(int p, bool may_lock)
 		write_register(p);
 	if (c->at == LEFT && go())
 		leave(p);
-	if (SPECULATE && nondet_bool())
-		walk(p);
 	look_at_hardware();
 }
 

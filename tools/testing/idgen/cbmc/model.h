@@ -22,8 +22,7 @@
  * affect these, no TLB affects the allocator, and each invariant is about one ID. There
  * is one bit for each context that may have an entry. Entries appear as soon as possible,
  * at each write of a register and after each flush, and disappear in flushes only. More
- * entries only mean more violations, so this is the worst case of random walks. With
- * SPECULATE, walks come at any time instead.
+ * entries only mean more violations, so this is the worst case of random walks.
  *
  * The options are those of tla/idgen.tla. All are macros.
  */
@@ -34,27 +33,19 @@
 #undef atomic64_set
 #undef atomic64_xchg_relaxed
 #undef atomic64_cmpxchg_relaxed
-#undef atomic64_fetch_or_relaxed
 #undef atomic64_andnot
 #undef atomic_read
 #undef atomic_set
 #undef atomic_xchg_relaxed
 #undef atomic_cmpxchg_relaxed
-#undef atomic_fetch_or_relaxed
 #undef atomic_andnot
 #undef __idgen_alloc_switch
 #define atomic64_read	slow_read
 #define atomic64_set	slow_set
-#define atomic64_xchg_relaxed	slow_xchg
-#define atomic64_cmpxchg_relaxed	slow_cmpxchg
 #define atomic64_fetch_or_relaxed	slow_fetch_or
-#define atomic64_andnot	slow_andnot
 #define atomic_read	slow_read
 #define atomic_set	slow_set
-#define atomic_xchg_relaxed	slow_xchg
-#define atomic_cmpxchg_relaxed	slow_cmpxchg
 #define atomic_fetch_or_relaxed	slow_fetch_or
-#define atomic_andnot	slow_andnot
 
 /* Few IDs will do. */
 #undef IDGEN_MIN_BITS
@@ -307,12 +298,12 @@ static void walk_at_once(int where)
 {
 	int p;
 
-	for (p = 0; !SPECULATE && p < CPUS; p++)
+	for (p = 0; p < CPUS; p++)
 		if (WHERE(p) == where)
 			walk(p);
 }
 
-/* The other CPUs may run now, while this one has the lock. Those in @who can see its next access. */
+/* The others may run now, while this CPU has the lock. @who: the CPUs that can see its next access. */
 static void steps_in(unsigned int who);
 
 static void flush(int where)
@@ -373,28 +364,6 @@ static void slow_set(idgen_atomic_t *v, u64 i)
 	poke(v, i);
 }
 
-static u64 slow_xchg(idgen_atomic_t *v, u64 i)
-{
-	u64 was;
-
-	others_step_in(v);
-	was = peek(v);
-	say(SAID_TAKE, me, id_in(was), told_gen(was));
-	poke(v, i);
-	return was;
-}
-
-static u64 slow_cmpxchg(idgen_atomic_t *v, u64 old, u64 new)
-{
-	u64 was;
-
-	others_step_in(v);
-	was = peek(v);
-	if (was == old)
-		poke(v, new);
-	return was;
-}
-
 static u64 slow_fetch_or(u64 i, idgen_atomic_t *v)
 {
 	u64 was;
@@ -404,12 +373,6 @@ static u64 slow_fetch_or(u64 i, idgen_atomic_t *v)
 	say(SAID_TAKE, me, id_in(was), told_gen(was));
 	poke(v, was | i);
 	return was;
-}
-
-static void slow_andnot(u64 i, idgen_atomic_t *v)
-{
-	others_step_in(v);
-	poke(v, peek(v) & ~i);
 }
 
 /* Pin counts change only with the lock held. */
@@ -626,15 +589,6 @@ static u64 fast_cmpxchg(idgen_atomic_t *v, u64 old, u64 new)
 	return recorded();
 }
 
-static u64 fast_fetch_or(u64 i, idgen_atomic_t *v)
-{
-	if (comes_now()) {
-		record(peek(v));
-		poke(v, peek(v) | i);
-	}
-	return recorded();
-}
-
 static void fast_andnot(u64 i, idgen_atomic_t *v)
 {
 	if (comes_now()) {
@@ -761,7 +715,7 @@ static void run_slow_path(int p)
 	__CPROVER_assert(warned == (PINS && c->op == UNPIN && !pins[w]),
 			 "WARN: a warning that is not due, or none that is");
 	__CPROVER_assert(was_locked && !locked, "WARN: a slow path ends with the lock held, or took none");
-	/* After a rollover in between it may be the number that it had. */
+	/* A rollover may give the context its old ID as a new one. */
 	if (NEW_ID)
 		__CPROVER_assert(new_ids <= 1 && (new_ids || id_in(old) == id_in(values[w])),
 				 "WARN: new_id() is not called for each new ID");
@@ -793,8 +747,7 @@ static void write_register(int p)
 		tlbi(WHERE(p), c->id);
 		c->ran |= 1 << c->want;
 	}
-	if (!SPECULATE)
-		walk(p);
+	walk(p);
 	finish(c);
 }
 
@@ -821,7 +774,7 @@ static void narrow(u64 *value, u64 mask)
 
 static void narrow_all(void)
 {
-	u64 mask = GENS_MASK * IDGEN_GEN_STEP | (2 * NR - 1);
+	u64 mask = 7 * IDGEN_GEN_STEP | (2 * NR - 1);
 	u64 bits;
 	int p, c, i;
 
@@ -853,8 +806,8 @@ static void orphan_entries(int c)
 }
 
 /*
- * Whether a CPU is in the way of a context's end (A11). What is left in a register, as VHE has
- * it after sched out, is if it is walked (A3).
+ * Whether a CPU prevents the end of a context (A11). A context that only a register holds, as
+ * after sched out with VHE, can end if that register is not walked (A3).
  */
 static bool needs(int p, int ctx)
 {

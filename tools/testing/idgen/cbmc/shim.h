@@ -91,17 +91,15 @@ static inline unsigned long next_zero_bit(unsigned long map, unsigned long nr,
 #define value_atomic_t			atomic64_t
 #endif
 
-#define DECLARE(kind)							\
-	u64 kind##_read(const value_atomic_t *v);			\
-	void kind##_set(value_atomic_t *v, u64 i);			\
-	u64 kind##_xchg(value_atomic_t *v, u64 i);			\
-	u64 kind##_cmpxchg(value_atomic_t *v, u64 old, u64 new);	\
-	u64 kind##_fetch_or(u64 i, value_atomic_t *v);			\
-	void kind##_andnot(u64 i, value_atomic_t *v);			\
-	bool kind##_stores(const void *where);
-
-DECLARE(fast)
-DECLARE(slow)
+u64 fast_read(const value_atomic_t *v);
+void fast_set(value_atomic_t *v, u64 i);
+u64 fast_xchg(value_atomic_t *v, u64 i);
+u64 fast_cmpxchg(value_atomic_t *v, u64 old, u64 new);
+void fast_andnot(u64 i, value_atomic_t *v);
+bool fast_stores(const void *where);
+u64 slow_read(const value_atomic_t *v);
+void slow_set(value_atomic_t *v, u64 i);
+u64 slow_fetch_or(u64 i, value_atomic_t *v);
 
 /* If the store is made now, write the bytes of @x and no others. */
 #undef WRITE_ONCE
@@ -119,13 +117,11 @@ void await_lock(struct idgen_alloc *a, struct idgen_slot *slot);
 #define atomic64_set                    fast_set
 #define atomic64_xchg_relaxed           fast_xchg
 #define atomic64_cmpxchg_relaxed        fast_cmpxchg
-#define atomic64_fetch_or_relaxed       fast_fetch_or
 #define atomic64_andnot                 fast_andnot
 #define atomic_read                     fast_read
 #define atomic_set                      fast_set
 #define atomic_xchg_relaxed             fast_xchg
 #define atomic_cmpxchg_relaxed          fast_cmpxchg
-#define atomic_fetch_or_relaxed         fast_fetch_or
 #define atomic_andnot                   fast_andnot
 #define __idgen_alloc_switch(a, slot, ctx, pins) \
 	await_lock(a, slot)

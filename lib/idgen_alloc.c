@@ -56,8 +56,8 @@
  * has reserved it, as the map includes all reserved IDs. If the ID is set, a
  * CPU may have reserved it for this context, and only a scan of all slots can
  * tell. The cost of the scan grows with the number of CPUs, and it mostly finds
- * nothing: another context has taken the ID. The hint, a bitmap of reserved IDs
- * modulo its size, avoids most of these scans.
+ * nothing: another context has taken the ID. The hint avoids most of these
+ * scans. It is a bitmap in which bit (ID mod size) is set for each reserved ID.
  *
  * A pinned context keeps its ID through all rollovers: the ID is set in every
  * new map.
@@ -91,8 +91,7 @@
 /*
  * Bits of the hint per possible CPU, before rounding up to a power of two. A
  * CPU reserves at most one ID, so at most 1 in 128 bits is set, and few useless
- * scans remain. A hint with as many bits as there are IDs is exact, and none is
- * larger.
+ * scans remain. If there are fewer IDs than that, each has a bit of its own.
  */
 #define HINT_BITS_PER_CPU	128
 
@@ -203,7 +202,10 @@ static unsigned int nr_reserved(const struct idgen_alloc *a)
 	return nr;
 }
 
-/* Rollover: start the next generation. Called with the lock held. */
+/*
+ * Rollover: start the next generation. Called with the lock held. noinline, so
+ * that the slow path saves fewer registers.
+ */
 static noinline void flush_context(struct idgen_alloc *a)
 {
 	/* Copies, as the compiler must assume that __set_bit() writes to @a. */
@@ -254,7 +256,8 @@ static bool may_be_reserved(const struct idgen_alloc *a, unsigned long id)
 /*
  * Replace all reserved copies of @old by @value, and return whether there were
  * any. A copy that stays behind would not match the context's new value, and
- * the context would get a second ID later (see commit 0ebea8088095).
+ * the context would get a second ID later (see commit 0ebea8088095). noinline,
+ * as above.
  */
 static noinline bool check_update_reserved(struct idgen_alloc *a,
 					   idgen_value_t old,
@@ -379,8 +382,8 @@ EXPORT_SYMBOL_IF_MODULAR(__idgen_alloc_switch);
  * the first pin of a context counts towards the limit. The limit leaves one
  * usable ID for each possible CPU and one more, so that allocation succeeds.
  *
- * Ordering: A full barrier (mb()) separates the store of the ID to @ctx from
- * the return, as in idgen_alloc_switch(). Otherwise that of the lock.
+ * Ordering: A full barrier (mb()) follows the store of the ID to @ctx, as in
+ * idgen_alloc_switch(). The lock orders the rest.
  *
  * Context: Any but NMI. Takes the lock with interrupts off. May roll over.
  * Return: The ID, 1 to 2^bits - 1. 0 if the limit is reached, if
@@ -715,8 +718,8 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_excluded);
  * idgen_alloc_destroy() - free the memory of an allocator
  * @a: the allocator; zero-filled memory is fine, and so is a failed init
  *
- * Before @a is initialised again, reset all contexts to 0 and flush all TLBs:
- * the first generation makes no flush pending.
+ * Before @a is initialised again, reset all contexts to 0. After it, set
+ * %IDGEN_TAKEN in all slots, as no flush is pending in the first generation.
  *
  * Context: At boot (__init) unless the user is modular. @a is not in use.
  */

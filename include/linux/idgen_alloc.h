@@ -27,8 +27,8 @@
  * leaves the upper ones zero. The top bit is IDGEN_TAKEN in a slot, and zero in
  * a context's value.
  *
- * Values have 64 bits, or 32 where 64-bit atomics would take a lock. With 32
- * bits, generations wrap sooner: see "Generation wraparound" in
+ * Values have 64 bits, or 32 bits with CONFIG_IDGEN_ALLOC_32. With 32 bits,
+ * generations wrap sooner: see "Generation wraparound" in
  * Documentation/core-api/idgen_alloc.rst.
  */
 #if IS_ENABLED(CONFIG_IDGEN_ALLOC_32)
@@ -67,15 +67,14 @@ struct idgen_alloc;
 /**
  * struct idgen_slot - per-CPU state scanned by rollovers
  * @active: The value that the CPU runs, with ID 0 while scheduled out.
- * @id: The ID bits of @active, which sched out clears.
+ * @id: The ID bits of @active, if %IDGEN_STORE_ID is set. Sched out clears it.
  * @reserved: The value that the CPU keeps over rollovers, or one with ID 0.
  *
- * A rollover sets %IDGEN_TAKEN in @active and copies the value to @reserved. It
- * leaves @reserved alone if @active was taken already and has an ID: the CPU
- * still runs what an earlier rollover reserved. Only the slow path of the
- * slot's own CPU clears %IDGEN_TAKEN. The generation in @active is the current
- * one while the slot is not taken, unless a rollover has started and has not
- * taken this slot yet.
+ * A rollover sets %IDGEN_TAKEN in @active and copies the value to @reserved. If
+ * the slot is taken already and has an ID, @reserved stays: the CPU still runs
+ * what an earlier rollover reserved. Only the slow path of the slot's own CPU
+ * clears %IDGEN_TAKEN. While the slot is not taken, @active has the current
+ * generation. The exception is a rollover that has not reached the slot yet.
  *
  * @reserved is protected by the allocator's lock. It is updated whenever its
  * context moves to a later generation.
@@ -249,19 +248,18 @@ __idgen_alloc_replace(struct idgen_slot *slot, idgen_value_t old,
  * hardware.
  *
  * From before the call until that write, the CPU must not walk the previous
- * tables: a rollover may reuse the previous ID as soon as the slot shows the
- * new one, and an entry that is loaded after the flush of that rollover would
- * stay. This does not apply if each CPU flushes its own TLB
- * (&idgen_ops.flush_cpu) and CPUs do not share TLBs, as they do with CnP on
- * arm64.
+ * tables. A rollover may reuse the previous ID as soon as the slot has the new
+ * one. An entry that is loaded after the flush of that rollover stays. This
+ * does not apply if each CPU flushes its own TLB (&idgen_ops.flush_cpu) and
+ * CPUs do not share TLBs, as they do with CnP on arm64.
  *
- * Ordering: None on the fast path. After the slow path, all stores that precede
- * a rollover on another CPU are visible (acquire of the lock), and the pending
- * flush is complete. If the slow path stores a new ID, a full barrier (mb())
- * orders that store before walks of the context's tables with the ID.
+ * Ordering: None on the fast path. The slow path takes the lock, so it sees all
+ * stores that precede the last rollover, and it completes the pending flush. If
+ * it stores a new ID, a full barrier (mb()) orders that store before walks of
+ * the context's tables with the ID.
  *
  * Context: Preemption disabled. An interrupt must not use the same slot. May
- * take the lock with interrupts off. Does not fail.
+ * take the lock with interrupts off. Panics if a rollover finds no free ID.
  */
 static __always_inline void
 idgen_alloc_switch(struct idgen_alloc *a, struct idgen_slot *slot,

@@ -27,11 +27,6 @@ static void flush_cpu(struct idgen_alloc *a)
 	kvm_riscv_local_hfence_gvma_all();
 }
 
-static void flush_this_cpu(void *unused)
-{
-	kvm_riscv_local_hfence_gvma_all();
-}
-
 static const struct idgen_ops vmid_ops = {
 	.name		= "vmid",
 	.flush_cpu	= flush_cpu,
@@ -39,22 +34,20 @@ static const struct idgen_ops vmid_ops = {
 
 void __init kvm_riscv_gstage_vmid_detect(void)
 {
-	int err;
+	int err, cpu;
 
 	/* tree: ... */
 
-	/*
-	 * Flush entries of the probe, and of VMs from before KVM was unloaded:
-	 * no flush is pending in the first generation.
-	 */
-	/* gone: kvm_riscv_local_hfence_gvma_all */
-	on_each_cpu(flush_this_cpu, NULL, 1);
-
 	/* tree comment: 1UL << vmid_bits */
 	/* gone: 1UL << vmid_bits */
-	if (BIT(vmid_bits) - 1 > num_possible_cpus()) {
+	if (vmid_bits >= IDGEN_MIN_BITS &&
+	    BIT(vmid_bits) - 1 > num_possible_cpus()) {
 		err = idgen_alloc_init(&vmids, &vmid_ops, vmid_bits,
 				       &vmid_slots);
+		/* Flush what CPUs have from before KVM was unloaded. */
+		for_each_possible_cpu(cpu)
+			idgen_atomic(set)(&per_cpu(vmid_slots, cpu).active,
+					  IDGEN_FIRST_GEN | IDGEN_TAKEN);
 		if (!err)
 			return;
 		kvm_err("no VMIDs: error %d\n", err);

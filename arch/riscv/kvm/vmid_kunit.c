@@ -47,7 +47,7 @@ static void __init vmid_test_exit(void *unused)
 	for_each_possible_cpu(cpu) {
 		struct idgen_slot *slot = per_cpu_ptr(&vmid_slots, cpu);
 
-		idgen_atomic(set)(&slot->active, IDGEN_FIRST_GEN);
+		idgen_atomic(set)(&slot->active, IDGEN_FIRST_GEN | IDGEN_TAKEN);
 		slot->reserved = IDGEN_FIRST_GEN;
 	}
 }

@@ -50,7 +50,7 @@ MACHINES = {
     "arm64": Machine("qemu-system-aarch64", "virt,gic-version=3,virtualization=on", "ttyAMA0"),
     "arm": Machine("qemu-system-arm", "virt", "ttyAMA0"),
     "riscv": Machine("qemu-system-riscv64", "virt", "ttyS0"),
-    "riscv32": Machine("qemu-system-riscv32", "virt", "ttyS0", ("-bios", str(OUT / "fw_dynamic.bin"))),
+    "riscv32": Machine("qemu-system-riscv32", "virt", "ttyS0", ("-bios", str(OUT / "opensbi"))),
 }
 
 

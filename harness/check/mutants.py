@@ -114,7 +114,7 @@ def judge(script: str, scratch: Path, *arguments: str) -> tuple[str, Path]:
 
 def cbmc(scratch: Path, mutant: Mutant) -> bool:
     """Whether a quick proof fails, and not because the model does not fit. Any failure counts for the unchanged files."""
-    output, _ = judge("cbmc/run.py", scratch, "--quick", *([] if mutant["edits"] else ["--first"]))
+    output, _ = judge("cbmc/run.py", scratch, "--quick", *(["--first"] if mutant["edits"] else []))
     failed = re.findall(r"^not ok \d+ \S+ # \S+ \S+ (.*?) \d+$", output, re.MULTILINE | re.DOTALL)
     return any(not mutant["edits"] or (re.match("(violated|WARN|panic): ", why) and not MISFIT.search(why)) for why in failed)
 

@@ -164,7 +164,7 @@ def main() -> int:
     layers: dict[str, Callable[[Path, Mutant], bool | None]] = {
         "kunit": host("kunit", 1, ""),
         "explore": host("explore", 1, "-l 2 -k 1"),
-        "torture": host("torture", 2, "-t 1", "-t 1 -c 5 -k -m both", "-t 1 -b 9 -m broadcast"),
+        "torture": host("torture", 2, "-t 1", "-t 1 -c 5 -k -m both", "-t 5 -b 9 -m broadcast"),
         "torture-tsan": host("torture-tsan", 1, "-t 1", "-t 1 -c 5 -k -m both"),
         "cbmc": cbmc,
     }

@@ -4,7 +4,8 @@
 
 A table NAME.csv has beside it NAME.on: the date, the commit, the kernel and the compilers, from common.sh. Only a run that
 wrote no table leaves that empty. Its section, and one whose table is not in build/, stays in RESULTS.md as it is, with its
-own date and commit. Complete and quick runs have tables of their own. Other runs of a part of the rows have no section.
+own date and commit. Complete and quick runs have tables of their own. Runs of other parts, or with LINUX=, have no
+section.
 """
 
 import csv

@@ -174,11 +174,17 @@ static u64 sim_reserved(struct sim_world *w, unsigned int cpu)
  * An expectation that may fail in a callback, with the lock held, where KUnit
  * must not allocate memory. sim_report() fails the case later.
  */
-#define sim_check(w, cond, fmt, ...) do {				\
-	if (!(cond) && !*(w)->failure)					\
-		snprintf((w)->failure, sizeof((w)->failure), fmt,	\
-			 ##__VA_ARGS__);				\
-} while (0)
+static __printf(3, 4) void sim_check(struct sim_world *w, bool cond,
+				     const char *fmt, ...)
+{
+	va_list args;
+
+	if (cond || *w->failure)
+		return;
+	va_start(args, fmt);
+	vscnprintf(w->failure, sizeof(w->failure), fmt, args);
+	va_end(args);
+}
 
 static void sim_report(struct sim_world *w)
 {

@@ -91,7 +91,7 @@
 /*
  * Bits of the hint per possible CPU, before rounding up to a power of two. A
  * CPU reserves at most one ID, so at most 1 in 128 bits is set, and few useless
- * scans remain. If there are fewer IDs than that, each has a bit of its own.
+ * scans remain. If there are fewer IDs than bits, each ID has a bit of its own.
  */
 #define HINT_BITS_PER_CPU	128
 
@@ -718,8 +718,8 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_excluded);
  * idgen_alloc_destroy() - free the memory of an allocator
  * @a: the allocator; zero-filled memory is fine, and so is a failed init
  *
- * Before @a is initialised again, reset all contexts to 0. After it, set
- * %IDGEN_TAKEN in all slots, as no flush is pending in the first generation.
+ * To initialise @a again, reset all contexts to 0, call idgen_alloc_init(), and
+ * set %IDGEN_TAKEN in all slots: no flush is pending in the first generation.
  *
  * Context: At boot (__init) unless the user is modular. @a is not in use.
  */

@@ -121,8 +121,8 @@ struct idgen_slot {
  * context. The value at @ctx is still the old one, 0 if it never had an ID.
  *
  * Context: @flush_all, @flush_cpu and @new_id are called with the allocator's
- * lock held and interrupts off. They must not sleep, call the allocator, or
- * wait for another CPU that may be in it.
+ * lock held and interrupts off, and so is @exclude_ids after boot. They must
+ * not sleep, call the allocator, or wait for another CPU that may be in it.
  */
 struct idgen_ops {
 	const char *name;

@@ -83,7 +83,7 @@ static void early_asids_are_even(struct kunit *test)
 		KUNIT_ASSERT_TRUE(test, test_bit(asid, asids.map));
 }
 
-/* Commit f88f42f853a8: the kernel kept its ASIDs without KPTI. */
+/* Commit f88f42f853a8: the kernel's ASIDs stayed excluded without KPTI. */
 static void asids_are_paired_only_with_kpti(struct kunit *test)
 {
 	unsigned long nr = idgen_alloc_nr(&asids);
@@ -321,7 +321,7 @@ static void asid_bits_match_hardware(struct kunit *test)
 {
 	u64 field;
 
-	/* The boot CPU counts. Others may have more bits. */
+	/* asid_bits is that of the boot CPU. Others may have more bits. */
 	set_cpus_allowed_ptr(current, cpumask_of(0));
 	field = SYS_FIELD_GET(ID_AA64MMFR0_EL1, ASIDBITS,
 			      read_cpuid(ID_AA64MMFR0_EL1));

@@ -10,7 +10,7 @@
 /* gone: vmid_version vmid_next vmid_lock */
 
 /*
- * A slot keeps the VM of the vCPU that was last loaded on its CPU, even after
+ * A slot keeps the VMID of the vCPU that was last loaded on its CPU, even after
  * the put: there is no sched out. hgatp keeps the VMID of that VM, and the host
  * reads guest memory with it (HLV). So a rollover must reserve it.
  *

@@ -184,7 +184,7 @@ spread() {
 	for ((job = 1; job <= jobs; job++)); do
 		tables+=("$repo/build/$name-$(((i - 1) * jobs + job))-of-$n.csv")
 		rm -f "${tables[-1]}"
-		SHARD=$(((i - 1) * jobs + job))/$n "$@" | sed -E '/^[0-9]+ passed, [0-9]+ failed/d' &
+		SHARD=$(((i - 1) * jobs + job))/$n "$@" | sed -uE '/^[0-9]+ passed, [0-9]+ failed/d' &
 	done
 	set +m
 	wait

@@ -157,7 +157,7 @@ labs() {
 	local lava
 	lava=$("$harness/fetch/tool.sh" lava)
 	yamllint --strict -d '{extends: default, rules: {line-length: {max: 120}}}' "$harness/labs"
-	PYTHONPATH=$PYTHONPATH:$lava "$harness/labs/labs_test.py"
+	PYTHONPATH=$PYTHONPATH:$lava "$harness/labs/labs_test.py" "$tree"
 }
 
 check lint-harness harness_scripts

@@ -142,7 +142,7 @@ table() {
 	local name=$1$VARIANT status=0 on program
 	shift
 	if [[ $shard = 1/1 ]]; then
-		rm -f "$build/$name.csv"
+		rm -f "$build/$name".{csv,ktap}
 		: >"$build/$name.on"
 	fi
 	"$@" || status=$?

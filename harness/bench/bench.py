@@ -2,18 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """bench.py TABLE OUT ROWS...: compare the measured rows with the limits of bench.toml.
 
-ROWS are CSV files of what,size,ours,theirs. Prints the table, writes it to OUT.csv, and plots rows whose size is a number of
-CPUs to OUT-*.svg. Fails if a ratio is over its limit, or if a row of bench.toml was not measured or a measured row is not in
-bench.toml. --quick leaves out rows with quick = false.
+ROWS are CSV files of what,size,ours,theirs. Prints the table, writes it to OUT.csv and OUT.ktap, and plots rows whose size is a
+number of CPUs to OUT-*.svg. A row fails if its ratio is over the limit, if it was not measured, or if it is not in bench.toml. --quick leaves out rows with quick = false.
 """
 
 import csv
+import math
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
+
+import ktap
 
 Key = tuple[str, str]
 COLOURS = ("#0072b2", "#e69f00", "#000000")
@@ -87,29 +89,22 @@ def plot(found: dict[Key, tuple[float, float]], out: Path) -> None:
 def main() -> int:
     args = [arg for arg in sys.argv[1:] if arg != "--quick"]
     rows = wanted(tomllib.loads(Path(args[0]).read_text(encoding="utf-8")), "--quick" in sys.argv)
-    out, found = Path(args[1]), measured(args[2:], rows)
-    problems = [f"not measured: {what} {size}" for what, size in rows if (what, size) not in found]
-    problems += [f"not in bench.toml: {what} {size}" for what, size in found if (what, size) not in rows]
-    with open(f"{out}.csv", "w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["what", "size", "ours", "theirs", "ratio", "limit"])
-        print(f"{'what':76} {'size':18} {'ours':>14} {'theirs':>14} {'ratio':>8} limit")
-        for (what, size), limit in rows.items():
-            if (what, size) not in found:
-                continue
-            ours, theirs = found[what, size]
-            # If the original is 0, only 0 is within the limit.
-            ratio = ours / theirs if theirs else float(ours > 0) or 1.0
-            over = limit is not None and ratio > limit
-            shown = "" if limit is None else f"{limit:g}"
-            table.writerow([what, size, f"{ours:.10g}", f"{theirs:.10g}", f"{ratio:.4f}", shown])
-            print(f"{what:76} {size:18} {ours:14.10g} {theirs:14.10g} {ratio:8.4f} {shown}{'  OVER' if over else ''}")
-            if over:
-                problems.append(f"over the limit: {what} {size}: {ratio:.4f} > {limit:g}")
-    plot(found, out)
-    for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
-    return 1 if problems else 0
+    found = measured(args[2:], rows)
+    table = []
+    for what, size in rows | found:
+        ours, theirs = found.get((what, size), (math.nan, math.nan))
+        limit = rows.get((what, size))
+        # If the original is 0, only 0 is within the limit.
+        ratio = ours / theirs if theirs else float(ours > 0) or 1.0
+        wrong = "not measured" if (what, size) not in found else "not in bench.toml" if (what, size) not in rows else \
+            "over the limit" if limit is not None and ratio > limit else ""
+        table.append((what, size, f"{ours:.10g}", f"{theirs:.10g}", f"{ratio:.4f}", "" if limit is None else f"{limit:g}",
+                      "not ok" if wrong else "ok", wrong))
+    columns = ("what", "size", "ours", "theirs", "ratio", "limit", "result", "reason")
+    for row in (columns, *table):
+        print("{:76} {:18} {:>14} {:>14} {:>8} {:>6} {:6} {}".format(*row))
+    plot(found, ktap.named(Path(args[1])))
+    return ktap.report(Path(args[1]), columns, table)
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ fi
 on="Linux $(make -s -C "${trees[theirs]}" kernelversion), $("${cross}gcc" --version | head -n 1)"
 on+=", $(gcc --version | head -n 1) on the host"
 echo "$on; harness/bench/bench.kunitconfig"
-tree=${trees[ours]} table bench "$harness/bench/bench.py" ${quick:+--quick} "$harness/bench/bench.toml" "$build/bench$VARIANT" \
+tree=${trees[ours]} table bench "$harness/bench/bench.py" ${quick:+--quick} "$harness/bench/bench.toml" "$build/bench" \
 	"$work"/*.csv
 if [[ -z $VARIANT ]]; then
 	# Without comments, as series.py compares it.

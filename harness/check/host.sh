@@ -16,31 +16,24 @@ lock
 [[ $what != @(prove*|mutants) ]] || { CBMC=$("$harness/fetch/tool.sh" cbmc) && export CBMC; }
 (($# == 0)) || VARIANT+=-some
 
-# ktap_table COMMAND...: run COMMAND, and make a table of its KTAP, whose head has a comment that names the columns.
-ktap_table() {
-	local status=0
-	"$@" | tee "$build/$what.txt" || status=$?
-	[[ -s $build/$what.txt ]] || return "$status"
-	sed -nE 's/([0-9]),([0-9])/\1\2/g; s/^((not )?ok) [0-9]+ ([^ ]+) # /\3, \1, /; t row; s/^# (\w+) # /\1, result, /; t row; d
-		:row; s/, /,/gp' "$build/$what.txt" >"$build/$what$VARIANT.csv"
-	return "$status"
-}
+# counted COMMAND...: run COMMAND, which prints KTAP.
+counted() { "$@" | "$harness/check/ktap.py" convert "$what"; }
 
 case $what in
 torture | explore | kunit-host) make --no-print-directory -C "$idgen" O="$build/idgen" "${what%-host}" "$@" ;;
 litmus)
-	LINUX=$tree table litmus ktap_table "$idgen/litmus/run.sh" "$@"
+	LINUX=$tree table litmus counted "$idgen/litmus/run.sh" "$@"
 	"$idgen/litmus/emitted.py"
 	"$idgen/litmus/accesses.py"
 	"$idgen/assumptions.py"
 	;;
-tla) OUT=$build/tla table tla ktap_table "$idgen/tla/tla.sh" "$@" ;;
+tla) OUT=$build/tla table tla counted "$idgen/tla/tla.sh" "$@" ;;
 prove*)
 	[[ $what = prove ]] || set -- --deep "$@"
-	table "$what" "$idgen/cbmc/run.py" --out "$build/prove" --csv "$build/$what$VARIANT.csv" --jobs "$(nproc)" "$@"
+	table "$what" counted "$idgen/cbmc/run.py" --out "$build/prove" --csv "$build/$what$VARIANT.csv" --jobs "$(nproc)" "$@"
 	;;
 weak)
-	table weak "$idgen/weak/run.py" --out "$build/weak" --csv "$build/weak$VARIANT.csv" "$@"
+	table weak counted "$idgen/weak/run.py" --out "$build/weak" --csv "$build/weak$VARIANT.csv" "$@"
 	table mutants-weak "$harness/check/mutants.py" --layer weak
 	;;
 mutants) spread mutants "$harness/check/mutants.py" --linux "$tree" "$@" ;;

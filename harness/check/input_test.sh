@@ -223,6 +223,13 @@ no_rows() {
 	[[ -f $copy/build/e2e-arm-some-1-of-999.csv ]]
 }
 
+# A command that ends before its last test has no table.
+cut_off() {
+	fresh
+	refuses 'not all tests ran' bash -c 'printf "1..2\nok 1 a\n" | harness/check/ktap.py convert cut'
+	[[ ! -e $copy/build ]]
+}
+
 # How often a test may fail with our files, if it fails without.
 rates() {
 	python3 - <<-'END'
@@ -263,7 +270,7 @@ results() {
 }
 
 tests=(typos no_such_tree no_such_version packages spaces read_only clean identity interrupted_series no_cbmc moves shards
-	no_rows rates results)
+	no_rows cut_off rates results)
 for test in "${@:-${tests[@]}}"; do
 	check "input-$test" "$test"
 done

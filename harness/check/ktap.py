@@ -3,12 +3,15 @@
 """Write tables of results: NAME.csv, and NAME.ktap with the same tests for kunit.py parse, KernelCI and LAVA.
 
   ktap.py report NAME LOGS [TEST RESULT SECONDS REASON]...   write a table; LOGS/TEST.ktap or .log has a test's own cases
+  COMMAND | ktap.py convert NAME            take the KTAP that COMMAND prints, and if it did not write the table, make that
+                                            with the columns that a comment names: # TEST # COLUMN, COLUMN
   ktap.py merge TABLE.csv...                merge the tables of all shards, build/e2e-1-of-2.csv and so on
   ktap.py merge --into NAME TABLE.csv...    or of some of them
 
-The first column of a table names the test. RESULT is "ok", "not ok" or "skip". With SHARD=I/N in the environment, the files
-are NAME-I-of-N, and VARIANT= comes before that. The last line of the output is "N passed, N failed, N skipped", as counted by kunit.py parse. A script that
-runs others sets KTAP= in the environment to the path where NAME.ktap is copied.
+The first column of a table names the test, with the column "size" if there is one. RESULT is "ok", "not ok" or "skip". With
+SHARD=I/N in the environment, the files are NAME-I-of-N, and VARIANT= comes before that. The last line of the output is
+"N passed, N failed, N skipped", as counted by kunit.py parse. A script that runs others sets KTAP= in the environment to the
+path where NAME.ktap is copied.
 """
 
 import csv
@@ -84,14 +87,36 @@ def own_cases(log: Path) -> list[Block]:
     return []
 
 
+def named(path: Path) -> Path:
+    """The path of a table with VARIANT and SHARD."""
+    return path.with_name(path.name + os.environ.get("VARIANT", "") + (f"-{SHARD}-of-{SHARDS}" if SHARDS > 1 else ""))
+
+
 def report(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]], logs: Path | None = None) -> int:
     """Write a table with a column "result" and an optional column "reason"."""
-    path = path.with_name(path.name + os.environ.get("VARIANT", "") + (f"-{SHARD}-of-{SHARDS}" if SHARDS > 1 else ""))
+    path = named(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_csv(path, [columns, *rows])
     cells = [dict(zip(columns, map(str, row), strict=True)) for row in rows]
-    return write(path, [block(str(row[0]), cell["result"], cell.get("reason", ""), own_cases(logs / str(row[0])) if logs else [])
+    return write(path, [block(f"{row[0]} {cell.get('size', '')}".strip(), cell["result"], cell.get("reason", ""),
+                              own_cases(logs / str(row[0])) if logs else [])
                         for row, cell in zip(rows, cells)])
+
+
+def convert(path: Path) -> int:
+    """Write the KTAP of a command beside its table, and print it as it comes."""
+    text = ""
+    for line in sys.stdin:
+        print(line, end="", flush=True)
+        text += line
+    tests, plan = blocks(text), re.search(r"^1\.\.(\d+)$", text, re.M)
+    if not plan or len(tests) != int(plan[1]):
+        raise SystemExit(f"error: {path.name}: not all tests ran, so there is no table")
+    path = named(path)
+    if not Path(f"{path}.csv").exists() and (head := re.search("^# (.*) # (.*)$", text, re.M)):
+        rows = [(name, verdict, *said.split(", ")) for _, verdict, why in tests for name, said in [why.split(" # ")]]
+        write_csv(path, [(head[1], "result", *head[2].split(", ")), *rows])
+    return write(path, tests)
 
 
 def merge(tables: list[Path], into: Path | None) -> int:
@@ -128,6 +153,8 @@ def main() -> int:
         name, logs, *cells = args
         return report(BUILD / name, ("check", "result", "seconds", "reason"),
                       [cells[at:at + 4] for at in range(0, len(cells), 4)], Path(logs))
+    if verb == "convert":
+        return convert(BUILD / args[0])
     into = BUILD / args[1] if args[:1] == ["--into"] else None
     return merge([Path(table) for table in args[2 * bool(into):]], into)
 

@@ -195,7 +195,7 @@ spread() {
 # own_build COMMAND...: run COMMAND in a build directory of its own. Only for the jobs of spread, which sets $job.
 own_build() {
 	export IDGEN_BUILD=$build/job-$job
-	mkdir -p "$IDGEN_BUILD"
+	mkdir -p "$IDGEN_BUILD" "$build/download"
 	cp -a --update "$build/download" "$IDGEN_BUILD/"
 	find "$build" -maxdepth 1 \( -name 'linux-*' -o -name sparse -o -name herd7 \) -exec ln -sfn -t "$IDGEN_BUILD" {} +
 	"$@"

@@ -171,7 +171,6 @@ shards() {
 	local shard
 	unset KTAP
 	fresh
-	mkdir -p "$copy/build/download"
 	cat >"$copy/harness/rows.sh" <<-'END'
 		#!/usr/bin/env bash
 		. "$(dirname "$0")/common.sh"

@@ -7,9 +7,9 @@
 # e2e.sh mutants [NAME...]: boot kernels with the faults of e2e-mutants.toml, each of which e2e must notice. They are built in
 # a tree of their own, with hard links to the other tree and a copy of its objects.
 #
-# e2e.sh selftests: boot the kernel's own KVM selftests, and our asid_rollover, with our files and without: on arm64 with and
-# without VHE, or on riscv with ARCH=riscv. The results must be the same. The kernel without our files is built from a copy of the
-# other's objects.
+# e2e.sh selftests: boot the kernel's own KVM selftests and ours, with our files and without: on arm64 with and without VHE, or
+# on riscv with ARCH=riscv. The results must be the same. The kernel without our files is built from a copy of the other's
+# objects.
 
 . "$(dirname "$0")/../common.sh"
 out=$build/e2e

@@ -5,8 +5,7 @@
 e2e.sh builds the directories. Tests with different results run again on each kernel, ten times and more, as some results
 depend on the speed of QEMU. Fails if a test has a result with our files that it does not have without, or fails much more
 often (see is_same() of e2e.py), if the kernel prints a warning that it does not print without, or if a boot does not
-complete. The tests in UNSTABLE run in separate boots, and
-are not judged.
+complete. The tests in UNSTABLE run in separate boots, and are not judged.
 """
 
 import re

@@ -21,11 +21,11 @@ import ktap
 SECONDS = 240
 CPUS = 4
 AGAIN = 3
-# The machine of each kernel, and the arguments of the converted one.
 MACHINES = {
     "vhe": e2e.Row(name="vhe", cpu="max,pauth-impdef=on", smp=CPUS, memory="4G", run=[], limit=1500),
     "nvhe": e2e.Row(name="nvhe", cpu="cortex-a57", smp=CPUS, memory="4G", run=[], limit=1500),
 }
+# The kernels, and their arguments.
 VARIANTS = {
     "converted-8": ("converted", "idgen_alloc.bits=vmid:8"),
     "converted-4": ("converted", "idgen_alloc.bits=vmid:4"),

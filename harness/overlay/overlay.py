@@ -122,7 +122,7 @@ class Overlay:
             problems = [f"{path}: edited since it was laid over; keep its changes elsewhere and restore it"]
         self.problems += problems
         self.result[path] = result
-        self.wrote["kept"][path] = {"was": was, "is": None if result is None else sha256(result)}
+        self.wrote["kept"].setdefault(path, {"was": was})["is"] = None if result is None else sha256(result)
 
     def take_back(self) -> None:
         """Undo the changes of an earlier run to kernel files, unless the files have changed since."""
@@ -184,9 +184,13 @@ class Overlay:
             lower = [at for at in kind if lines[at] < line]
             at = lower[-1] + 1 if lower else kind[0] if kind else end
             lines.insert(at, line)
-        self.wrote["kept"].setdefault(path, {"was": self.current(path)})
-        self.result[path] = "".join(lines)
-        self.wrote["kept"][path]["is"] = sha256(self.result[path] or "")
+        self.keep(path, self.current(path) or "", "".join(lines), [])
+
+    def reword(self, spot: dict[str, Any]) -> None:
+        """Replace a text in a kernel file that has it exactly once. Others do not need the change."""
+        now = self.current(spot["path"]) or ""
+        if now.count(spot["old"]) == 1:
+            self.keep(spot["path"], now, now.replace(spot["old"], spot["new"]), [])
 
     def drop(self, spot: dict[str, Any]) -> None:
         """Remove a line of a kernel file."""
@@ -213,6 +217,8 @@ class Overlay:
         for spot in self.table["insert"]:
             if "drop" in spot:
                 self.drop(spot)
+            elif "old" in spot:
+                self.reword(spot)
             else:
                 self.insertion(spot)
         for path in sorted({*self.before["files"]} - {*self.wrote["files"]}):

@@ -374,6 +374,22 @@ class OverlayTest(unittest.TestCase):
         self.put(self.tree, {"lib/Kconfig": "config A\nconfig A\n"})
         self.refused("lib/Kconfig", table=table)
 
+    def test_text_is_replaced_where_it_is_found_once(self) -> None:
+        """Also in a file that pieces change."""
+        spots = [{"path": path, "old": "config A", "new": "config C"} for path in ("lib/Kconfig", "lib/none")]
+        table = {**TABLE, "insert": [*spots, {"path": "arch/old.c", "old": "return 1;", "new": "return 3;"}]}
+        before = self.held()
+        self.lay(table)
+        self.assertEqual(self.held()["lib/Kconfig"], "config C\n\nconfig B\n")
+        self.assertEqual(self.held()["arch/old.c"], RESULT.replace("return 1;", "return 3;"))
+        self.assertEqual(self.lay(table), [])
+        self.lay({**TABLE, "insert": [], "pieces": [], "file": []})
+        for path in ("lib/Kconfig", "arch/old.c"):
+            self.assertEqual(self.held()[path], before[path])
+        self.put(self.tree, {"lib/Kconfig": "config A\nconfig A\n"})
+        self.lay(table)
+        self.assertEqual(self.held()["lib/Kconfig"], "config A\nconfig A\n")
+
     def test_entries_are_sorted_into_their_section(self) -> None:
         spots = [{"path": "MAINTAINERS", "section": name, "text": text}
                  for name, text in (("ONE", "\nF:\tlib/b.c\nF:\tlib/d.c\n"), ("TWO", "\nF:\tlib/b.c\n"))]

@@ -2,11 +2,29 @@
 #
 # The entry points, each a script in harness/. "make" alone lists them.
 
-variables := LINUX LINUX_VERSION ARCH WITH SET SIGNOFF EDIT KUNIT_ARGS SAN DISASM ROWS TLA2TOOLS GENMC JOBS SHARD TABLES KVM_UNIT_TESTS KVMTOOL
 targets := help kunit kunit-mutants test lint configs csky e2e e2e-mutants e2e-selftests peers bench torture explore kunit-host litmus \
 	prove prove-deep weak tla mutants series series-refresh series-check merge results apply clean distclean
-takes_arch := kunit kunit-mutants e2e e2e-selftests
-takes_shard := mutants e2e configs series-check
+
+# The variables, and the targets that take each.
+takes_LINUX_VERSION := kunit kunit-mutants test lint configs csky e2e e2e-mutants e2e-selftests peers bench litmus mutants series series-check
+takes_LINUX := $(takes_LINUX_VERSION) apply
+takes_WITH := $(takes_LINUX)
+takes_ARCH := kunit kunit-mutants e2e e2e-selftests
+takes_JOBS := mutants e2e configs series-check
+takes_SHARD := $(takes_JOBS)
+takes_KUNIT_ARGS := kunit
+takes_SAN := kunit
+takes_ROWS := e2e
+takes_KVM_UNIT_TESTS := peers
+takes_KVMTOOL := peers
+takes_DISASM := bench
+takes_GENMC := weak mutants
+takes_TLA2TOOLS := tla mutants
+takes_SET := series
+takes_SIGNOFF := series
+takes_EDIT := series-refresh
+takes_TABLES := merge
+variables := $(sort $(patsubst takes_%,%,$(filter takes_%,$(.VARIABLES))))
 
 # A typo is named before anything is fetched or built.
 given := $(foreach variable,$(.VARIABLES),$(if $(findstring command line,$(origin $(variable))),$(variable)))
@@ -16,12 +34,9 @@ endif
 ifneq ($(filter-out $(targets),$(MAKECMDGOALS)),)
 $(error unknown target $(filter-out $(targets),$(MAKECMDGOALS)); there are $(targets))
 endif
-ifneq ($(and $(ARCH),$(filter-out $(takes_arch),$(MAKECMDGOALS))),)
-$(error only these take ARCH=: $(takes_arch))
-endif
-ifneq ($(and $(JOBS)$(SHARD),$(filter-out $(takes_shard),$(MAKECMDGOALS))),)
-$(error only these take JOBS= and SHARD=: $(takes_shard))
-endif
+# The environment may have the others for other targets.
+$(foreach variable,$(given) ARCH JOBS SHARD,$(if $(and $($(variable)),$(filter-out $(takes_$(variable)),$(MAKECMDGOALS))),\
+	$(error only these take $(variable)=: $(takes_$(variable)))))
 
 export $(variables)
 

@@ -63,7 +63,10 @@ typos() {
 	refuses 'only these take ARCH=: kunit kunit-mutants e2e' make series ARCH=arm
 	refuses 'ARCH=foo: give one of arm arm64 mips64 mips64el riscv riscv32' make kunit ARCH=foo
 	refuses 'ARCH=foo: give one of' env ARCH=foo harness/series/series.sh
-	refuses 'only these take JOBS= and SHARD=: mutants' make lint SHARD=1/2
+	refuses 'only these take ARCH=: kunit' env ARCH=arm make series
+	refuses 'only these take SHARD=: mutants' make lint SHARD=1/2
+	refuses 'only these take LINUX=: kunit' make prove LINUX=/nonexistent
+	refuses 'only these take SET=: series' make results SET=fixes
 	refuses 'SHARD=3/2: give it as I/N' make configs SHARD=3/2
 	refuses 'JOBS=x: give a number' make e2e JOBS=x
 	refuses 'no such mutant: foo' harness/e2e/e2e.sh mutants foo

@@ -32,9 +32,6 @@ def main() -> int:
     """Go through the list."""
     tree, arch, command = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
     mutants: dict[str, dict[str, Any]] = tomllib.loads((HERE / "kunit-mutants.toml").read_text(encoding="utf-8"))
-    archs = {mutant["arch"] for mutant in mutants.values()}
-    if arch not in archs:
-        raise SystemExit(f"error: ARCH={arch}: there are only mutants for {' '.join(sorted(archs))}")
     mutants = {name: mutant for name, mutant in mutants.items() if mutant["arch"] == arch}
     texts = {mutant["file"]: (tree / mutant["file"]).read_text(encoding="utf-8") for mutant in mutants.values()}
     changed = {name: mutate([texts[mutant["file"]]], mutant["edits"])[0] for name, mutant in mutants.items()}

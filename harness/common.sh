@@ -136,17 +136,16 @@ skip() {
 }
 
 # table NAME COMMAND...: run COMMAND, which writes the table NAME, and write to build/NAME.on when and on what, for make
-# results. A table with failures is recorded as well. The result is that of COMMAND, which may be a function that does not
-# depend on set -e. The table of a shard is not recorded.
+# results and make merge. A table with failures is recorded as well. The result is that of COMMAND, which may be a function
+# that does not depend on set -e.
 table() {
 	local name=$1$VARIANT status=0 on program
 	shift
-	if [[ $shard = 1/1 ]]; then
-		rm -f "$build/$name".{csv,ktap}
-		: >"$build/$name.on"
-	fi
+	[[ $shard = 1/1 ]] || name+=-${shard/\//-of-}
+	rm -f "$build/$name".{csv,ktap}
+	: >"$build/$name.on"
 	"$@" || status=$?
-	[[ $shard = 1/1 && -f $build/$name.csv ]] || return "$status"
+	[[ -f $build/$name.csv ]] || return "$status"
 	on="$(date -u +%F), commit $(git -C "$repo" describe --always --dirty --abbrev=12 || echo unknown)"
 	[[ -z ${tree-} ]] || on+=", Linux $(make -s -C "$tree" kernelversion || echo unknown)"
 	for program in gcc "${cross}gcc" clang-19 qemu-system-aarch64; do

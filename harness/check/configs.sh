@@ -11,8 +11,8 @@
 "$harness/fetch/deps.sh" configs
 lock
 (($# == 0)) || VARIANT+=-some
-((jobs == 1)) || { spread configs own_build "$0" "$@"; exit; }
 tree=$("$harness/overlay/tree.sh")
+((jobs == 1)) || { spread configs own_build "$0" "$@"; exit; }
 
 # for_make ARCH COMPILER: set "make" to the command. um needs SUBARCH, as it is 32-bit otherwise. With clang
 # it also needs the target, which the kernel's Makefile.clang does not set for um.

@@ -171,7 +171,7 @@ moves() {
 
 # The tables of all shards, and those of jobs, merge to the table of one run.
 shards() {
-	local shard
+	local shard other all='build/rows-3-of-3.csv build/rows-1-of-3.csv build/rows-2-of-3.csv'
 	unset KTAP
 	fresh
 	cat >"$copy/harness/rows.sh" <<-'END'
@@ -195,16 +195,25 @@ shards() {
 		seconds
 		cmp "$copy/build/rows.csv" "$scratch/rows.csv"
 		cmp "$copy/build/rows.ktap" "$scratch/rows.ktap"
+		cmp "$copy/build/rows.on" "$scratch/rows.on"
 	}
 	for shard in 2/3 1/3 3/3 1/1; do
 		(cd "$copy" && SHARD=$shard harness/rows.sh) || true
 	done
 	seconds
-	cp "$copy/build/"rows.{csv,ktap} "$scratch"
+	cp "$copy/build/"rows.{csv,ktap,on} "$scratch"
+	rm "$copy/build/"rows.*
 	[[ $(tail -n 1 "$scratch/rows.ktap") = '# 5 passed, 1 failed, 2 skipped' ]]
 	refuses 'no table of shard 2 of 3' make merge TABLES='build/rows-1-of-3.csv build/rows-3-of-3.csv'
-	refuses '5 passed, 1 failed, 2 skipped' make merge TABLES='build/rows-3-of-3.csv build/rows-1-of-3.csv build/rows-2-of-3.csv'
+	refuses '5 passed, 1 failed, 2 skipped' make merge TABLES="$all"
 	as_before
+	# Shards of another commit or kernel, and one without its record.
+	for other in 's/commit [^,;]*/commit abc/' 's/, gcc/, Linux 9.9&/'; do
+		sed -E "$other" "$scratch/rows.on" >"$copy/build/rows-2-of-3.on"
+		refuses 'of the shards differs' make merge TABLES="$all"
+	done
+	rm "$copy/build/rows-2-of-3.on"
+	refuses 'rows-2-of-3.on: no such file' make merge TABLES="$all"
 	refuses '5 passed, 1 failed, 2 skipped' env JOBS=2 harness/rows.sh
 	as_before
 }

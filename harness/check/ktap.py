@@ -5,8 +5,9 @@
   ktap.py report NAME LOGS [TEST RESULT SECONDS REASON]...   write a table; LOGS/TEST.ktap or .log has a test's own cases
   COMMAND | ktap.py convert NAME            take the KTAP that COMMAND prints, and if it did not write the table, make that
                                             with the columns that a comment names: # TEST # COLUMN, COLUMN
-  ktap.py merge TABLE.csv...                merge the tables of all shards, build/e2e-1-of-2.csv and so on
-  ktap.py merge --into NAME TABLE.csv...    or of some of them
+  ktap.py merge TABLE.csv...                merge the tables of all shards, build/e2e-1-of-2.csv and so on. TABLE.ktap and
+                                            TABLE.on are beside each. Shards of two commits or kernels do not merge
+  ktap.py merge --into NAME TABLE.csv...    or of some of them, without TABLE.on
 
 The first column of a table names the test, with the column "size" if there is one. RESULT is "ok", "not ok" or "skip". With
 SHARD=I/N in the environment, the files are NAME-I-of-N, and VARIANT= comes before that. The last line of the output is
@@ -119,13 +120,21 @@ def convert(path: Path) -> int:
     return write(path, tests)
 
 
+def measured_on(tables: Iterable[Path]) -> str:
+    """The last date, and the commit, kernel and compilers of tables, which must be the same. See table() in common.sh."""
+    lines = [table.with_suffix(".on").read_text(encoding="utf-8").strip() for table in tables]
+    if len({line.removesuffix("; FAILED").partition(", ")[2] for line in lines}) != 1:
+        raise SystemExit("\n".join(["error: the commit, the kernel or a compiler of the shards differs:", *lines]))
+    return max(lines).removesuffix("; FAILED") + "; FAILED" * any(line.endswith("; FAILED") for line in lines)
+
+
 def merge(tables: list[Path], into: Path | None) -> int:
     """Merge tables into one. A test that is in several of them, such as the baseline of mutation tests, is in it once."""
     shards, of = dict[int, Path](), set[tuple[str, int]]()
     for table in tables:
         match = re.fullmatch(r"(.*)-(\d+)-of-(\d+)\.csv", table.name)
-        if not match or not table.exists():
-            raise SystemExit(f"error: {table}: no such file, or not the table of a shard, as NAME-1-of-2.csv is")
+        if not match:
+            raise SystemExit(f"error: {table}: not the table of a shard, as NAME-1-of-2.csv is")
         shards[int(match[2])] = table
         of.add((match[1], int(match[3])))
     if len(of) != 1:
@@ -133,6 +142,7 @@ def merge(tables: list[Path], into: Path | None) -> int:
     (name, number), = of
     if not into and (missing := {*range(1, number + 1)} - {*shards}):
         raise SystemExit(f"error: no table of shard {', '.join(map(str, sorted(missing)))} of {number}")
+    on = "" if into else measured_on(shards.values())
     rows: dict[str, list[str]] = {}
     tests: dict[str, Block] = {}
     for _, table in sorted(shards.items()):
@@ -143,6 +153,8 @@ def merge(tables: list[Path], into: Path | None) -> int:
                 rows[row[0]], tests[row[0]] = row, test
     into = into or BUILD / name
     write_csv(into, [columns, *rows.values()])
+    if on:
+        Path(f"{into}.on").write_text(f"{on}\n", encoding="utf-8")
     return write(into, [*tests.values()])
 
 
@@ -156,7 +168,10 @@ def main() -> int:
     if verb == "convert":
         return convert(BUILD / args[0])
     into = BUILD / args[1] if args[:1] == ["--into"] else None
-    return merge([Path(table) for table in args[2 * bool(into):]], into)
+    try:
+        return merge([Path(table) for table in args[2 * bool(into):]], into)
+    except FileNotFoundError as error:
+        raise SystemExit(f"error: {error.filename}: no such file") from None
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@
 lock
 quick=${1-}
 VARIANT+=${quick:+-quick}
+tree=$("$harness/overlay/tree.sh" series)
 ((jobs == 1)) || { spread series own_build "$0" "$@"; exit; }
 
 sets=(core debug arm riscv kvm-riscv mips tools selftests)
@@ -348,7 +349,6 @@ lists() {
 	((asked > 10))
 }
 
-tree=$("$harness/overlay/tree.sh" series)
 work=$("$harness/overlay/tree.sh" aside)
 mkdir -p "$out"
 for set in "${sets[@]}" fixes mips-fixes; do

@@ -423,9 +423,10 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_pin);
  * @ctx: the context's value
  * @pins: the context's pin count
  *
- * After the last unpin, the context keeps its ID until the next rollover if its
- * value is of the current generation. Otherwise the next switch to it may give
- * it another ID. Warns and changes nothing if the context is not pinned.
+ * After the last unpin, the context keeps its ID at least until the next
+ * rollover if its value is of the current generation. Otherwise the next switch
+ * to it may give it another ID. Warns and changes nothing if the context is not
+ * pinned.
  *
  * Ordering: That of the lock.
  *
@@ -460,7 +461,10 @@ static bool __idgen_init enough_ids(const struct idgen_alloc *a)
 	return a->usable > a->nr_slots;
 }
 
-/* Set the bits of ID 0 and of excluded IDs in @map, and clear all others. */
+/*
+ * Set the bits of ID 0 and of excluded IDs in @map. Clear all others, and count
+ * them in @usable.
+ */
 static void __idgen_init exclude_ids(struct idgen_alloc *a, unsigned long *map)
 {
 	unsigned long nr = idgen_alloc_nr(a);
@@ -472,7 +476,10 @@ static void __idgen_init exclude_ids(struct idgen_alloc *a, unsigned long *map)
 	a->usable = nr - bitmap_weight(map, nr);
 }
 
-/* Called when @usable is final. Leave an ID for each CPU, and a free one. */
+/*
+ * Called when @usable is final. Limit the pins to leave an ID for each CPU and
+ * a free one. Warn if there are too few IDs for that.
+ */
 static void __idgen_init limit_pins(struct idgen_alloc *a)
 {
 	unsigned long others = a->nr_slots + 1;
@@ -619,7 +626,7 @@ static void __idgen_init add_slot(struct idgen_alloc *a, unsigned int i,
  * @slots: one slot for each possible CPU
  *
  * The boot parameter idgen_alloc.bits= of test kernels can lower the number of
- * bits, but leaves more usable IDs than possible CPUs.
+ * bits, but not below what the possible CPUs need.
  *
  * Warns unless there are more usable IDs than possible CPUs. No context can be
  * pinned then. The allocator works nevertheless, since some of these CPUs may
@@ -718,8 +725,9 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_excluded);
  * idgen_alloc_destroy() - free the memory of an allocator
  * @a: the allocator; zero-filled memory is fine, and so is a failed init
  *
- * To initialise @a again, reset all contexts to 0, call idgen_alloc_init(), and
- * set %IDGEN_TAKEN in all slots: no flush is pending in the first generation.
+ * To initialise @a again, reset all contexts to 0 and call idgen_alloc_init().
+ * No flush is pending then: set %IDGEN_TAKEN in all slots, or without
+ * &idgen_ops.flush_cpu, flush all TLBs.
  *
  * Context: At boot (__init) unless the user is modular. @a is not in use.
  */

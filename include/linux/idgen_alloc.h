@@ -121,8 +121,9 @@ struct idgen_slot {
  * context. The value at @ctx is still the old one, 0 if it never had an ID.
  *
  * Context: @flush_all, @flush_cpu and @new_id are called with the allocator's
- * lock held and interrupts off, and so is @exclude_ids after boot. They must
- * not sleep, call the allocator, or wait for another CPU that may be in it.
+ * lock held and interrupts off, and so is @exclude_ids by
+ * idgen_alloc_update_excluded(). They must not sleep, call the allocator, or
+ * wait for another CPU that may be in it.
  */
 struct idgen_ops {
 	const char *name;
@@ -251,7 +252,7 @@ __idgen_alloc_replace(struct idgen_slot *slot, idgen_value_t old,
  * tables. A rollover may reuse the previous ID as soon as the slot has the new
  * one. An entry that is loaded after the flush of that rollover stays. This
  * does not apply if each CPU flushes its own TLB (&idgen_ops.flush_cpu) and
- * CPUs do not share TLBs, as they do with CnP on arm64.
+ * shares it with no other CPU. With CnP, CPUs of arm64 share TLBs.
  *
  * Ordering: None on the fast path. The slow path takes the lock, so it sees all
  * stores that precede the last rollover, and it completes the pending flush. If

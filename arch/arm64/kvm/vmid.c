@@ -27,6 +27,7 @@ static const struct idgen_ops vmid_ops = {
 
 void kvm_arm_vmid_clear_active(void)
 {
+	/* VTTBR_EL2 keeps it: "Sched out is a promise" in idgen_alloc.rst. */
 	idgen_alloc_sched_out(this_cpu_ptr(&vmid_slots));
 }
 

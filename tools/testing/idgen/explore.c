@@ -75,7 +75,10 @@ static void print_script(void)
 	}
 }
 
-/* This schedule never ends, in no mode as expected. So tell() cannot run it again. */
+/*
+ * A schedule that never ends is an error in every mode. tell() cannot run it
+ * again, so print it here.
+ */
 static void stuck(const char *what)
 {
 	unsigned int i;
@@ -411,7 +414,7 @@ int main(int argc, char **argv)
 	unsigned int i;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "l:k:m:")) != -1) {
+	while ((opt = getopt(argc, argv, "l:k:m:h")) != -1) {
 		switch (opt) {
 		case 'l':
 			nr_ops = hw_number(opt, 1, MAX_OPS);
@@ -422,6 +425,9 @@ int main(int argc, char **argv)
 		case 'm':
 			which = optarg;
 			break;
+		case 'h':
+			usage();
+			return 0;
 		default:
 			return usage();
 		}

@@ -103,7 +103,6 @@ bool kunit_suppress(bool on);
 
 #define KUNIT_EXPECT_TRUE(test, c)		KUNIT_IS(test, false, c, NULL)
 #define KUNIT_ASSERT_TRUE(test, c)		KUNIT_IS(test, true, c, NULL)
-#define KUNIT_EXPECT_TRUE_MSG(test, c, fmt...)	KUNIT_IS(test, false, c, fmt)
 #define KUNIT_EXPECT_FALSE(test, c)		KUNIT_IS(test, false, !(c), NULL)
 #define KUNIT_ASSERT_FALSE(test, c)		KUNIT_IS(test, true, !(c), NULL)
 #define KUNIT_EXPECT_FALSE_MSG(test, c, fmt...)	KUNIT_IS(test, false, !(c), fmt)
@@ -194,10 +193,8 @@ struct kmsg_dump_iter {
 
 #undef pr_info
 #undef pr_warn
-#undef pr_err
 #define pr_info(fmt, ...)	kunit_log(pr_fmt(fmt), ##__VA_ARGS__)
 #define pr_warn			pr_info
-#define pr_err			pr_info
 void __printf(1, 2) kunit_log(const char *fmt, ...);
 bool kmsg_dump_get_line(struct kmsg_dump_iter *log, bool syslog, char *line,
 			size_t size, size_t *len);

@@ -321,8 +321,10 @@ static void *unmap(void *arg)
 
 static void start(pthread_t *thread, void *(*what)(void *), long arg)
 {
-	if (pthread_create(thread, NULL, what, (void *)arg)) {
-		fprintf(stderr, "cannot make a thread\n");
+	int ret = pthread_create(thread, NULL, what, (void *)arg);
+
+	if (ret) {
+		fprintf(stderr, "error: cannot make a thread: %s\n", strerror(ret));
 		exit(2);
 	}
 }
@@ -384,7 +386,7 @@ int main(int argc, char **argv)
 
 	hw.updates = true;
 	seed = (u64)time(NULL) << 16 ^ (u64)getpid();
-	while ((opt = getopt(argc, argv, "t:s:c:b:n:km:")) != -1) {
+	while ((opt = getopt(argc, argv, "t:s:c:b:n:km:h")) != -1) {
 		switch (opt) {
 		case 't':
 			seconds = hw_number(opt, 1, 86400);
@@ -408,6 +410,9 @@ int main(int argc, char **argv)
 		case 'm':
 			which = optarg;
 			break;
+		case 'h':
+			usage();
+			return 0;
 		default:
 			return usage();
 		}

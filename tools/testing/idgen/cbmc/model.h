@@ -13,10 +13,10 @@
  *  - A hardware operation is one step: a write of the register (A2), a flush of one TLB
  *    (A1), a walk (A9). With CnP there is one TLB (A4).
  *
- * All accesses are in program order (A7). weak/ and litmus/ show for each relaxed one that no other
- * order matters. There is one exception: sched out stores only the ID of a slot, so a
- * read after it may have that ID, and the rest from before a rollover
- * (A8). So here, any read of a slot may miss IDGEN_TAKEN.
+ * All accesses are in program order (A7). weak/ and litmus/ show for each relaxed one
+ * that no other order matters. There is one exception: sched out stores only the ID of a
+ * slot, so a read after it may have that ID, and the rest from before a rollover (A8). So
+ * here, any read of a slot may miss IDGEN_TAKEN.
  *
  * A TLB has entries of one arbitrary ID only, "watched". Entries of other IDs do not
  * affect these, no TLB affects the allocator, and each invariant is about one ID. There
@@ -55,7 +55,7 @@
 
 enum { OUT_NONE, OUT_KEEP, OUT_FIRST, OUT_TOGETHER, OUT_LATE };
 
-/* A value before the count starts again. */
+/* The number of the last generation. The next is 1. */
 #define LAST_GEN	((u64)(IDGEN_TAKEN / IDGEN_GEN_STEP) - 1)
 #define NR		(1 << BITS)
 #define WHERES		(CNP ? 1 : CPUS)

@@ -149,7 +149,7 @@ def words(what: str, cpu: int, x: int, y: int) -> str:
         "UNMAP": f"a page of {context(x)} is unmapped: the entry of its table is cleared",
         "UNMAP_ID": f"the ID to invalidate is read: {x}",
         "TLBI": f"TLBI by that ID in TLB {x}",
-        "WALK": f"CPU{cpu} walks: there is an entry of {context(x)} under ID {y}" if x < 8 else "",
+        "WALK": f"CPU{cpu} walks: there is an entry of {context(x)} under ID {y}",
         "BAD": f"{INVARIANTS[x] if x < len(INVARIANTS) else x} is violated",
         "FAST": f"CPU{cpu} sets its slot to {value} (fast path)",
         "MARK": f"CPU{cpu} sets its slot to {value} (sched out)",

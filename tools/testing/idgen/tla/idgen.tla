@@ -8,15 +8,14 @@
 \*
 \* One process for each CPU executes all its operations: switch, sched out, pin, unpin.
 \* A label is one access that others can see. What only the lock holder sees is part of a
-\* step (A12). Reading the slot and the context is one step, as the exchange after it fails if
-\* the slot has changed in between. The read may miss IDGEN_TAKEN, as on hardware after
-\* sched out's store of the ID alone (A8).
+\* step (A12). Reading the slot and the context is one step, as the exchange after it
+\* fails if the slot has changed in between. The read may miss IDGEN_TAKEN, as on hardware
+\* after sched out's store of the ID alone (A8).
 \*
 \* Walks: entries for a register appear as soon as possible, at each write of the register
 \* (A2, A5) and after each flush. They disappear in flushes only (A1). Each of these is one
-\* step (A9). This is the worst case of a CPU
-\* that walks at random times. With Speculate, a process walks at random times, and the
-\* verdicts agree.
+\* step (A9). This is the worst case of a CPU that walks at random times. With Speculate,
+\* a process walks at random times, and the verdicts agree.
 \*
 \* The initial state is just before a rollover: all IDs are taken, by contexts or by
 \* contexts that have ended. Every CPU is idle and has TLB entries for all IDs.
@@ -114,7 +113,7 @@ define {
 	AlwaysSucceeds == \A p \in CPUS : pc[p] = "give" => Free # {}
 }
 
-\* A context's value of the current generation that needs no rollover
+\* Give a context the ID, in the current generation
 macro take_id(c, i) {
 	map := map \cup {i};
 	ctx[c] := <<gen, i>>;
@@ -285,7 +284,7 @@ enter:	forget_reads();
 out:	if (SchedOut = "together") reg[self] := None;
 	\* The ID alone
 	slot[self] := <<slot[self][1], 0>>;
-	\* INVALID_VMID over whatever is there, of the generation that is known
+	\* As a store of the whole slot: IDGEN_TAKEN is lost (VMID_ACTIVE_INVALID)
 	if (Bug = "out-store") taken := taken \ {self};
 left:	if (SchedOut = "late") reg[self] := None;
 	loaded[self] := FALSE;

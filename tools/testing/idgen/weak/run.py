@@ -87,8 +87,10 @@ def main() -> int:
     told = subprocess.run([genmc, "--help"], capture_output=True, text=True, check=False).stdout
     models = [model for model in ("lkmm", "imm") if f"--{model}" in told]
     programs = read_programs()
-    if set(args.names) - set(programs) or not models:
-        raise SystemExit(f"error: no such program in {HERE}/programs, or GenMC has neither model")
+    if not models:
+        raise SystemExit(f"error: GENMC={genmc}: it has neither --lkmm nor --imm: give v0.9")
+    if unknown := set(args.names) - set(programs):
+        raise SystemExit(f"error: no such program in {HERE}/programs: {', '.join(unknown)}")
     source = Path(os.environ.get("SRC", TOP / "lib/idgen_alloc.c")).resolve()
     header = Path(os.environ.get("HEADER", TOP / "include/linux/idgen_alloc.h")).resolve()
     out = args.out.resolve()

@@ -23,7 +23,7 @@ from pathlib import Path
 from bench_paths import ARCHS
 
 QEMU = "qemu-system-aarch64"
-# A CPU with LSE atomics, VHE and 16-bit IDs, and one without, on which 300 VMs roll over.
+# A CPU with LSE atomics, VHE and 16-bit VMIDs, and one without, on which 300 VMs roll over.
 CPUS = ("neoverse-n1", "cortex-a57")
 WHAT = {
     "ping-pong": "two processes ping-pong over a pipe",

@@ -43,7 +43,7 @@ update() {
 		echo "deb [signed-by=$keyring] $mirror $suite main" >"$state/sources.list"
 		apt get update --error-on=any && return 0
 	done
-	die "no Debian mirror in this machine's apt configuration has $suite; add one to /etc/apt, or give LINUX=/path"
+	die "no Debian mirror in this machine's apt configuration has $suite; add one to /etc/apt"
 }
 
 step "reading the package list of $suite" update

@@ -41,7 +41,7 @@ debian_source() {
 	esac
 	if [[ ! -s $known || ! -d $build/linux-$(<"$known") ]]; then
 		deb=$("$harness/fetch/deb.sh" "$suite" "$pattern") ||
-			die "no kernel source for LINUX_VERSION=${LINUX_VERSION-}; 6.12, forky, sid and experimental are known as well"
+			die "no kernel source for LINUX_VERSION=${LINUX_VERSION-}; 6.12, forky, sid and experimental are known as well; or give LINUX=/path"
 		name=$(basename "$deb" | cut -d_ -f1)
 		as=${name#linux-source-}
 		# Another suite may have another version under the same name.

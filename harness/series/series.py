@@ -297,7 +297,7 @@ def summary(kernel: Kernel, wanted: str, patches: list[dict[str, Any]]) -> int:
     commits = kernel.git("rev-list", "--reverse", f"{below(wanted)}..series").split()
     for number, (patch, commit) in enumerate(zip(patches, commits), 1):
         stat = kernel.git("diff", "--shortstat", f"{commit}~", commit)
-        files, *lines = re.findall(r"(\d+) (?:file|insertion|deletion)", stat)
+        files = re.findall(r"(\d+) file", stat)[0]
         both = {"insertion": "0", "deletion": "0", **{what: n for n, what in re.findall(r"(\d+) (insertion|deletion)", stat)}}
         print(f"{number:3}  {patch['subject']:64.64} {files:>3} files {both['insertion']:>6}+ {both['deletion']:>5}-")
     texts = [patch["text"] for patch in patches] + [kernel.description.sets[wanted]["text"]]

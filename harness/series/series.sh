@@ -34,6 +34,7 @@ fi
 
 echo "==> making the set \"$set\" for Linux $(<"$work/version")" >&2
 status=0
+rm -f "$out/series.mbox"
 "$harness/series/series.py" make "$work/base" "$out" "$(<"$work/version")" "$set" "$commit" || status=$?
 ((status < 2)) || exit "$status"
 [[ -s $out/series.mbox ]] || exit 1

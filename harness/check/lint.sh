@@ -15,7 +15,7 @@ mapfile -t ours < <(sed -nE 's/^path = "(.*\.([ch]|rst))"$/\1/p' "$harness/overl
 		cmp -s "$work/base/$file" "$work/laid/$file" || [[ ! -f $work/laid/$file ]] || echo "$file"
 	done)
 sources='(lib/(tests/)?idgen_alloc(_kunit)?|arch/[a-z0-9]*/(mm/context|kvm/vmid)(_kunit)?)\.c'
-sources+='|include/(linux/idgen_alloc|trace/events/idgen)\.h|arch/riscv/include/asm/kvm_vmid\.h'
+sources+='|include/((kunit|linux)/idgen_alloc|trace/events/idgen)\.h|arch/riscv/include/asm/kvm_vmid\.h'
 
 # silent LOG: fail if LOG has a warning or an error about a file of ours.
 silent() {

@@ -6,10 +6,7 @@
  *
  * Contexts from asid_test_new_mm() never run.
  */
-#include <kunit/test.h>
-
-#include <linux/kthread.h>
-#include <linux/sched/mm.h>
+#include <kunit/idgen_alloc.h>
 
 /*
  * Switch to @mm on an imaginary CPU that rollovers do not scan and that has no
@@ -24,22 +21,6 @@ static void asid_test_switch_elsewhere(struct mm_struct *mm)
 	preempt_disable();
 	idgen_alloc_switch(&asids, &elsewhere, &mm->context.id, NULL);
 	preempt_enable();
-}
-
-/* The mm runs on this CPU until there is a switch to another one. */
-static struct mm_struct *asid_test_use_new_mm(struct kunit *test)
-{
-	struct mm_struct *mm = mm_alloc();
-
-	KUNIT_ASSERT_NOT_NULL(test, mm);
-	kthread_use_mm(mm);
-	return mm;
-}
-
-static void asid_test_unuse_mm(struct mm_struct *mm)
-{
-	kthread_unuse_mm(mm);
-	mmput(mm);
 }
 
 static struct mm_struct *asid_test_new_mm(struct kunit *test)
@@ -115,7 +96,7 @@ static void new_asid_clears_mm_cpumask(struct kunit *test)
 
 static void kept_asid_keeps_mm_cpumask(struct kunit *test)
 {
-	struct mm_struct *mm = asid_test_use_new_mm(test);
+	struct mm_struct *mm = kunit_idgen_use_mm(test);
 
 	cpumask_setall(mm_cpumask(mm));
 	asid_test_switch_elsewhere(mm);
@@ -125,7 +106,7 @@ static void kept_asid_keeps_mm_cpumask(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic64_read(&mm->context.id) & ~IDGEN_ID_MASK,
 			asids.generation);
 	KUNIT_EXPECT_TRUE(test, cpumask_full(mm_cpumask(mm)));
-	asid_test_unuse_mm(mm);
+	kunit_idgen_unuse_mm(mm);
 }
 
 /*
@@ -135,7 +116,7 @@ static void kept_asid_keeps_mm_cpumask(struct kunit *test)
  */
 static void switch_restores_mm_cpumask_bit(struct kunit *test)
 {
-	struct mm_struct *mm = asid_test_use_new_mm(test);
+	struct mm_struct *mm = kunit_idgen_use_mm(test);
 	bool empty, fast, slow;
 	unsigned long flags;
 	u64 active, value;
@@ -158,7 +139,7 @@ static void switch_restores_mm_cpumask_bit(struct kunit *test)
 	check_and_switch_context(mm, current);
 	slow = cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm));
 	local_irq_restore(flags);
-	asid_test_unuse_mm(mm);
+	kunit_idgen_unuse_mm(mm);
 
 	KUNIT_EXPECT_TRUE(test, empty);
 	KUNIT_EXPECT_EQ(test, active & ~IDGEN_ID_MASK, value & ~IDGEN_ID_MASK);
@@ -181,7 +162,7 @@ static unsigned long asid_test_read_register(void)
 
 static void switch_writes_asid_register(struct kunit *test)
 {
-	struct mm_struct *mm = asid_test_use_new_mm(test);
+	struct mm_struct *mm = kunit_idgen_use_mm(test);
 	unsigned long asid;
 	u64 active, value;
 
@@ -194,7 +175,7 @@ static void switch_writes_asid_register(struct kunit *test)
 	KUNIT_EXPECT_NE(test, ASID(mm), 0);
 	KUNIT_EXPECT_EQ(test, asid, ASID(mm));
 	KUNIT_EXPECT_EQ(test, active, value);
-	asid_test_unuse_mm(mm);
+	kunit_idgen_unuse_mm(mm);
 }
 
 static unsigned int asid_test_flushes, asid_test_cpu;
@@ -221,7 +202,7 @@ static const struct idgen_ops asid_test_ops = {
 
 static void first_switch_after_rollover_flushes_once(struct kunit *test)
 {
-	struct mm_struct *mm = asid_test_use_new_mm(test);
+	struct mm_struct *mm = kunit_idgen_use_mm(test);
 	unsigned long flags;
 	int i;
 
@@ -238,7 +219,7 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 	asids.ops = &asid_ops;
 	local_irq_restore(flags);
 
-	asid_test_unuse_mm(mm);
+	kunit_idgen_unuse_mm(mm);
 	KUNIT_EXPECT_EQ(test, asid_test_flushes, 1);
 	/* With LPAE, one write sets tables and ASID. */
 	if (!IS_ENABLED(CONFIG_ARM_LPAE))
@@ -248,12 +229,12 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 #ifdef CONFIG_PID_IN_CONTEXTIDR
 static void contextidr_has_running_pid(struct kunit *test)
 {
-	struct mm_struct *mm = asid_test_use_new_mm(test);
+	struct mm_struct *mm = kunit_idgen_use_mm(test);
 	unsigned long contextidr;
 
 	asm volatile("mrc	p15, 0, %0, c13, c0, 1" : "=r" (contextidr));
 	KUNIT_EXPECT_EQ(test, contextidr >> ASID_BITS, task_pid_nr(current));
-	asid_test_unuse_mm(mm);
+	kunit_idgen_unuse_mm(mm);
 }
 #endif
 

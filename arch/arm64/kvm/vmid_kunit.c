@@ -7,7 +7,7 @@
  * own, and the hypervisor's flush by a counter. No guest runs meanwhile, as the
  * tests run before userspace.
  */
-#include <kunit/test.h>
+#include <kunit/idgen_alloc.h>
 
 #include <linux/preempt.h>
 #include <linux/sched.h>
@@ -184,26 +184,6 @@ static void __init one_flush_per_rollover_in_order(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, vmid_test_in_order);
 }
 
-/* Roll over on another CPU. @vmid must stay reserved. */
-static void __init vmid_test_roll_over_elsewhere(struct kunit *test, u64 vmid)
-{
-	unsigned long left = idgen_alloc_nr(&vmids);
-	u64 generation = vmids.generation;
-
-	while (vmids.generation == generation && left--) {
-		struct kvm_vmid vm = {};
-		struct idgen_slot elsewhere = {
-			.active = ATOMIC64_INIT(generation),
-		};
-
-		preempt_disable();
-		idgen_alloc_switch(&vmids, &elsewhere, &vm.id, NULL);
-		preempt_enable();
-		KUNIT_ASSERT_NE(test, vmid_test_vmid(&vm), vmid);
-	}
-	KUNIT_ASSERT_EQ(test, vmids.generation, generation + IDGEN_GEN_STEP);
-}
-
 static void __init loaded_vcpu_keeps_vmid_over_rollover(struct kunit *test)
 {
 	struct kvm_vmid vm = {};
@@ -211,7 +191,7 @@ static void __init loaded_vcpu_keeps_vmid_over_rollover(struct kunit *test)
 
 	vmid_test_load(&vm);
 	vmid = vmid_test_vmid(&vm);
-	vmid_test_roll_over_elsewhere(test, vmid);
+	kunit_idgen_roll_over(test, &vmids, vmid);
 	KUNIT_EXPECT_EQ(test, vmid_test_slot(),
 			IDGEN_TAKEN | IDGEN_FIRST_GEN | vmid);
 	vmid_test_load(&vm);
@@ -226,13 +206,13 @@ static void __init put_after_rollover_frees_vmid_later(struct kunit *test)
 	struct kvm_vmid vm = {};
 
 	vmid_test_load(&vm);
-	vmid_test_roll_over_elsewhere(test, vmid_test_vmid(&vm));
+	kunit_idgen_roll_over(test, &vmids, vmid_test_vmid(&vm));
 	/* The put does not hide the rollover, which has reserved the VMID. */
 	vmid_test_put();
 	KUNIT_EXPECT_EQ(test, vmid_test_slot(), IDGEN_TAKEN | IDGEN_FIRST_GEN);
 	KUNIT_EXPECT_EQ(test, raw_cpu_ptr(&vmid_slots)->reserved,
 			atomic64_read(&vm.id));
-	vmid_test_roll_over_elsewhere(test, 0);
+	kunit_idgen_roll_over(test, &vmids, 0);
 	KUNIT_EXPECT_EQ(test,
 			raw_cpu_ptr(&vmid_slots)->reserved & IDGEN_ID_MASK, 0);
 }

@@ -5,10 +5,7 @@
  *
  * Contexts from asid_test_new_mm() never run.
  */
-#include <kunit/test.h>
-
-#include <linux/kthread.h>
-#include <linux/sched/mm.h>
+#include <kunit/idgen_alloc.h>
 
 static struct mm_struct *asid_test_new_mm(struct kunit *test)
 {
@@ -17,37 +14,6 @@ static struct mm_struct *asid_test_new_mm(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, mm);
 	init_new_context(NULL, mm);
 	return mm;
-}
-
-/*
- * Allocate the next ASID, on an imaginary CPU that rollovers do not scan and
- * that has no flush pending.
- */
-static u64 asid_test_take(struct kunit *test)
-{
-	struct idgen_slot elsewhere = {
-		.active = ATOMIC64_INIT(IDGEN_FIRST_GEN),
-	};
-	atomic64_t value = ATOMIC64_INIT(0);
-
-	preempt_disable();
-	idgen_alloc_switch(&asids, &elsewhere, &value, NULL);
-	preempt_enable();
-	KUNIT_ASSERT_NE(test, atomic64_read(&value) & IDGEN_ID_MASK, 0);
-	KUNIT_ASSERT_LT(test, atomic64_read(&value) & IDGEN_ID_MASK,
-			idgen_alloc_nr(&asids));
-	return atomic64_read(&value);
-}
-
-static void asid_test_roll_over(struct kunit *test)
-{
-	u64 generation = READ_ONCE(asids.generation);
-	unsigned long left = idgen_alloc_nr(&asids);
-
-	while ((asid_test_take(test) & ~IDGEN_ID_MASK) == generation)
-		KUNIT_ASSERT_NE(test, left--, 0);
-	KUNIT_ASSERT_EQ(test, READ_ONCE(asids.generation),
-			generation + IDGEN_GEN_STEP);
 }
 
 /* Includes maps smaller than a long, whose bytes depend on the endianness. */
@@ -109,11 +75,11 @@ static void pin_limit_leaves_asid_per_cpu(struct kunit *test)
 			usable - num_possible_cpus() - 1);
 }
 
-/* asid_test_take() checks each ASID. */
+/* kunit_idgen_roll_over() checks each ASID. */
 static void asid_0_is_never_allocated(struct kunit *test)
 {
-	asid_test_roll_over(test);
-	asid_test_roll_over(test);
+	kunit_idgen_roll_over(test, &asids, 0);
+	kunit_idgen_roll_over(test, &asids, 0);
 }
 
 static void pin_returns_user_asid(struct kunit *test)
@@ -140,7 +106,7 @@ static void pinned_asid_survives_rollovers(struct kunit *test)
 
 	KUNIT_ASSERT_NE(test, asid, 0);
 	for (i = 0; i < 3; i++) {
-		asid_test_roll_over(test);
+		kunit_idgen_roll_over(test, &asids, 0);
 		KUNIT_EXPECT_EQ(test, arm64_mm_context_get(mm), asid);
 		arm64_mm_context_put(mm);
 	}
@@ -168,36 +134,31 @@ static unsigned long asid_test_read_ttbr1(void)
 
 static void switch_writes_asid_to_ttbr1(struct kunit *test)
 {
-	struct mm_struct *mm = mm_alloc();
+	struct mm_struct *mm = kunit_idgen_use_mm(test);
 	unsigned long asid, active;
 
-	KUNIT_ASSERT_NOT_NULL(test, mm);
-	kthread_use_mm(mm);
 	preempt_disable();
 	asid = asid_test_read_ttbr1();
 	active = atomic64_read(&this_cpu_ptr(&asid_slots)->active);
 	preempt_enable();
-	kthread_unuse_mm(mm);
 
 	KUNIT_EXPECT_NE(test, ASID(mm), 0);
 	/* With emulated PAN, the kernel runs with ASID 0. */
 	KUNIT_EXPECT_EQ(test, asid, system_uses_ttbr0_pan() ? 0 : ASID(mm));
 	KUNIT_EXPECT_EQ(test, active, atomic64_read(&mm->context.id));
-	mmput(mm);
+	kunit_idgen_unuse_mm(mm);
 }
 
 /* The ASID stays reserved without a switch, as with lazy TLB. */
 static void running_mm_keeps_asid_over_rollovers(struct kunit *test)
 {
-	struct mm_struct *mm = mm_alloc();
+	struct mm_struct *mm = kunit_idgen_use_mm(test);
 	unsigned long asid, flags;
 	int i;
 
-	KUNIT_ASSERT_NOT_NULL(test, mm);
-	kthread_use_mm(mm);
 	asid = ASID(mm);
 	for (i = 0; i < 3; i++) {
-		asid_test_roll_over(test);
+		kunit_idgen_roll_over(test, &asids, 0);
 		KUNIT_EXPECT_TRUE(test, test_bit(asid, asids.map));
 	}
 	/* The mm moves to the new generation and keeps its ASID. */
@@ -206,8 +167,7 @@ static void running_mm_keeps_asid_over_rollovers(struct kunit *test)
 	local_irq_restore(flags);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&mm->context.id),
 			asids.generation | asid);
-	kthread_unuse_mm(mm);
-	mmput(mm);
+	kunit_idgen_unuse_mm(mm);
 }
 
 /* The CnP bit of TTBR0_EL1. */
@@ -264,8 +224,7 @@ static void switch_hardens_branch_predictor(struct kunit *test)
 	check_and_switch_context(mm);
 	__this_cpu_write(bp_hardening_data.fn, fn);
 	local_irq_restore(flags);
-	kthread_unuse_mm(mm);
-	mmput(mm);
+	kunit_idgen_unuse_mm(mm);
 	KUNIT_EXPECT_EQ(test, asid_test_hardenings, 1);
 }
 
@@ -289,13 +248,11 @@ static const struct idgen_ops asid_test_ops = {
 
 static void first_switch_after_rollover_flushes_once(struct kunit *test)
 {
-	struct mm_struct *mm = mm_alloc();
+	struct mm_struct *mm = kunit_idgen_use_mm(test);
 	unsigned long flags;
 	int i;
 
-	KUNIT_ASSERT_NOT_NULL(test, mm);
-	kthread_use_mm(mm);
-	asid_test_roll_over(test);
+	kunit_idgen_roll_over(test, &asids, 0);
 
 	local_irq_save(flags);
 	asid_test_cpu = smp_processor_id();
@@ -308,8 +265,7 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 	asids.ops = &asid_ops;
 	local_irq_restore(flags);
 
-	kthread_unuse_mm(mm);
-	mmput(mm);
+	kunit_idgen_unuse_mm(mm);
 	KUNIT_EXPECT_EQ(test, asid_test_flushes, 1);
 	/* With CnP, the old tables must not be walked during a switch. */
 	if (system_supports_cnp())

@@ -8,7 +8,7 @@
  * one switch at a time. The CPU ignores writes to MemoryMapID. On a CPU with
  * MMIDs, processes would use the allocator meanwhile.
  */
-#include <kunit/test.h>
+#include <kunit/idgen_alloc.h>
 
 #include <linux/cpumask.h>
 
@@ -71,35 +71,6 @@ static u64 mmid_test_mmid(struct mm_struct *mm)
 	return atomic64_read(&mm->context.mmid) & IDGEN_ID_MASK;
 }
 
-/* Allocate the next MMID, on an imaginary CPU that rollovers do not scan. */
-static void mmid_test_take(struct kunit *test)
-{
-	struct idgen_slot elsewhere = {
-		.active = ATOMIC64_INIT(IDGEN_FIRST_GEN),
-	};
-	atomic64_t value = ATOMIC64_INIT(0);
-	u64 mmid;
-
-	preempt_disable();
-	idgen_alloc_switch(&mmids, &elsewhere, &value, NULL);
-	preempt_enable();
-	mmid = atomic64_read(&value) & IDGEN_ID_MASK;
-	KUNIT_ASSERT_NE(test, mmid, MMID_KERNEL_WIRED);
-	KUNIT_ASSERT_LT(test, mmid, idgen_alloc_nr(&mmids));
-}
-
-static void mmid_test_roll_over(struct kunit *test)
-{
-	unsigned long left = idgen_alloc_nr(&mmids);
-	u64 generation = mmids.generation;
-
-	do {
-		KUNIT_ASSERT_NE(test, left--, 0);
-		mmid_test_take(test);
-	} while (mmids.generation == generation);
-	KUNIT_ASSERT_EQ(test, mmids.generation, generation + IDGEN_GEN_STEP);
-}
-
 static void switch_stores_mmid_in_slot(struct kunit *test)
 {
 	struct mm_struct *mm = mmid_test_new_mm(test);
@@ -109,11 +80,11 @@ static void switch_stores_mmid_in_slot(struct kunit *test)
 	KUNIT_EXPECT_NE(test, mmid_test_mmid(mm), MMID_KERNEL_WIRED);
 }
 
-/* mmid_test_take() checks each MMID. */
+/* kunit_idgen_roll_over() checks each MMID. */
 static void wired_mmid_is_never_allocated(struct kunit *test)
 {
-	mmid_test_roll_over(test);
-	mmid_test_roll_over(test);
+	kunit_idgen_roll_over(test, &mmids, 0);
+	kunit_idgen_roll_over(test, &mmids, 0);
 }
 
 static void running_mm_keeps_mmid_over_rollovers(struct kunit *test)
@@ -125,7 +96,7 @@ static void running_mm_keeps_mmid_over_rollovers(struct kunit *test)
 	mmid_test_run(mm);
 	mmid = mmid_test_mmid(mm);
 	for (i = 0; i < 3; i++) {
-		mmid_test_roll_over(test);
+		kunit_idgen_roll_over(test, &mmids, 0);
 		KUNIT_EXPECT_TRUE(test, test_bit(mmid, mmids.map));
 	}
 	mmid_test_run(mm);
@@ -152,7 +123,7 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 	int i;
 
 	mmid_test_run(mm);
-	mmid_test_roll_over(test);
+	kunit_idgen_roll_over(test, &mmids, 0);
 	mmids.ops = &mmid_test_ops;
 	mmid_test_flushes = 0;
 	for (i = 0; i < 3; i++)
@@ -239,7 +210,7 @@ static void sibling_flush_pending_until_switch(struct kunit *test)
 
 	mmid_test_run(mmid_test_new_mm(test));
 	KUNIT_EXPECT_FALSE(test, sibling_flush_pending(cpumask_of(self)));
-	mmid_test_roll_over(test);
+	kunit_idgen_roll_over(test, &mmids, 0);
 	for_each_possible_cpu(cpu)
 		KUNIT_EXPECT_TRUE(test, sibling_flush_pending(cpumask_of(cpu)));
 	mmid_test_run(mmid_test_new_mm(test));

@@ -7,7 +7,7 @@
  * allocator by its own, and the flush by a counter. No guest runs meanwhile, as
  * the tests run before userspace.
  */
-#include <kunit/test.h>
+#include <kunit/idgen_alloc.h>
 
 #include <linux/preempt.h>
 #include <linux/sched.h>
@@ -90,25 +90,6 @@ static void vmid_test_load(struct kvm_vmid *vm)
 	preempt_enable();
 }
 
-/* Roll over on an imaginary CPU that rollovers do not scan. */
-static void __init vmid_test_roll_over(struct kunit *test)
-{
-	idgen_value_t generation = vmids.generation;
-	unsigned long left = idgen_alloc_nr(&vmids);
-
-	while (vmids.generation == generation && left--) {
-		struct idgen_slot elsewhere = {};
-		struct kvm_vmid vm = {};
-
-		idgen_atomic(set)(&elsewhere.active, generation);
-		preempt_disable();
-		idgen_alloc_switch(&vmids, &elsewhere, &vm.id, NULL);
-		preempt_enable();
-		KUNIT_ASSERT_NE(test, vmid_test_value(&vm) & IDGEN_ID_MASK, 0);
-	}
-	KUNIT_ASSERT_EQ(test, vmids.generation, generation + IDGEN_GEN_STEP);
-}
-
 /* Load new VMs, which take the lowest free VMIDs, until one has @vmid. */
 static void __init vmid_test_take(unsigned long vmid)
 {
@@ -140,7 +121,7 @@ static void __init last_loaded_vm_keeps_vmid(struct kunit *test)
 	vmid_test_load(&vm);
 	vmid = vm.vmid;
 	for (i = 0; i < 3; i++) {
-		vmid_test_roll_over(test);
+		kunit_idgen_roll_over(test, &vmids, 0);
 		KUNIT_EXPECT_EQ(test, vmid_test_slot(),
 				IDGEN_TAKEN | IDGEN_FIRST_GEN | vmid);
 		KUNIT_EXPECT_TRUE(test, test_bit(vmid, vmids.map));
@@ -158,7 +139,7 @@ static void __init vm_gets_new_vmid_if_taken(struct kunit *test)
 	vmid_test_load(&vm);
 	vmid = vm.vmid;
 	vmid_test_load(&next);
-	vmid_test_roll_over(test);
+	kunit_idgen_roll_over(test, &vmids, 0);
 	vmid_test_take(vmid);
 	KUNIT_EXPECT_EQ(test, vm.vmid, vmid);
 	vmid_test_load(&vm);
@@ -175,7 +156,7 @@ static void __init vcpus_share_vmid_after_rollover(struct kunit *test)
 
 	vmid_test_load(&vm);
 	vmid = vm.vmid;
-	vmid_test_roll_over(test);
+	kunit_idgen_roll_over(test, &vmids, 0);
 	idgen_atomic(set)(&elsewhere.active, vmids.generation);
 	preempt_disable();
 	idgen_alloc_switch(&vmids, &elsewhere, &vm.id, NULL);
@@ -214,7 +195,7 @@ static void __init first_load_after_rollover_flushes_once(struct kunit *test)
 	vmid_test_load(&vm);
 	KUNIT_EXPECT_EQ(test, vmid_test_flushes, 0);
 	for (i = 1; i <= 3; i++) {
-		vmid_test_roll_over(test);
+		kunit_idgen_roll_over(test, &vmids, 0);
 		KUNIT_EXPECT_EQ(test, vmid_test_flushes, i - 1);
 		vmid_test_load(&vm);
 		vmid_test_load(&other);

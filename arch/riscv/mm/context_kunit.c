@@ -3,11 +3,9 @@
  * KUnit tests of what RISC-V adds to the ASID allocator. Included by context.c
  * to reach its static data. The kernel uses this allocator while the tests run.
  */
-#include <kunit/test.h>
+#include <kunit/idgen_alloc.h>
 
-#include <linux/kthread.h>
 #include <linux/log2.h>
-#include <linux/sched/mm.h>
 
 static int asid_test_init(struct kunit *test)
 {
@@ -17,52 +15,6 @@ static int asid_test_init(struct kunit *test)
 	/* Each case has its own thread: no need to restore the affinity. */
 	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
 	return 0;
-}
-
-/*
- * Allocate the next ASID, on an imaginary CPU that rollovers do not scan and
- * that has no flush pending.
- */
-static void asid_test_take(struct kunit *test)
-{
-	struct idgen_slot elsewhere = {};
-	atomic_long_t value = {};
-	unsigned long asid;
-
-	idgen_atomic(set)(&elsewhere.active, IDGEN_FIRST_GEN);
-	preempt_disable();
-	idgen_alloc_switch(&asids, &elsewhere, &value, NULL);
-	preempt_enable();
-	asid = cntx2asid(atomic_long_read(&value));
-	KUNIT_ASSERT_NE(test, asid, 0);
-	KUNIT_ASSERT_LT(test, asid, idgen_alloc_nr(&asids));
-}
-
-static void asid_test_roll_over(struct kunit *test)
-{
-	idgen_value_t generation = READ_ONCE(asids.generation);
-	unsigned long left = idgen_alloc_nr(&asids);
-
-	do {
-		KUNIT_ASSERT_NE(test, left--, 0);
-		asid_test_take(test);
-	} while (READ_ONCE(asids.generation) == generation);
-}
-
-/* The mm runs on this CPU until there is a switch to another one. */
-static struct mm_struct *asid_test_use_new_mm(struct kunit *test)
-{
-	struct mm_struct *mm = mm_alloc();
-
-	KUNIT_ASSERT_NOT_NULL(test, mm);
-	kthread_use_mm(mm);
-	return mm;
-}
-
-static void asid_test_unuse_mm(struct mm_struct *mm)
-{
-	kthread_unuse_mm(mm);
-	mmput(mm);
 }
 
 static unsigned long asid_test_asid(struct mm_struct *mm)
@@ -96,16 +48,16 @@ static void asid_bits_match_satp(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, asids.bits, fls_long(asid));
 }
 
-/* asid_test_take() checks each ASID. */
+/* kunit_idgen_roll_over() checks each ASID. */
 static void asid_0_is_never_allocated(struct kunit *test)
 {
-	asid_test_roll_over(test);
-	asid_test_roll_over(test);
+	kunit_idgen_roll_over(test, &asids, 0);
+	kunit_idgen_roll_over(test, &asids, 0);
 }
 
 static void switch_writes_asid_to_satp(struct kunit *test)
 {
-	struct mm_struct *mm = asid_test_use_new_mm(test);
+	struct mm_struct *mm = kunit_idgen_use_mm(test);
 	unsigned long satp, active, value;
 
 	preempt_disable();
@@ -121,25 +73,25 @@ static void switch_writes_asid_to_satp(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, satp >> SATP_MODE_SHIFT,
 			satp_mode >> SATP_MODE_SHIFT);
 	KUNIT_EXPECT_EQ(test, active, value);
-	asid_test_unuse_mm(mm);
+	kunit_idgen_unuse_mm(mm);
 }
 
 /* The ASID stays reserved without a switch, as with lazy TLB. */
 static void running_mm_keeps_asid_over_rollovers(struct kunit *test)
 {
-	struct mm_struct *mm = asid_test_use_new_mm(test);
+	struct mm_struct *mm = kunit_idgen_use_mm(test);
 	unsigned long asid = asid_test_asid(mm);
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		asid_test_roll_over(test);
+		kunit_idgen_roll_over(test, &asids, 0);
 		KUNIT_EXPECT_TRUE(test, test_bit(asid, asids.map));
 	}
 	/* The mm moves to the new generation and keeps its ASID. */
 	asid_test_switch(mm);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&mm->context.id),
 			asids.generation | asid);
-	asid_test_unuse_mm(mm);
+	kunit_idgen_unuse_mm(mm);
 }
 
 static unsigned int asid_test_flushes, asid_test_cpu;
@@ -163,11 +115,11 @@ static const struct idgen_ops asid_test_ops = {
 
 static void first_switch_after_rollover_flushes_once(struct kunit *test)
 {
-	struct mm_struct *mm = asid_test_use_new_mm(test);
+	struct mm_struct *mm = kunit_idgen_use_mm(test);
 	unsigned long flags;
 	int i;
 
-	asid_test_roll_over(test);
+	kunit_idgen_roll_over(test, &asids, 0);
 
 	local_irq_save(flags);
 	asid_test_cpu = smp_processor_id();
@@ -182,7 +134,7 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 	asids.ops = &asid_ops;
 	local_irq_restore(flags);
 
-	asid_test_unuse_mm(mm);
+	kunit_idgen_unuse_mm(mm);
 	KUNIT_EXPECT_EQ(test, asid_test_flushes, 1);
 	/* Flushes must reach this CPU from before satp is written. */
 	KUNIT_EXPECT_TRUE(test, asid_test_in_mask);
@@ -190,24 +142,24 @@ static void first_switch_after_rollover_flushes_once(struct kunit *test)
 
 static void mm_cpumask_bit_stays_after_switch(struct kunit *test)
 {
-	struct mm_struct *mm = asid_test_use_new_mm(test), *other;
+	struct mm_struct *mm = kunit_idgen_use_mm(test), *other;
 	/* The thread cannot migrate. */
 	int cpu = raw_smp_processor_id();
 
 	KUNIT_EXPECT_TRUE(test, cpumask_test_cpu(cpu, mm_cpumask(mm)));
 	/* Keep the struct. */
 	mmget(mm);
-	asid_test_unuse_mm(mm);
-	other = asid_test_use_new_mm(test);
+	kunit_idgen_unuse_mm(mm);
+	other = kunit_idgen_use_mm(test);
 	KUNIT_EXPECT_TRUE(test, cpumask_test_cpu(cpu, mm_cpumask(mm)));
-	asid_test_unuse_mm(other);
+	kunit_idgen_unuse_mm(other);
 	mmput(mm);
 }
 
 static void stale_icache_is_flushed_once(struct kunit *test)
 {
 #ifdef CONFIG_SMP
-	struct mm_struct *mm = asid_test_use_new_mm(test);
+	struct mm_struct *mm = kunit_idgen_use_mm(test);
 	cpumask_t *stale = &mm->context.icache_stale_mask;
 	bool same, other;
 
@@ -219,7 +171,7 @@ static void stale_icache_is_flushed_once(struct kunit *test)
 	switch_mm(&init_mm, mm, current);
 	other = cpumask_test_cpu(smp_processor_id(), stale);
 	preempt_enable();
-	asid_test_unuse_mm(mm);
+	kunit_idgen_unuse_mm(mm);
 	KUNIT_EXPECT_TRUE(test, same);
 	KUNIT_EXPECT_FALSE(test, other);
 #else

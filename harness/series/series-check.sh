@@ -62,8 +62,6 @@ excused=(
 	'tools/testing/selftests/(mm|kvm)/(asid|vmid)_rollover.c:PREFER_DEFINED_ATTRIBUTE_MACRO|VOLATILE|CAMELCASE|SPACING'
 	'tools/testing/selftests/(mm|kvm)/(asid|vmid)_rollover.c:EMBEDDED_FUNCTION_NAME|FUNCTION_ARGUMENTS|LONG_LINE'
 	'tools/testing/selftests/(mm|kvm)/(asid|vmid)_rollover.c:LONG_LINE_STRING'
-	# Written by the translator from PlusCal.
-	"$idgen/tla/idgen.tla:TRAILING_WHITESPACE"
 )
 
 out=$build/series-check

@@ -221,11 +221,8 @@ elsewhere() {
 	done
 }
 
-# Host programs may be as wide as the rest of the harness.
 ask_checkpatch() {
-	local wide=()
-	[[ $1 != *tools-testing* ]] || wide=(--max-line-length=120)
-	scripts/checkpatch.pl --strict --terse --no-summary --show-types --showfile --ignore FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID,MISSING_SIGN_OFF "${wide[@]}" "$1" || true
+	scripts/checkpatch.pl --strict --terse --no-summary --show-types --showfile --ignore FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID,MISSING_SIGN_OFF "$1" || true
 }
 
 checkpatch() {

@@ -278,9 +278,10 @@ static bool all_fit(void)
 
 			ok &= !id_in(slot) || id_in(slot) != id_in(other) || slot == other;
 			ok &= !id_in(slot) || id_in(slot) != id_in(kept) || slot == kept;
-			ok &= !id_in(reserved) || id_in(reserved) != id_in(kept) || reserved == kept;
+			ok &= !id_in(reserved) || id_in(reserved) != id_in(kept) ||
+			      reserved == kept;
 		}
-		/* If no flush is pending on a CPU, no other context has or can get the ID of its entries. */
+		/* Without a pending flush, no other context has or can get the entries' ID. */
 		if (!entries || (!slot && FLUSH_LOCAL))
 			continue;
 		ok &= taken(watched) && !another_has(entries, a.generation, watched);
@@ -438,10 +439,12 @@ static bool follows(const struct view *was)
 	int p, c;
 
 	for (c = 0; c < CTXS; c++)
-		ok &= values[c] == was->values[c] || (EXIT && !values[c] && !pinned[c] && mapped[c]);
+		ok &= values[c] == was->values[c] ||
+		      (EXIT && !values[c] && !pinned[c] && mapped[c]);
 	ok &= unmap_at >= was->unmap_at;
 	ok &= !was->unmap_at || victim == was->victim;
-	ok &= unmap_at < 2 || unmap_id == (was->unmap_at < 2 ? id_in(values[victim]) : was->unmap_id);
+	ok &= unmap_at < 2 ||
+	      unmap_id == (was->unmap_at < 2 ? id_in(values[victim]) : was->unmap_id);
 	for (p = 0; p < CPUS; p++) {
 		u8 may = was->entries[WHERE(p)];
 		int q;
@@ -466,7 +469,7 @@ static void steps_in(unsigned int who)
 	struct view was = view();
 	int c, p;
 
-	/* Check the lock holder's steps so far, before the assumptions below could hide a violation. */
+	/* Check the lock holder's steps before the assumptions below can hide a violation. */
 	__CPROVER_assert(others_fit(), "WARN: the lock's holder leaves a CPU unfit");
 	for (c = 0; EXIT && c < CTXS; c++) {
 		if (nondet_bool() && mapped[c] && !needs(holder, c)) {
@@ -589,7 +592,7 @@ int main(void)
 		/* Choice of the lock's holder. */
 		holder = (WHO + 1 + nondet_u8() % (CPUS - 1)) % CPUS;
 		was = view();
-		/* Hypothesis: the part of the invariant that also holds while a CPU has the lock. */
+		/* Hypothesis: the part of the invariant that holds while a CPU has the lock. */
 		__CPROVER_assume(others_fit());
 		/* follows() is reflexive, */
 		__CPROVER_assert(follows(&was), "WARN: no step does not follow");

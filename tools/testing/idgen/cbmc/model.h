@@ -303,7 +303,7 @@ static void walk_at_once(int where)
 			walk(p);
 }
 
-/* The others may run now, while this CPU has the lock. @who: the CPUs that can see its next access. */
+/* This CPU has the lock, and others may run. @who: the CPUs that can see its next access. */
 static void steps_in(unsigned int who);
 
 static void flush(int where)
@@ -714,7 +714,8 @@ static void run_slow_path(int p)
 	}
 	__CPROVER_assert(warned == (PINS && c->op == UNPIN && !pins[w]),
 			 "WARN: a warning that is not due, or none that is");
-	__CPROVER_assert(was_locked && !locked, "WARN: a slow path ends with the lock held, or took none");
+	__CPROVER_assert(was_locked && !locked,
+			 "WARN: a slow path ends with the lock held, or took none");
 	/* A rollover may give the context its old ID as a new one. */
 	if (NEW_ID)
 		__CPROVER_assert(new_ids <= 1 && (new_ids || id_in(old) == id_in(values[w])),

@@ -18,6 +18,10 @@
  *
  * With -d, memory is copied while guests run, as in a live migration. Pages that KVM
  * logs as dirty are copied again. At the end, the copy must equal the memory.
+ *
+ * The selftest vmid_rollover runs on any kernel and board, but is tied to kvm_util, which
+ * has no protected VMs on arm64 and takes more memory for each VM. This program has
+ * protected VMs, room for 600 at once, guests that wait for interrupts, and the copy of -d.
  */
 
 #define _GNU_SOURCE

@@ -51,8 +51,8 @@ help:
 #help   kunit-mutants  mutation tests of the architectures' suites
 #help   e2e            real processes and guests on QEMU at EL2
 #help   e2e-mutants    mutation tests of the e2e suite                    10 min
-#help   e2e-selftests  the kernel's own KVM selftests and ours, before    43 min
-#help                  and after; ARCH=riscv
+#help   e2e-selftests  the kernel's own KVM and mm selftests and ours,
+#help                  before and after; ARCH=riscv
 #help   peers          kvm-unit-tests and Linux under kvmtool, before and 9 min
 #help                  after; needs KVM_UNIT_TESTS= and KVMTOOL=
 #help   bench          instructions and bytes, before and after           11 min

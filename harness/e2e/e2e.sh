@@ -7,9 +7,9 @@
 # e2e.sh mutants [NAME...]: boot kernels with the faults of e2e-mutants.toml, each of which e2e must notice. They are built in
 # a tree of their own, with hard links to the other tree and a copy of its objects.
 #
-# e2e.sh selftests: boot the kernel's own KVM selftests and ours, with our files and without: on arm64 with and without VHE, or
-# on riscv with ARCH=riscv. The results must be the same. The kernel without our files is built from a copy of the other's
-# objects.
+# e2e.sh selftests: boot the kernel's own selftests of KVM and mm, and ours, with our files and without: on arm64 with and
+# without VHE, or on riscv with ARCH=riscv. The results must be the same. The kernel without our files is built from a copy
+# of the other's objects.
 
 . "$(dirname "$0")/../common.sh"
 out=$build/e2e
@@ -59,10 +59,16 @@ mutants() {
 	table e2e-mutants "$harness/e2e/e2e_mutants.py" "$mutants" "$out/mutants" "$@"
 }
 
+# The selftests of mm that need no more libraries, huge pages, devices or scripts, and pass in seconds without our files.
+mm=(cow droppable guard-regions gup_longterm madv_populate map_fixed_noreplace mdwe_test merge mlock2-tests mrelease_test
+	mremap_dontunmap mremap_test mseal_test on-fault-limit prctl_thp_disable process_madv uffd-stress uffd-wp-mremap)
+
 # e2e-build.sh has built asid_rollover and the headers.
 build_selftests() {
-	make -C "$tree/tools/testing/selftests/kvm" -s -j"$(nproc)" ARCH="$arch" CROSS_COMPILE="${crosses[$arch]}" \
-		KHDR_INCLUDES="-isystem $selftests/usr/include" LDFLAGS=-static OUTPUT="$selftests/kvm"
+	local make=(make -s -j"$(nproc)" ARCH="$arch" CROSS_COMPILE="${crosses[$arch]}" LDFLAGS=-static
+		KHDR_INCLUDES="-isystem $selftests/usr/include")
+	"${make[@]}" -C "$tree/tools/testing/selftests/kvm" OUTPUT="$selftests/kvm"
+	"${make[@]}" -C "$tree/tools/testing/selftests/mm" OUTPUT="$selftests/mm" "${mm[@]/#/$selftests/mm/}"
 }
 
 # The kernel unpacks a second archive over the first.
@@ -71,7 +77,10 @@ add_selftests() {
 	mkdir -p "$selftests/stripped"
 	{
 		echo 'dir /kselftests 0755 0 0'
-		find "$selftests/kvm" "$selftests/mm" -type f -perm -u+x | sort | while read -r program; do
+		{
+			find "$selftests/kvm" -type f -perm -u+x
+			printf '%s\n' "$selftests/mm/asid_rollover" "${mm[@]/#/$selftests/mm/}"
+		} | sort | while read -r program; do
 			name=${program#"$selftests"/*/} name=${name//\//-}
 			"${crosses[$arch]}strip" -o "$selftests/stripped/$name" "$program"
 			echo "file /kselftests/$name $selftests/stripped/$name 0755 0 0"

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """e2e_selftests.py ARCH CONVERTED PRISTINE: boot two kernels with the same selftests, and compare test by test.
 
-e2e.sh builds the directories. Tests with different results run again on each kernel, ten times and more, as some results
-depend on the speed of QEMU. Fails if a test has a result with our files that it does not have without, or fails much more
-often (see is_same() of e2e.py), if the kernel prints a warning that it does not print without, or if a boot does not
-complete. The tests in UNSTABLE run in separate boots, and are not judged.
+e2e.sh builds the directories. The kernel with our files boots with few IDs as well. Tests with different results run again
+on each kernel, ten times and more, as some results depend on the speed of QEMU. Fails if a test has a result with our files
+that it does not have without, or fails much more often (see is_same() of e2e.py), if our selftests do not report the
+rollovers that they must see, if the kernel prints a warning that it does not print without, or if a boot does not complete.
+The tests in UNSTABLE run in separate boots, and are not judged.
 """
 
 import re
@@ -28,6 +29,21 @@ MACHINES = {
     "nvhe": e2e.Row(name="nvhe", cpu="cortex-a57", smp=4, memory="4G", run=[], limit=3000),
     "rv64": e2e.Row(name="rv64", arch="riscv", cpu="rv64,h=true", smp=4, memory="4G", run=[], limit=3000),
 }
+# The kernel of each boot, and its arguments.
+VARIANTS = {
+    "converted": ("converted", ""),
+    "converted-4": ("converted", "idgen_alloc.bits=vmid:4,asid:4"),
+    "original": ("pristine", ""),
+}
+COUNTED = r"rolled over, \d+ times, by the trace event$"
+# What our selftests must report as their third result. Where nothing is listed, a rollover takes longer than they run.
+ROLLOVERS = {
+    ("converted-4", "asid_rollover"): COUNTED,
+    ("converted-4", "vmid_rollover"): COUNTED,
+    # 8-bit VMIDs.
+    ("converted", "vmid_rollover", "nvhe"): COUNTED,
+    ("original", "vmid_rollover", "nvhe"): r"rolled over, at least \d+ times, computed from the number of VMs$",
+}
 RESULT = re.compile(r"^selftest (\S+): (\w+), \d+ s$")
 Results = dict[str, dict[str, list[str]]]
 
@@ -37,64 +53,99 @@ def complaints(log: Path) -> set[str]:
     return {re.sub(r"0x[0-9a-f]+|\d+", "N", line) for line in e2e.read(log) if COMPLAINT.search(line)}
 
 
+def rollovers(log: Path) -> dict[str, str]:
+    """The third result of each of our selftests."""
+    found, test = {}, ""
+    for line in e2e.read(log):
+        if match := re.match(r"selftest (\S+) starts$", line):
+            test = match[1]
+        elif test.endswith("_rollover") and line.startswith("ok 3 "):
+            found[test] = line.removeprefix("ok 3 ").replace("# SKIP", "skip:")
+    return found
+
+
+def misses(machine: str, said: dict[str, dict[str, str]]) -> list[str]:
+    """The rollovers that our selftests have not reported, of what each said with each kernel."""
+    return [f"{variant}/{test}" for (variant, test, *only), pattern in ROLLOVERS.items()
+            if machine in (only or [machine]) and not re.search(pattern, said[variant].get(test, ""))]
+
+
 def run(row: e2e.Row, images: dict[str, Path], found: Results, heard: dict[str, set[str]]) -> int:
-    """Boot both kernels, and add the results and the warnings. Returns the number of boots that failed."""
+    """Boot all variants, and add the results and the warnings. Returns the number of boots that failed."""
     wrong = 0
-    for kernel, image in images.items():
-        log = e2e.OUT / f"selftests-{row.name}-{kernel}.log"
-        result = e2e.boot(row, image, log)
+    for variant, (kernel, arguments) in VARIANTS.items():
+        log = log_of(row.name, variant)
+        result = e2e.boot(replace(row, args=arguments), images[kernel], log)
         matches = [match for match in map(RESULT.match, e2e.read(log)) if match]
         for match in matches:
-            found.setdefault(match[1], {name: [] for name in images})[kernel].append(match[2])
-        heard[kernel] |= complaints(log)
-        print(f"{row.name}, {kernel}: {len(matches)} tests, {result.seconds:.0f} s", flush=True)
+            found.setdefault(match[1], {name: [] for name in VARIANTS})[variant].append(match[2])
+        heard[variant] |= complaints(log)
+        print(f"{row.name}, {variant}: {len(matches)} tests, {result.seconds:.0f} s", flush=True)
         if any(reason.startswith(("hang", "end")) for reason in result.reasons):
             e2e.show_failure(row, result, log)
             wrong += 1
     return wrong
 
 
-def show_unstable(row: e2e.Row, images: dict[str, Path]) -> list[tuple[str, str, str]]:
-    """The results of the tests that are not judged, with each kernel."""
-    found: Results = {test: {kernel: [] for kernel in images} for test in UNSTABLE}
-    command = f"selftests {SECONDS} 4 {' '.join(UNSTABLE)}"
-    run(replace(row, name=f"{row.name}-unstable", run=[command], limit=400), images, found, {kernel: set() for kernel in images})
-    return [(test, e2e.shown(results["converted"]), e2e.shown(results["pristine"])) for test, results in found.items()]
+def log_of(name: str, variant: str) -> Path:
+    """The log of a boot."""
+    return e2e.OUT / f"selftests-{name}-{variant}.log"
+
+
+def differing(found: Results) -> set[str]:
+    """The tests that have other results with our files."""
+    return {test for test, results in found.items() for variant in VARIANTS if not e2e.is_same(results[variant], results["original"])}
 
 
 def main() -> int:
-    """Boot both kernels on all machines, and write the table."""
+    """Boot the kernels on all machines, and write the table."""
     arch = sys.argv[1]
     images = {"converted": Path(sys.argv[2]), "pristine": Path(sys.argv[3])}
-    table = []
+    table: list[tuple[object, ...]] = []
+
+    def add(test: str, texts: list[str], result: str, reason: str) -> None:
+        table.append((test, *texts, result, reason))
+        print(f"{test:40} {' '.join(f'{text:24}' for text in texts)} {reason}", flush=True)
+
     for machine, row in MACHINES.items():
         if row.arch != arch:
             continue
         found: Results = {}
-        heard: dict[str, set[str]] = {kernel: set() for kernel in images}
+        heard: dict[str, set[str]] = {variant: set() for variant in VARIANTS}
         stable = f"selftests {SECONDS} 1 {' '.join('-' + test for test in UNSTABLE)}"
         broken = run(replace(row, run=[stable]), images, found, heard)
+        said = {variant: rollovers(log_of(machine, variant)) for variant in VARIANTS}
         unsure: set[str] = set()
+
+        def new_complaints() -> list[str]:
+            return sorted((heard["converted"] | heard["converted-4"]) - heard["original"])
+
         for number in range(ROUNDS):
-            differ = {test for test, results in found.items() if not e2e.is_same(results["converted"], results["pristine"])}
-            unsure |= differ
-            if unsure and (differ or heard["converted"] - heard["pristine"]):
+            unsure |= differing(found)
+            if unsure and (differing(found) or new_complaints()):
                 again = f"selftests {SECONDS} {AGAIN} {' '.join(sorted(unsure))}"
                 broken += run(replace(row, name=f"{machine}-again-{number + 1}", run=[again]), images, found, heard)
-        new = sorted(heard["converted"] - heard["pristine"])
-        for line in new:
+        for line in new_complaints():
             print(f"{machine}: only the converted kernel says: {line}")
-        table.append((f"{machine}/kernel", "", "", "not ok" if broken or new or not found else "ok", f"{broken} bad boots, {len(new)} new complaints"))
+        add(f"{machine}/kernel", [""] * len(VARIANTS), "not ok" if broken or new_complaints() or not found else "ok",
+            f"{broken} bad boots, {len(new_complaints())} new complaints")
+        missing = misses(machine, said)
+        for test in sorted({test for texts in said.values() for test in texts}):
+            missed = [name for name in missing if name.endswith(test)]
+            add(f"{machine}/{test}/rollovers", [texts.get(test, "") for texts in said.values()], "not ok" if missed else "ok",
+                f"no rollovers: {', '.join(missed)}" if missed else "")
+        differ = differing(found)
         for test, results in sorted(found.items()):
-            ours, theirs = (e2e.shown(results[kernel]) for kernel in images)
-            same = e2e.is_same(results["converted"], results["pristine"])
-            result = "not ok" if not same else "ok" if "pass" in ours else "skip"
-            table.append((f"{machine}/{test}", ours, theirs, result, "the same without our files" if same else "different"))
-            print(f"{machine:6} {test:40} {ours:24} {theirs:24} {'' if same else 'DIFFERENT'}")
-        for test, ours, theirs in show_unstable(row, images) if arch == "arm64" else []:
-            table.append((f"{machine}/{test}", ours, theirs, "skip", "not judged"))
-            print(f"{machine:6} {test:40} {ours:24} {theirs:24} not judged")
-    return ktap.report(e2e.OUT.parent / ("e2e-selftests" if arch == "arm64" else f"e2e-selftests-{arch}"), ("test", "converted", "pristine", "result", "reason"), table)
+            texts = [e2e.shown(results[variant]) for variant in VARIANTS]
+            result = "not ok" if test in differ else "ok" if "pass" in texts[0] else "skip"
+            add(f"{machine}/{test}", texts, result, "different" if test in differ else "the same on the original")
+        if arch == "arm64":
+            unjudged: Results = {}
+            command = f"selftests {SECONDS} 4 {' '.join(UNSTABLE)}"
+            run(replace(row, name=f"{machine}-unstable", run=[command], limit=400), images, unjudged, {variant: set() for variant in VARIANTS})
+            for test, results in unjudged.items():
+                add(f"{machine}/{test}", [e2e.shown(results[variant]) for variant in VARIANTS], "skip", "not judged")
+    return ktap.report(e2e.OUT.parent / ("e2e-selftests" if arch == "arm64" else f"e2e-selftests-{arch}"), ("test", *VARIANTS, "result", "reason"), table)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@
 #define KSFT_SKIP	4
 #define MAX_ARGS	4
 
-/* Options for tests that are made for hardware: less memory, fewer iterations. */
+/* Options for tests that need some, or are made for hardware: less memory, fewer iterations. */
 static const char *const smaller[][1 + MAX_ARGS] = {
 	{ "asid_rollover", "-s", "5", "-l", "10" },
 	{ "access_tracking_perf_test", "-b", "8M" },
@@ -32,6 +32,7 @@ static const char *const smaller[][1 + MAX_ARGS] = {
 	{ "memslot_modification_stress_test", "-b", "8M", "-i", "2" },
 	{ "memslot_perf_test", "-l", "1", "-s", "512" },
 	{ "mmu_stress_test", "-m", "1", "-s", "1" },
+	{ "uffd-stress", "anon", "20", "16" },
 	{ "vmid_rollover", "-s", "5", "-l", "10" },
 };
 

@@ -241,13 +241,30 @@ cut_off() {
 	[[ ! -e $copy/build ]]
 }
 
-# How often a test may fail with our files, if it fails without.
+# How often a test may fail with our files, if it fails without; when peers and e2e-selftests fail.
 rates() {
 	python3 - <<-'END'
 		from e2e import is_same
+		from e2e_selftests import misses
+		from peers import verdict
 		ok, bad = ["pass"], ["fail"]
 		assert is_same(ok, ok) and is_same(bad, bad) and is_same(3 * bad + ok, bad + 3 * ok)
 		assert not is_same([], ok) and not is_same(bad, ok) and not is_same(4 * bad, bad + 3 * ok)
+
+		def judged(name, ours, few, theirs):
+		    return verdict(name, {"converted-8": ours, "converted-4": few, "original": theirs})[0]
+		assert judged("timer", ok, ok, ok) == "ok" and judged("timer", bad, bad, bad) == "skip"
+		assert {judged("timer", bad, ok, ok), judged("timer", ok, bad, ok), judged("timer", ok, [], ok)} == {"not ok"}
+		assert {judged("linux", bad, bad, bad), judged("many-bp", [], [], [])} == {"not ok"}
+
+		counted, computed = "VMIDs rolled over, 9 times, by the trace event", "VMIDs rolled over, at least 1 times, computed from the number of VMs"
+		said = {"converted": {"vmid_rollover": counted}, "original": {"vmid_rollover": computed},
+		        "converted-4": {"vmid_rollover": counted, "asid_rollover": counted}}
+		assert not misses("nvhe", said)
+		said |= {"original": {}}
+		assert not misses("vhe", said) and misses("nvhe", said) == ["original/vmid_rollover"]
+		said["converted-4"]["asid_rollover"] = "skip: rollovers: 0 of 1, by the trace event"
+		assert misses("vhe", said) == ["converted-4/asid_rollover"]
 	END
 }
 

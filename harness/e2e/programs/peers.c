@@ -51,6 +51,8 @@ static pid_t start(char **args, int copy)
 /* What a guest printed; shown, unless it says that all is well. */
 static const char *judge(const char *name, int copy)
 {
+	/* Linux must have run out of its few ASIDs. */
+	bool rolled_over = strcmp(name, "linux");
 	const char *result = "none";
 	char path[32], line[512];
 	int status;
@@ -61,8 +63,10 @@ static const char *judge(const char *name, int copy)
 	while (file && fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "EXIT: STATUS=%d", &status) == 1)
 			result = status == STATUS_PASS ? "pass" : status == STATUS_SKIP ? "skip" : "fail";
+		else if (!strncmp(line, "ok 3 ASIDs rolled over,", 23))
+			rolled_over = true;
 		else if (sscanf(line, "e2e: end, %d failures", &status) == 1)
-			result = status ? "fail" : "pass";
+			result = status || !rolled_over ? "fail" : "pass";
 	}
 	if (file && strcmp(result, "pass")) {
 		rewind(file);

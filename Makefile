@@ -15,6 +15,7 @@ takes_SHARD := $(takes_JOBS)
 takes_KUNIT_ARGS := kunit
 takes_SAN := kunit
 takes_ROWS := e2e
+takes_LTP := e2e
 takes_KVM_UNIT_TESTS := peers
 takes_KVMTOOL := peers
 takes_DISASM := bench
@@ -89,6 +90,7 @@ help:
 #help   SAN=1                  kunit: with KASAN, UBSAN, lockdep (arm64)
 #help   KUNIT_ARGS=...         kunit: options for kunit.py
 #help   ROWS='NAME...'         e2e: only these rows of harness/e2e/e2e.toml, in a table of their own
+#help   LTP=/path              e2e: run mmapstress01 of LTP, built or as sources, in the rows ltp and riscv-ltp
 #help   DISASM=1               bench: show the code of both, and which variables a switch reads
 #help   SET=fixes              series: this set; harness/series/README.md lists them
 #help   SIGNOFF=1              series: add your Signed-off-by

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# e2e-build.sh TREE ARCH KERNEL OUT [initramfs-stress-ng]: build in the directory OUT what e2e.py boots: the kernel of TREE
-# (Image) and the programs of harness/e2e/programs (initramfs), or these and Debian's stress-ng. The kernel has the options of
+# e2e-build.sh TREE ARCH KERNEL OUT [initramfs-stress-ng | initramfs-ltp]: build in the directory OUT what e2e.py boots: the
+# kernel of TREE (Image) and the programs of harness/e2e/programs (initramfs), and with the last argument also these with
+# Debian's stress-ng or mmapstress01 of LTP=, a directory that is only read. The kernel has the options of
 # ARCH's .kunitconfig and of e2e.kunitconfig; unless ARCH is arm64, of e2e-ARCH.kunitconfig; and unless KERNEL is "plain", of
 # KERNEL.kunitconfig. A tree without our files gets the same kernel without our options.
 
@@ -108,7 +109,29 @@ add_stress_ng() {
 	{ cat "$out/initramfs" && "$tree/$dir/usr/gen_init_cpio" "$out/stress-ng.list"; } >"$out/initramfs-stress-ng"
 }
 
+# Static, from LTP= as it is built, or built from a copy.
+add_ltp() {
+	local name=testcases/kernel/mem/mmapstress/mmapstress01 copy=$build/ltp-$arch
+	[[ -f $LTP/${name%/*}/Makefile ]] || die "LTP=$LTP has no ${name%/*}/Makefile"
+	if ! "${crosses[$arch]}strip" -o "$out/mmapstress01" "$LTP/$name" 2>/dev/null ||
+		[[ $("${crosses[$arch]}readelf" -l "$out/mmapstress01") = *INTERP* ]]; then
+		"$harness/fetch/deps.sh" ltp
+		rsync -a --exclude=.git --exclude='*.[ao]' --exclude="/$name" "$LTP/" "$copy/"
+		cd "$copy"
+		[[ -x configure ]] || make -s autotools
+		[[ -f lib/libltp.a ]] || ./configure --host="${crosses[$arch]%-}" CC="${crosses[$arch]}gcc" LDFLAGS=-static
+		make -s -C lib -j"$(nproc)"
+		make -s -C "${name%/*}" mmapstress01
+		"${crosses[$arch]}strip" -o "$out/mmapstress01" "$copy/$name"
+	fi
+	echo "file /mmapstress01 $out/mmapstress01 0755 0 0" >"$out/ltp.list"
+	{ cat "$out/initramfs" && "$tree/$dir/usr/gen_init_cpio" "$out/ltp.list"; } >"$out/initramfs-ltp"
+}
+
 step "building the kernel of e2e ($arch, $kernel; the first time, some 8 minutes on 2 cores)" build_kernel
 [[ $arch = riscv32 ]] || step "building our selftests" build_selftests
 step "building its programs" build_initramfs
-[[ ${5-} != initramfs-stress-ng ]] || step "adding stress-ng" add_stress_ng
+case ${5-} in
+initramfs-stress-ng) step "adding stress-ng" add_stress_ng ;;
+initramfs-ltp) step "adding LTP's mmapstress01" add_ltp ;;
+esac

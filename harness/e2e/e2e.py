@@ -33,6 +33,10 @@ STALL = "rcupdate.rcu_cpu_stall_timeout=100"
 SUMMARY = re.compile(r"^(?:# )?(\w+): (?:.*, )?(\d+) checks, (\d+) wrong")
 ROLLOVERS = re.compile(r"^e2e: (-?\d+) rollovers of asid, (-?\d+) of vmid$")
 STRESS = re.compile(r"^stress-ng: info: .*\] (passed|failed): (\d+)\b")
+# LTP prints colours on a console.
+LTP = re.compile(r"^(\w+)\.c:\d+: (?:\x1b\[[0-9;]*m)?T(PASS|FAIL|BROK)\b")
+NO_LTP = ("give the directory of LTP with LTP=/path, built or as sources: "
+          "git clone https://github.com/linux-test-project/ltp.git")
 END = re.compile(r"^e2e: end, (\d+) failures$")
 
 
@@ -80,7 +84,14 @@ class Row:
 
     def initramfs(self) -> str:
         """What e2e-build.sh is to make, besides the kernel."""
-        return "initramfs-stress-ng" if any(command.lstrip("&").startswith("stress-ng ") for command in self.run) else "initramfs"
+        for program, name in {"stress-ng": "stress-ng", "mmapstress01": "ltp"}.items():
+            if any(command.lstrip("&").startswith(program) for command in self.run):
+                return f"initramfs-{name}"
+        return "initramfs"
+
+    def missing(self) -> str:
+        """What the row lacks to run."""
+        return NO_LTP if self.initramfs() == "initramfs-ltp" and not os.environ.get("LTP") else ""
 
     def configuration(self) -> str:
         """The machine and the kernel, for the table of results."""
@@ -133,6 +144,10 @@ def judge(row: Row, lines: list[str]) -> Result:
             summaries["stress-ng"] = 1
             result.checks += int(match[2])
             result.wrong += int(match[2]) * (match[1] == "failed")
+        elif match := LTP.match(line):
+            summaries[match[1]] = 1
+            result.checks += 1
+            result.wrong += match[2] != "PASS"
         elif match := ROLLOVERS.match(line):
             result.asid, result.vmid = int(match[1]), int(match[2])
         elif match := END.match(line):
@@ -289,14 +304,18 @@ def main() -> int:
     args = parser.parse_args()
     rows = ktap.part(select(args.rows, args.arch, args.quick))
     if args.kernels:
-        print("\n".join(dict.fromkeys(f"{row.arch} {row.kernel} {row.built()} {row.initramfs()}" for row in rows)))
+        print("\n".join(dict.fromkeys(f"{row.arch} {row.kernel} {row.built()} {row.initramfs()}" for row in rows if not row.missing())))
         return 0
 
     columns = "row configuration ran asid_rollovers vmid_rollovers checks wrong seconds result reason log".split()
-    table = []
+    table: list[tuple[object, ...]] = []
     form = "{:24} {:>9} {:>9} {:>12} {:>6} {:>5}  {}"
     print(form.format("row", "asid roll.", "vmid roll.", "checks", "wrong", "s", "result"), flush=True)
     for row in rows:
+        if row.missing():
+            print(form.format(row.name, "", "", "", "", "", f"skip: {row.missing()}"), flush=True)
+            table.append((row.name, row.configuration(), "; ".join(row.run), *[""] * 5, "skip", row.missing(), ""))
+            continue
         log = OUT / f"{row.name}.log"
         result = boot(row, OUT / row.built(), log)
         verdict = "not ok" if result.reasons else "ok"

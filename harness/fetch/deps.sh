@@ -29,6 +29,7 @@ declare -A needs=(
 	[e2e-arm]="libc6-dev-armhf-cross:/usr/arm-linux-gnueabihf/include/stdlib.h"
 	[e2e-riscv32]=""
 	[e2e-riscv]="libc6-dev-riscv64-cross:/usr/riscv64-linux-gnu/include/stdlib.h"
+	[ltp]="autoconf automake pkg-config"
 	[bench]="$base $arm64 qemu-system-arm:qemu-system-aarch64 valgrind gnuplot-nox:gnuplot dwarves:pahole
 		libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
 	[torture]="$base" [explore]="$base" [weak]="$base" [kunit-host]="$base" [litmus]="$base" [prove]="$base cadical" [prove-deep]="$base cadical" [tla]="$base" [mutants]="$base"

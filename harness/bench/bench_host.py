@@ -5,8 +5,8 @@
 Writes CSV rows to OUT: what,size,ours,theirs. harness/bench/programs/bench.c has the scenarios. The count of a call is the mean
 over several contexts, without the overhead of counting.
 
---threads measures time on real threads instead, one on each core. Times depend on the machine, so only ratios are written: of
-ours to the original, and of ours on two cores to ours on one.
+--threads measures the time of an operation on real threads instead, one on each core, in ns. Times depend on the machine: only
+their ratios have limits. Other rows are ratios, of two cores to one.
 """
 
 import csv
@@ -106,16 +106,16 @@ def write(table: Any, results: dict[Job, Counts]) -> None:
                     table.writerow([f"{kind}: {WHAT[name]}", size, f"{a[name]:.1f}", f"{b[name]:.1f}"])
 
 
-def clock(program: Path, cpus: str) -> dict[str, int]:
+def clock(program: Path, cpus: str) -> Counts:
     done = subprocess.run([str(program), "threads", cpus, "8"], capture_output=True, text=True, check=True)
-    return {name: int(count) for name, count in (line.rsplit(" ", 1) for line in done.stdout.splitlines())}
+    return {name: float(count) for name, count in (line.rsplit(" ", 1) for line in done.stdout.splitlines())}
 
 
 def threads(where: Path, table: Any) -> None:
     """The minimum of several runs, with ours and the original taking turns."""
     for kind in ("ASID", "VMID"):
         pair = PAIRS[kind]
-        least: dict[tuple[str, str, str], int] = {}
+        least: dict[tuple[str, str, str], float] = {}
         for _ in range(TURNS):
             for program in pair:
                 for cpus in ("1", "2"):
@@ -123,10 +123,10 @@ def threads(where: Path, table: Any) -> None:
                         least[program, cpus, name] = min(time, least.get((program, cpus, name), time))
         ours, theirs = pair
         for name, what in THREADS_OUT.items() if kind == "VMID" else ():
-            table.writerow([f"{kind}: {what}", "1 core", f"{least[ours, '1', name] / least[theirs, '1', name]:.2f}", 1])
+            table.writerow([f"{kind}: {what}", "1 core", *(f"{least[program, '1', name]:.2f}" for program in pair)])
         for name, what in THREADS.items():
             for cpus, size in (("1", "1 core"), ("2", "2 cores")):
-                table.writerow([f"{kind}: {what}", size, f"{least[ours, cpus, name] / least[theirs, cpus, name]:.2f}", 1])
+                table.writerow([f"{kind}: {what}", size, *(f"{least[program, cpus, name]:.2f}" for program in pair)])
             table.writerow([f"{kind}: {what}, against 1 core", "2 cores",
                             f"{least[ours, '2', name] / least[ours, '1', name]:.2f}",
                             f"{least[theirs, '2', name] / least[theirs, '1', name]:.2f}"])

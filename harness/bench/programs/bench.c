@@ -12,8 +12,8 @@
  * (SUBJECT_VMID) and csky's library (SUBJECT_CSKY), the first two also from our files.
  * SUBJECT_PLAIN is what csky would call with our library. All run the same scenarios.
  *
- * With BENCH_THREADS, the scenario "threads" prints the time that real threads take, in
- * ns. That is not for callgrind.
+ * With BENCH_THREADS, the scenario "threads" prints the time of an operation on real
+ * threads, in ns. That is not for callgrind.
  */
 #ifdef BENCH_THREADS
 #define _GNU_SOURCE
@@ -520,7 +520,7 @@ static void count_threads(const char *name, unsigned long shared, unsigned long 
 		pthread_join(threads[cpu], NULL);
 		longest = max(longest, elapsed[cpu]);
 	}
-	printf("%s %llu\n", name, longest);
+	printf("%s %.3f\n", name, (double)longest / switches);
 }
 
 static void scenario_threads(void)

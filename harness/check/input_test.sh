@@ -151,6 +151,21 @@ no_cbmc() {
 	refuses 'no CBMC' env CBMC=/nonexistent tools/testing/idgen/cbmc/run.py
 }
 
+# torture and explore refuse bad arguments with status 2, and tell if nothing could be pinned.
+host_options() {
+	local line status
+	make -s -C "$repo/tools/testing/idgen" O="$scratch/idgen" "$scratch/idgen/"{torture,explore}
+	for line in 'torture -t '{abc,5x,0} 'torture -b 2' 'torture -c 0' 'explore -l '{abc,0,5} 'explore -k 5x'; do
+		status=0
+		# shellcheck disable=SC2086
+		"$scratch/idgen/"$line >"$said" 2>&1 || status=$?
+		cat "$said"
+		((status == 2))
+		grep -q "^error: ${line#* }: not a number from" "$said"
+	done
+	[[ $("$scratch/idgen/torture" -c 6 -k -t 1 -m both | tail -n 1) = *'too few IDs for pins'* ]]
+}
+
 # A step or a check that takes longer than ten seconds shows progress, and does not hold the lock afterwards.
 moves() {
 	fresh
@@ -297,7 +312,7 @@ results() {
 		$'## make litmus\t| new | ok |\t## make e2e ARCH=arm64 (quick)\t| new | ok |\t## make e2e ARCH=arm64\tFAILED\t| new | not ok |\t## make lint\t| old |\t## make csky\t| old |' ]]
 }
 
-tests=(typos no_such_tree no_such_version packages spaces read_only clean identity interrupted_series no_cbmc moves shards
+tests=(typos no_such_tree no_such_version packages spaces read_only clean identity interrupted_series no_cbmc host_options moves shards
 	no_rows cut_off rates results)
 for test in "${@:-${tests[@]}}"; do
 	check "input-$test" "$test"

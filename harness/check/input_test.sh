@@ -99,6 +99,10 @@ spaces() {
 	fresh "$scratch/a copy"
 	refuses 'path with a space' make kunit
 	refuses 'path with a space' make torture
+	fresh
+	mkdir -p "$scratch/a tree/"{tools/testing/kunit,arch/arm64/kvm}
+	touch "$scratch/a tree/"{tools/testing/kunit/kunit.py,Kconfig,MAINTAINERS}
+	refuses "LINUX=$scratch/a tree: the kernel's make refuses a path with a space" make series LINUX="$scratch/a tree"
 }
 
 # Root can write to a read-only directory, so root becomes another user.

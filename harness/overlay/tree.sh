@@ -91,6 +91,7 @@ copy() {
 if [[ -n ${LINUX-} ]]; then
 	from=$(realpath -e -- "$LINUX") || die "LINUX=$LINUX: no such directory"
 	is_kernel "$from" || die "LINUX=$LINUX: not a kernel source tree with KUnit (no tools/testing/kunit/kunit.py?)"
+	[[ $from != *[[:space:]:]* ]] || die "LINUX=$from: the kernel's make refuses a path with a space or a colon; move this tree"
 	name=user-$(sha256sum <<<"$from" | cut -c1-8)
 else
 	from=$(debian_source)
@@ -99,7 +100,7 @@ else
 fi
 # Each value of WITH= has a tree of its own.
 with=${WITH:+-${WITH// /-}}
-version=$(make -s -C "$from" kernelversion 2>/dev/null)
+version=$(make -s -C "$from" kernelversion)
 free=$(df --output=avail -k "$build" | tail -n 1)
 ((free > 6000000)) || die "$build has $((free / 1024)) MiB of free space, and a build needs up to 6 GiB"
 tree=$build/tree-$name$with work=$build/work-$name$with

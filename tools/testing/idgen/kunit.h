@@ -76,7 +76,6 @@ extern int kunit_warnings;
 bool kunit_suppress(bool on);
 #define kunit_warning_suppress(test)					\
 	for (bool __on = kunit_suppress(true); __on; __on = kunit_suppress(false))
-#define KUNIT_SUPPRESSED_WARNING_COUNT()	kunit_warnings
 #define KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, n)			\
 	KUNIT_EXPECT_EQ(test, kunit_warnings, n)
 
@@ -151,6 +150,7 @@ __attribute__((constructor)) static void kunit_param_##param(void)	\
  */
 
 #define CONFIG_PRINTK		1
+#define CONFIG_X86		0
 #define BIT(n)			(1UL << (n))
 #define GENMASK(h, l)		((unsigned long)GENMASK_ULL(h, l))
 #define REFCOUNT_MAX		INT_MAX

@@ -51,7 +51,14 @@ void shim_bad(const char *what);
 	}								\
 	__bad;								\
 })
-#define WARN_ONCE(cond, fmt, ...)	WARN(cond, fmt, ##__VA_ARGS__)
+#define WARN_ONCE(cond, fmt, ...) ({					\
+	static bool __once;						\
+	bool __bad_once = (cond);					\
+									\
+	WARN(__bad_once && !__once, fmt, ##__VA_ARGS__);		\
+	__once |= __bad_once;						\
+	__bad_once;							\
+})
 #define WARN_ON_ONCE(cond)	WARN(cond, "%s\n", #cond)
 #define panic(fmt, ...)		({ WARN(true, fmt, ##__VA_ARGS__); abort(); })
 

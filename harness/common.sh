@@ -58,7 +58,7 @@ watch() {
 	disown
 }
 unwatch() {
-	[[ -z $watcher ]] || { kill "$watcher" && printf '\e[K' >&2; }
+	[[ -z $watcher ]] || { kill "$watcher" 2>/dev/null && printf '\e[K' >&2; }
 	watcher=
 }
 
@@ -85,10 +85,12 @@ at_exit() {
 	local status=$?
 	unwatch
 	[[ -z $scratch ]] || rm -rf "$scratch"
-	[[ -z $doing || $status -eq 0 ]] || echo "error: $doing: failed (see above)" >&2
-	jobs -p | xargs -rI{} kill -- -{} 2>/dev/null
+	[[ -z $doing || $status = @(0|130) ]] || echo "error: $doing: failed (see above)" >&2
+	jobs -p | xargs -rI{} kill -- -{} 2>/dev/null || true
 }
 trap at_exit EXIT
+# Ctrl-C also ends a script whose command finishes in spite of it.
+trap 'exit 130' INT
 
 # Only one run at a time may use build/. Scripts that a run starts are part of it.
 lock() {

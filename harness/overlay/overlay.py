@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import tomllib
@@ -356,8 +355,6 @@ def touched(table: dict[str, Any]) -> list[str]:
 
 
 def main() -> int:
-    # Ctrl-C restores the tree, and prints no traceback.
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(128 + signal.SIGINT))
     parser = argparse.ArgumentParser(description="Lay our kernel files over a kernel tree.")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--paths", action="store_true", help="list the files that are read or written, one a line")

@@ -21,7 +21,6 @@ import io
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
@@ -495,8 +494,6 @@ def refresh(out: Path, edit: bool) -> None:
 
 
 def main() -> int:
-    # Ctrl-C removes scratch directories, and prints no traceback.
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(128 + signal.SIGINT))
     parser = argparse.ArgumentParser(description="Write the project as sets of patches.")
     what = parser.add_subparsers(dest="what", required=True)
     making = what.add_parser("make", help="write a series")

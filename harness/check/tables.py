@@ -23,8 +23,9 @@ day, the commit, the kernel and the compilers, and says FAILED if the command fa
 run, or wrote no table. "Quick" is the part that `make test` runs. Everything ran under QEMU or on the host. Nothing ran on
 hardware with the architectures in question.
 
-Known gaps: no mutation test removes the I-cache and branch predictor flushes of arm, the flushes of riscv after the probes
-of ASID and VMID bits, arm64's workaround for ThunderX, or the GINVT of mips. QEMU shows no difference without them.
+Known gaps: no mutation test removes the I-cache and branch predictor flushes of arm, the TLB flush in flush_cpu of arm,
+riscv and KVM/riscv, the flushes of riscv after the probes of ASID and VMID bits, arm64's workaround for ThunderX, or the
+GINVT of mips. QEMU shows no difference without them. Nor is the init of KVM/riscv tested, as KUnit cannot call it.
 """
 # The command that writes each table, in the order of the sections. MERGED has the two columns of a long table whose rows are
 # merged, see merge().

@@ -124,10 +124,10 @@ static void __init loaded_vcpu_has_vmid(struct kunit *test)
 
 static void __init vmid_bits_match_hardware(struct kunit *test)
 {
-	u64 mmfr1 = read_sysreg(id_aa64mmfr1_el1);
+	/* The value that all CPUs have. */
+	u64 mmfr1 = read_sanitised_ftr_reg(SYS_ID_AA64MMFR1_EL1);
 
-	/* Other CPUs may have fewer bits. */
-	KUNIT_EXPECT_LE(test, kvm_arm_vmid_bits, get_vmid_bits(mmfr1));
+	KUNIT_EXPECT_EQ(test, kvm_arm_vmid_bits, get_vmid_bits(mmfr1));
 	if (strstr(saved_command_line, "idgen_alloc.bits="))
 		KUNIT_EXPECT_LE(test, vmids.bits, kvm_arm_vmid_bits);
 	else

@@ -127,6 +127,23 @@ static void pins_beyond_limit_are_refused(struct kunit *test)
 	arm64_mm_context_put(mm);
 }
 
+/* On an allocator of its own, as that of the kernel is updated already. */
+static void __init pins_wait_for_update_of_limit(struct kunit *test)
+{
+	struct idgen_slot __percpu *slots = alloc_percpu(struct idgen_slot);
+	refcount_t pins = REFCOUNT_INIT(0);
+	atomic64_t value = ATOMIC64_INIT(0);
+	struct idgen_alloc a = {};
+
+	KUNIT_ASSERT_NOT_NULL(test, slots);
+	KUNIT_EXPECT_EQ(test, idgen_alloc_init(&a, &asid_ops, 8, slots), 0);
+	KUNIT_EXPECT_EQ(test, idgen_alloc_pin(&a, &value, &pins), 0);
+	KUNIT_EXPECT_EQ(test, idgen_alloc_update_excluded(&a), 0);
+	KUNIT_EXPECT_NE(test, idgen_alloc_pin(&a, &value, &pins), 0);
+	idgen_alloc_destroy(&a);
+	free_percpu(slots);
+}
+
 static unsigned long asid_test_read_ttbr1(void)
 {
 	return read_sysreg(ttbr1_el1) >> USER_ASID_BIT;
@@ -293,7 +310,7 @@ static void asid_bits_match_hardware(struct kunit *test)
 	preempt_enable();
 }
 
-static struct kunit_case arm64_asid_cases[] = {
+static struct kunit_case __refdata arm64_asid_cases[] = {
 	KUNIT_CASE(early_asids_are_even),
 	KUNIT_CASE(kpti_excludes_odd_asids),
 	KUNIT_CASE(asids_are_paired_only_with_kpti),
@@ -302,6 +319,7 @@ static struct kunit_case arm64_asid_cases[] = {
 	KUNIT_CASE(pin_returns_user_asid),
 	KUNIT_CASE(pinned_asid_survives_rollovers),
 	KUNIT_CASE(pins_beyond_limit_are_refused),
+	KUNIT_CASE(pins_wait_for_update_of_limit),
 	KUNIT_CASE(switch_writes_asid_to_ttbr1),
 	KUNIT_CASE(running_mm_keeps_asid_over_rollovers),
 	KUNIT_CASE(cnp_is_set_except_for_asid_0),
@@ -311,7 +329,7 @@ static struct kunit_case arm64_asid_cases[] = {
 	{}
 };
 
-static struct kunit_suite arm64_asid_suite = {
+static struct kunit_suite arm64_asid_suite __refdata = {
 	.name = "arm64_asid",
 	.test_cases = arm64_asid_cases,
 };

@@ -141,12 +141,14 @@ skip() {
 # results and make merge. A table with failures is recorded as well. The result is that of COMMAND, which may be a function
 # that does not depend on set -e.
 table() {
-	local name=$1$VARIANT status=0 on program
+	local name=$1$VARIANT status=0 on program start=$SECONDS
 	shift
 	[[ $shard = 1/1 ]] || name+=-${shard/\//-of-}
 	rm -f "$build/$name".{csv,ktap}
 	: >"$build/$name.on"
+	watch files_written
 	"$@" || status=$?
+	unwatch
 	[[ -f $build/$name.csv ]] || return "$status"
 	on="$(date -u +%F), commit $(git -C "$repo" describe --always --dirty --abbrev=12 || echo unknown)"
 	[[ -z ${tree-} ]] || on+=", Linux $(make -s -C "$tree" kernelversion || echo unknown)"

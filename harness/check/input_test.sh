@@ -177,6 +177,7 @@ moves() {
 		. "$(dirname "$0")/common.sh"
 		slow() { lock && touch "$build"/{a,b} && sleep 11; }
 		step slow slow
+		table table sleep 11
 		check slow sh -c 'for case in 1 2 3; do echo "[PASSED] $case"; done; sleep 11'
 		exec 9>&-
 		flock -n "$build/.lock" echo the lock is free
@@ -185,6 +186,7 @@ moves() {
 	cat "$said"
 	grep 'the lock is free' "$said"
 	grep -E '1[01] s: 3 files written' "$said"
+	grep -E '1[01] s: 1 files written' "$said"
 	grep -E '1[01] s: slow: 3 objects or cases done' "$said"
 }
 

@@ -28,8 +28,10 @@ json=$build/kunit-$arch.json
 rm -f "$json" "$tree/$dir"/lib/{,tests/}idgen_alloc*.gcda
 start=$SECONDS status=0
 echo "==> building and running KUnit in ${tree#"$repo"/} (the first time, some 8 minutes on 2 cores)" >&2
+watch files_written
 kunit run "$tree" "$dir" "${kunit_for[@]}" "${options[@]}" --jobs="$(nproc)" \
 	--json="$json" "${more[@]}" || status=$?
+unwatch
 echo "    done in $((SECONDS - start)) s" >&2
 if ((${#more[@]} == 0)); then
 	table "kunit-$arch" "$harness/check/results.py" --log="$tree/$dir/test.log" "$json" "${suites[@]}" >&2 || status=1

@@ -268,6 +268,8 @@ def as_expected(config: Config, answer: Answer) -> bool:
 
 def main() -> int:
     """Check all configurations of a set, and write the table."""
+    # Ctrl-C does not wait for the configurations that are left.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--quick", action="store_true", help="those that find most mutants, soon")

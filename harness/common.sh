@@ -150,6 +150,7 @@ table() {
 	"$@" || status=$?
 	unwatch
 	[[ -f $build/$name.csv ]] || return "$status"
+	[[ -f $build/$name.ktap ]] || die "$build/$name.csv: no KTAP beside it"
 	on="$(date -u +%F), commit $(git -C "$repo" describe --always --dirty --abbrev=12 || echo unknown)"
 	[[ -z ${tree-} ]] || on+=", Linux $(make -s -C "$tree" kernelversion || echo unknown)"
 	for program in gcc "${cross}gcc" clang-19 qemu-system-aarch64; do

@@ -67,7 +67,7 @@ kernel_doc() {
 	local tool=tools/docs/kernel-doc file
 	cd "$tree"
 	[[ -x $tool ]] || tool=scripts/kernel-doc
-	for file in include/linux/idgen_alloc.h lib/idgen_alloc.c; do
+	for file in include/{kunit,linux}/idgen_alloc.h lib/idgen_alloc.c; do
 		"$tool" -none -Wall "$file" >"$work/kernel-doc" 2>&1
 		cat "$work/kernel-doc"
 		[[ ! -s $work/kernel-doc ]]

@@ -42,7 +42,7 @@ COMMANDS = {
     "e2e-selftests-riscv": "make e2e-selftests ARCH=riscv", "peers": "make peers",
     "bench-quick": "make bench (quick)", "bench": "make bench",
     "series-quick": "make series-check (quick)", "series": "make series-check", "lint": "make lint", "configs": "make configs", "csky": "make csky"}
-MERGED = {name: ("invariant", "verdict") for name in ("prove", "prove-deep", "weak")}
+MERGED = {**{name: ("invariant", "verdict") for name in ("prove", "prove-deep", "weak")}, "peers": ("test", "result")}
 
 Rows = list[dict[str, str]]
 

@@ -20,7 +20,9 @@
  * @reserved: an ID that must not be allocated, or 0
  *
  * The IDs are allocated on an imaginary CPU that rollovers do not scan and that
- * has no flush pending. Context: process context.
+ * has no flush pending.
+ *
+ * Context: Process context.
  */
 static inline void kunit_idgen_roll_over(struct kunit *test,
 					 struct idgen_alloc *a,

@@ -222,7 +222,8 @@ int main(int argc, char **argv)
 
 	for (i = 1; i < argc; i++)
 		if (!set_param(argv[i])) {
-			fprintf(stderr, "error: %s: no parameter of the suite, or not a number\n", argv[i]);
+			fprintf(stderr, "error: %s: no parameter of the suite, or not a number\n",
+				argv[i]);
 			return 2;
 		}
 

@@ -299,7 +299,7 @@ results() {
 		. "$(dirname "$0")/common.sh"
 		VARIANT+=${3-}
 		mkdir -p "$build"
-		end() { echo "$@"; [[ $2 = no ]] || printf 'test,result\nnew,%s\n' "$2" >"$build/$1$VARIANT.csv"; [[ $2 = ok ]]; }
+		end() { echo "$@"; [[ $2 = no ]] || printf 'test,result\nnew,%s\n' "$2" | tee "$build/$1$VARIANT".{csv,ktap} >/dev/null; [[ $2 = ok ]]; }
 		table "$1" end "$1" "$2"
 		echo goes on
 	END

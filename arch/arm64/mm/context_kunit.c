@@ -135,7 +135,7 @@ static void __init pins_wait_for_update_of_limit(struct kunit *test)
 	atomic64_t value = ATOMIC64_INIT(0);
 	struct idgen_alloc a = {};
 
-	KUNIT_ASSERT_NOT_NULL(test, slots);
+	KUNIT_ASSERT_TRUE(test, slots);
 	KUNIT_EXPECT_EQ(test, idgen_alloc_init(&a, &asid_ops, 8, slots), 0);
 	KUNIT_EXPECT_EQ(test, idgen_alloc_pin(&a, &value, &pins), 0);
 	KUNIT_EXPECT_EQ(test, idgen_alloc_update_excluded(&a), 0);

@@ -121,14 +121,16 @@ def main() -> int:
             return sorted((heard["converted"] | heard["converted-4"]) - heard["original"])
 
         for number in range(ROUNDS):
-            unsure |= differing(found)
-            if unsure and (differing(found) or new_complaints()):
+            differ = differing(found)
+            unsure |= differ
+            if unsure and (differ or new_complaints()):
                 again = f"selftests {SECONDS} {AGAIN} {' '.join(sorted(unsure))}"
                 broken += run(replace(row, name=f"{machine}-again-{number + 1}", run=[again]), images, found, heard)
-        for line in new_complaints():
+        new = new_complaints()
+        for line in new:
             print(f"{machine}: only the converted kernel says: {line}")
-        add(f"{machine}/kernel", [""] * len(VARIANTS), "not ok" if broken or new_complaints() or not found else "ok",
-            f"{broken} bad boots, {len(new_complaints())} new complaints")
+        add(f"{machine}/kernel", [""] * len(VARIANTS), "not ok" if broken or new or not found else "ok",
+            f"{broken} bad boots, {len(new)} new complaints")
         missing = misses(machine, said)
         for test in sorted({test for _, test, *_ in ROLLOVERS}):
             missed = [name for name in missing if name.endswith(test)]

@@ -32,8 +32,8 @@ static const char *const smaller[][1 + MAX_ARGS] = {
 	{ "memslot_modification_stress_test", "-b", "8M", "-i", "2" },
 	{ "memslot_perf_test", "-l", "1", "-s", "512" },
 	{ "mmu_stress_test", "-m", "1", "-s", "1" },
-	{ "uffd-stress", "anon", "20", "16" },
-	{ "vmid_rollover", "-s", "5", "-l", "10" },
+	{ "uffd-stress", "anon", "8", "4" },
+	{ "vmid_rollover", "-s", "5", "-l", "40" },
 };
 
 static void execute(const char *name)

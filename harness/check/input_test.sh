@@ -132,11 +132,10 @@ clean() {
 
 # The copy is no git repository.
 identity() {
-	local series="$copy/harness/series/series.py"
 	fresh
 	mkdir "$copy/base"
-	refuses 'set user.name and user.email' "$series" make "$copy/base" "$copy/out" 7.3 core
-	refuses 'set user.name and user.email' env SIGNOFF=1 GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 \
+	refuses 'set user.name and user.email, and commit' "$copy/harness/series/series.py" make "$copy/base" "$copy/out" 7.3 core
+	refuses 'user.name is not set' env SIGNOFF=1 GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0= \
 		"$harness/series/series.py" make "$copy/base" "$copy/out" 7.3 core
 }
 

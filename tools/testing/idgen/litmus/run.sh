@@ -32,7 +32,7 @@ for test in "${tests[@]}"; do
 	[[ $(head -n 1 "$test") = C\ * ]] || conf=()
 	variant=$(sed -n 's/^ \* Variant: //p' "$test")
 	[[ -z $variant ]] || conf+=(-variant "$variant")
-	out=$(timeout 60 "$herd7" "${conf[@]}" "$test" 2>&1) || true
+	out=$(timeout --foreground 60 "$herd7" "${conf[@]}" "$test" 2>&1) || true
 	got=$(sed -n 's/^Observation [^ ]* \([A-Za-z]*\) .*/\1/p' <<<"$out")
 	states=$(sed -n 's/^States //p' <<<"$out")
 	verdict="$((++number)) $(basename "$test" .litmus) # ${want:-none}, ${got:-error}, ${states:--}"

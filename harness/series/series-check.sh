@@ -99,10 +99,15 @@ lay_base() {
 	git_in_tree clean -qfx -- .kunitconfig 'arch/*.kunitconfig'
 }
 
-# am SET: apply a set to the core or to the unmodified tree with git am, which allows no fuzz. The result is the branch SET.
+# below SET: what a set applies to: the core, or the unmodified tree.
+below() {
+	case $1 in core | selftests | *fixes) echo base ;; *) echo core ;; esac
+}
+
+# am SET: apply a set with git am, which allows no fuzz. The result is the branch SET.
 am() {
-	local below=core
-	[[ $1 != core && $1 != *fixes ]] || below=base
+	local below
+	below=$(below "$1")
 	git_in_tree checkout -q -f -B "$1" "$below"
 	git_in_tree am --empty=drop "$out/$1/series.mbox"
 	(($(git_in_tree rev-list --count "$below..$1") == $(wc -l <"$out/$1/names")))
@@ -129,7 +134,7 @@ line_limits() {
 		read -r path added removed <<<"$limit"
 		# The set that converts the file, and no later one.
 		row=$(for set in "${sets[@]}"; do
-			git_in_tree diff --histogram --numstat "$([[ $set = core ]] && echo base || echo core)" "$set" -- "$path"
+			git_in_tree diff --histogram --numstat "$(below "$set")" "$set" -- "$path"
 		done | sed 1q)
 		echo "$row (at most $added $removed)"
 		awk -v added="$added" -v removed="$removed" '{ bad = $1 > added || $2 > removed } END { exit NR != 1 || bad }' <<<"$row"
@@ -141,6 +146,27 @@ tools_alone() {
 	git_in_tree checkout -q -f --detach tools
 	make -C "$tree/$idgen" O="$out/tools" kunit
 	CBMC=$("$harness/fetch/tool.sh" cbmc) "$tree/$idgen/cbmc/run.py" --out "$out/prove" --csv "$out/prove.csv" quick-asid
+}
+
+# The selftests need no other set. On arm64, the command of README.md builds them with KVM's other selftests. On riscv, the
+# kernel's own memslot_perf_test does not compile with gcc 12, and mm's other programs need libraries: ours alone.
+selftests_alone() {
+	local arch program to=$out/selftests-build
+	git_in_tree checkout -q -f --detach selftests
+	[[ ! -e $tree/lib/idgen_alloc.c ]]
+	rm -rf "$to"
+	for arch in arm64 riscv; do
+		for_arch "$arch"
+		make -C "$tree" -s O="$to/$arch" "${make_for[@]}" headers
+		[[ $arch != arm64 ]] || make -C "$tree/tools/testing/selftests" -s -j"$(nproc)" O="$to/arm64" "${make_for[@]}" TARGETS=kvm
+		for program in kvm/vmid_rollover mm/asid_rollover; do
+			mkdir -p "$to/$arch/kselftest/${program%/*}"
+			make -C "$tree/tools/testing/selftests/${program%/*}" -s -j"$(nproc)" "${make_for[@]}" \
+				KHDR_INCLUDES="-isystem $to/$arch/usr/include" OUTPUT="$to/$arch/kselftest/${program%/*}" \
+				"$to/$arch/kselftest/$program"
+		done
+		(cd "$to/$arch/kselftest" && ls kvm/vmid_rollover mm/asid_rollover)
+	done
 }
 
 # For a tree that differs a little, the series is made, applies and compiles. If the tree has changed a function that we
@@ -251,7 +277,7 @@ checkpatch() {
 
 # commits SET: those of a set, oldest first.
 commits() {
-	git_in_tree rev-list --reverse "$([[ $1 = core ]] && echo base || echo core)..$1"
+	git_in_tree rev-list --reverse "$(below "$1")..$1"
 }
 
 # List SET, NUMBER, COMMIT and ARCH for each patch that changes the library or code of arm64, arm or riscv.
@@ -366,6 +392,7 @@ rows() {
 	check series-checkpatch checkpatch
 	check series-lists lists
 	check series-tools tools_alone
+	check series-selftests selftests_alone
 	check series-build build_each
 	check series-perturbed perturbed
 	check series-fixes fixes

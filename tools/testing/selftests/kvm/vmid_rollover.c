@@ -20,9 +20,10 @@
  *			freeing a VM does not free its VMID: "-x 1 -r 1 -l 3600"
  *			replaces each VM after one turn.
  *
- * The time and the memory of a VM depend on the machine. The program measures
- * both, and prints what a rollover takes. A kernel with idgen_alloc.bits= can
- * be booted with fewer VMIDs; "idgen_alloc.bits=vmid:4" has 15.
+ * The time to create a VM and its memory depend on the machine. The program
+ * prints them. To run and free a VM takes longer. A kernel with
+ * idgen_alloc.bits= can be booted with fewer VMIDs; "idgen_alloc.bits=vmid:4"
+ * has 15.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -432,10 +433,10 @@ static void create_all(void)
 	kb = kb > left ? kb - left : 0;
 	vmid_bits = get_vmid_bits();
 	n = (1UL << vmid_bits) - 1;
-	ksft_print_msg("%u-bit VMIDs%s; a VM takes %lu us and %lu kB\n",
+	ksft_print_msg("%u-bit VMIDs%s; creating a VM takes %lu us and %lu kB\n",
 		       vmid_bits, vmid_bits == 14 ? " at most" : "",
 		       ms * 1000 / opt.vms, kb / opt.vms);
-	ksft_print_msg("a rollover of %lu VMIDs takes %lu s, or %lu MB to keep all VMs\n",
+	ksft_print_msg("creating %lu VMs takes %lu s, and %lu MB to keep them\n",
 		       n, ms * n / opt.vms / 1000, kb / opt.vms * n / 1024);
 }
 

@@ -121,19 +121,14 @@ def cbmc(scratch: Path, mutant: Mutant) -> bool:
 
 def litmus(tree: Path) -> Callable[[Path, Mutant], bool | None]:
     """Whether a litmus test allows the bad outcome."""
-    herd7 = os.environ.get("HERD7", "herd7")
-
     def layer(_: Path, mutant: Mutant) -> bool | None:
         if "litmus" not in mutant:
             return None
-        test = IDGEN / f"litmus/{mutant['litmus']}.litmus"
-        text = test.read_text()
-        options = ["-conf", "linux-kernel.cfg"] if text.startswith("C ") else []
-        if variant := re.search(r"^ \* Variant: (.*)$", text, re.MULTILINE):
-            options += ["-variant", variant[1]]
-        done = subprocess.run([herd7, *options, str(test)], cwd=tree / "tools/memory-model",
-                              capture_output=True, text=True, check=True)
-        return " Sometimes " in done.stdout
+        done = subprocess.run([str(IDGEN / "litmus/run.sh"), mutant["litmus"]], capture_output=True, text=True, check=False,
+                              env={**os.environ, "LINUX": str(tree)})
+        if not (observed := re.search(r" # \w+, (Never|Sometimes), ", done.stdout)):
+            raise SystemExit(f"error: {mutant['litmus']}: no verdict:\n{done.stdout}{done.stderr}")
+        return observed[1] == "Sometimes"
     return layer
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run.sh: run the litmus tests beside this file, and compare each result with the one in its head comment. Prints KTAP.
+# run.sh [TEST...]: run the litmus tests beside this file, or these, and compare each result with the one in its head comment.
+# Prints KTAP.
 #
 #   LINUX=/path   kernel tree whose tools/memory-model judges the tests in C (default: the one that this is part of)
 #   HERD7=herd7   the simulator (Debian: herdtools7 in sid; or opam)
@@ -24,7 +25,9 @@ command -v "$herd7" >/dev/null || {
 }
 cd "$linux/tools/memory-model"
 
-number=0 failed=0 tests=("$here"/*.litmus)
+number=0 failed=0 tests=("${@/#/$here/}")
+tests=("${tests[@]/%/.litmus}")
+(($#)) || tests=("$here"/*.litmus)
 printf 'KTAP version 1\n1..%d\n# test # expected, observed, states\n' "${#tests[@]}"
 for test in "${tests[@]}"; do
 	want=$(sed -n 's/^ \* Result: \(Never\|Sometimes\)$/\1/p' "$test")

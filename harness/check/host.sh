@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# host.sh WHAT [ARGUMENT...]: run one of the programs and checkers of tools/testing/idgen on this machine. WHAT is
-# torture, explore, kunit-host, litmus, prove, prove-deep, weak, tla or mutants; the arguments go to it. mutants takes JOBS= and
-# SHARD=.
+# host.sh WHAT [ARGUMENT...]: run one of the programs and checkers of tools/testing/idgen on this machine. WHAT is torture,
+# explore, kunit-host, litmus, prove, prove-deep, weak, tla or mutants. The arguments go to it. mutants takes JOBS= and SHARD=.
 
 . "$(dirname "$0")/../common.sh"
 what=$1 idgen=$repo/tools/testing/idgen
@@ -34,7 +33,7 @@ prove*)
 	;;
 weak)
 	table weak counted "$idgen/weak/run.py" --out "$build/weak" --csv "$build/weak$VARIANT.csv" "$@"
-	table mutants-weak "$harness/check/mutants.py" --layer weak
+	VARIANT=-weak$VARIANT table mutants "$harness/check/mutants.py" --layer weak
 	;;
 mutants) spread mutants "$harness/check/mutants.py" --linux "$tree" "$@" ;;
 esac

@@ -220,7 +220,7 @@ def main() -> int:
         if wrong:
             print(f"error: {name}: {wrong}", file=sys.stderr)
     columns = (f"same fault in {layer}" if layer in MODELS else layer for layer in layers)
-    return ktap.report(ktap.BUILD / "-".join(["mutants", *(args.layer or ())]), ("mutant", *columns, "result", "reason"), rows)
+    return ktap.report(ktap.BUILD / "mutants", ("mutant", *columns, "result", "reason"), rows)
 
 
 if __name__ == "__main__":

@@ -47,12 +47,13 @@ die() {
 [[ $repo != *[[:space:]:]* ]] || die "$repo: the kernel cannot be built below a path with a space or a colon; move this checkout"
 [[ -v crosses[$arch] ]] || die "ARCH=$arch: give one of $(printf '%s\n' "${!crosses[@]}" | sort | paste -sd ' ')"
 
-# watch COMMAND...: on a terminal, show every ten seconds what COMMAND prints, until unwatch. It does not inherit the lock.
+# watch END COMMAND...: on a terminal, show every ten seconds what COMMAND prints, until unwatch. END is "\r" to overwrite the
+# line, or "\n" if there is other output, with which it would mix. It does not inherit the lock.
 watcher=
 watch() {
 	[[ -t 2 ]] || return 0
 	while sleep 10 && kill -0 $$; do
-		printf '    %d s: %s\e[K\r' "$((SECONDS - start))" "$("$@")" >&2
+		printf "    %d s: %s\e[K$1" "$((SECONDS - start))" "$("${@:2}")" >&2
 	done 9>&- &
 	watcher=$!
 	disown
@@ -72,7 +73,7 @@ step() {
 	doing=$1
 	shift
 	echo "==> $doing" >&2
-	watch files_written
+	watch '\n' files_written
 	"$@" >&2
 	unwatch
 	echo "    done in $((SECONDS - start)) s" >&2
@@ -111,7 +112,7 @@ check() {
 	in_part || return 0
 	shift
 	mkdir -p "$build/log"
-	watch cases_done
+	watch '\r' cases_done
 	rm -f "$build/log/$name.ktap"
 	set +e
 	(
@@ -146,7 +147,7 @@ table() {
 	[[ $shard = 1/1 ]] || name+=-${shard/\//-of-}
 	rm -f "$build/$name".{csv,ktap}
 	: >"$build/$name.on"
-	watch files_written
+	watch '\n' files_written
 	"$@" || status=$?
 	unwatch
 	[[ -f $build/$name.csv ]] || return "$status"

@@ -204,7 +204,7 @@ moves() {
 		. "$(dirname "$0")/common.sh"
 		slow() { lock && touch "$build"/{a,b} && sleep 11; }
 		step slow slow
-		table table sleep 11
+		table table sh -c 'sleep 11; echo next'
 		check slow sh -c 'for case in 1 2 3; do echo "[PASSED] $case"; done; sleep 11'
 		exec 9>&-
 		flock -n "$build/.lock" echo the lock is free
@@ -213,7 +213,7 @@ moves() {
 	cat "$said"
 	grep 'the lock is free' "$said"
 	grep -E '1[01] s: 3 files written' "$said"
-	grep -E '1[01] s: 1 files written' "$said"
+	grep -Pzo '1[01] s: 1 files written\e\[K\r\nnext\r\n' "$said"
 	grep -E '1[01] s: slow: 3 objects or cases done' "$said"
 }
 

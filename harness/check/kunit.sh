@@ -28,7 +28,7 @@ json=$build/kunit-$arch.json
 rm -f "$json" "$tree/$dir"/lib/{,tests/}idgen_alloc*.gcda
 start=$SECONDS status=0
 echo "==> building and running KUnit in ${tree#"$repo"/} (the first time, some 8 minutes on 2 cores)" >&2
-watch files_written
+watch '\n' files_written
 kunit run "$tree" "$dir" "${kunit_for[@]}" "${options[@]}" --jobs="$(nproc)" \
 	--json="$json" "${more[@]}" || status=$?
 unwatch

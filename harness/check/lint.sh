@@ -10,8 +10,8 @@ lock
 tree=$("$harness/overlay/tree.sh")
 work=$build/work-${tree#"$build"/tree-}
 # The files that the overlay has added or changed.
-mapfile -t ours < <(sed -nE 's/^path = "(.*\.([ch]|rst))"$/\1/p' "$harness/overlay/overlay.toml" | sort -u |
-	grep -E '^(lib|include|arch|Documentation)/.*(idgen|context|vmid)' | while read -r file; do
+mapfile -t ours < <("$harness/overlay/overlay.py" --paths |
+	grep -E '^(lib|include|arch|Documentation)/.*(idgen|context|vmid).*\.([ch]|rst)$' | while read -r file; do
 		cmp -s "$work/base/$file" "$work/laid/$file" || [[ ! -f $work/laid/$file ]] || echo "$file"
 	done)
 sources='(lib/(tests/)?idgen_alloc(_kunit)?|arch/[a-z0-9]*/(mm/context|kvm/vmid)(_kunit)?)\.c'
@@ -61,6 +61,20 @@ checkpatch_lines() {
 	grep -q '^+config IDGEN_ALLOC$' lines.patch
 	cd "$tree"
 	scripts/checkpatch.pl --strict --no-signoff --show-types --ignore COMMIT_MESSAGE "$work/lines.patch"
+}
+
+# A text that the overlay replaces is in the kernel. Only a tree of the user may lack it.
+reworded() {
+	python3 - "$work/base" <<-'END'
+		import sys
+		from pathlib import Path
+		from overlay import load
+		for spot in load()["insert"]:
+		    if "old" in spot:
+		        count = Path(sys.argv[1], spot["path"]).read_text(encoding="utf-8").count(spot["old"])
+		        print(f"{spot['path']}: {count} times {spot['old']!r}")
+		        assert count == 1
+	END
 }
 
 kernel_doc() {
@@ -162,6 +176,7 @@ labs() {
 
 check lint-harness harness_scripts
 check labs labs
+[[ -n ${LINUX-} ]] || check reworded reworded
 check checkpatch-files checkpatch_files
 check checkpatch-lines checkpatch_lines
 check kernel-doc kernel_doc

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """peers.py CONVERTED PRISTINE LKVM TESTS GEN_INIT_CPIO: run guests of kvm-unit-tests and Linux under lkvm, on two kernels.
 
-peers.sh builds the directories of the kernels. Each machine runs all tests of arm/unittests.cfg that kvmtool can start, with
-20 copies of small ones at once, and eight copies of Linux with our files and few ASIDs, which must roll over. The kernel with our files runs
-them with 4-bit and 8-bit VMIDs as well. If a test has a result that it does not have without our files, or fails much more
-often (see is_same() of e2e.py), it runs again on both kernels. The run fails if the difference stays.
+peers.sh builds the directories of the kernels. Each machine runs all tests of arm/unittests.cfg that kvmtool can start,
+with 20 copies of small ones at once, and eight copies of Linux with our files and few ASIDs, which must roll over. The
+kernel with our files runs them with 4-bit and 8-bit VMIDs as well. If a test has a result that it does not have without our
+files, or fails much more often (see is_same() of e2e.py), it runs again on both kernels. The run fails if the difference
+stays.
 """
 
 import configparser

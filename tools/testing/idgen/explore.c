@@ -98,7 +98,7 @@ void shim_point(const char *what, const void *where)
 	if (self < 0)
 		return;
 	if (step >= MAX_STEPS)
-		stuck("does not come to an end");
+		stuck("does not end");
 	preemptible[step] = !done[!self];
 	if (next_preemption < nr_preemptions && preemptions[next_preemption] == step) {
 		next_preemption++;

@@ -41,7 +41,7 @@ void hw_violation(const char *fmt, ...)
 
 static void too_late(int signal)
 {
-	static const char text[] = "error: a CPU does not come to an end\n";
+	static const char text[] = "error: a CPU does not end\n";
 
 	_exit(write(STDERR_FILENO, text, sizeof(text) - 1) < 0 ? 2 : 1);
 }

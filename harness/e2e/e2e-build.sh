@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# e2e-build.sh TREE ARCH KERNEL OUT [initramfs-stress-ng | initramfs-ltp]: build in the directory OUT what e2e.py boots: the
-# kernel of TREE (Image) and the programs of harness/e2e/programs (initramfs), and with the last argument also these with
-# Debian's stress-ng or mmapstress01 of LTP=, a directory that is only read. The kernel has the options of
+# e2e-build.sh TREE ARCH KERNEL OUT [initramfs-stress-ng | initramfs-ltp | initramfs-kselftest]: build in the directory OUT
+# what e2e.py boots: the kernel of TREE (Image) and the programs of harness/e2e/programs (initramfs), and with the last
+# argument also these with Debian's stress-ng, with mmapstress01 of LTP=, a directory that is only read, or with our
+# selftests and the kernel's runner. The kernel has the options of
 # ARCH's .kunitconfig and of e2e.kunitconfig; unless ARCH is arm64, of e2e-ARCH.kunitconfig; and unless KERNEL is "plain", of
 # KERNEL.kunitconfig. A tree without our files gets the same kernel without our options.
 
@@ -44,16 +45,18 @@ build_kernel() {
 # Our selftests, by the rules of the tree's own Makefiles. All kernels of an architecture have the same: one without our files
 # has those that were built before.
 build_selftests() {
-	local to=$build/e2e/selftests-$arch program wanted=(mm/asid_rollover)
+	local to=$build/e2e/selftests-$arch program make wanted=(mm/asid_rollover)
 	[[ $arch = arm ]] || wanted+=(kvm/vmid_rollover)
 	if [[ -f $tree/lib/idgen_alloc.c ]]; then
 		make -C "$tree" O="$dir" -s "${make_for[@]}" headers_install INSTALL_HDR_PATH="$to/usr"
 		for program in "${wanted[@]}"; do
+			make=(make -C "$tree/tools/testing/selftests/${program%/*}" -s -j"$(nproc)" "ARCH=$linux"
+				CROSS_COMPILE="${crosses[$arch]}" KHDR_INCLUDES="-isystem $to/usr/include" LDFLAGS=-static
+				OUTPUT="$to/${program%/*}")
 			mkdir -p "$to/${program%/*}"
-			make -C "$tree/tools/testing/selftests/${program%/*}" -s -j"$(nproc)" "ARCH=$linux" \
-				CROSS_COMPILE="${crosses[$arch]}" KHDR_INCLUDES="-isystem $to/usr/include" LDFLAGS=-static \
-				OUTPUT="$to/${program%/*}" "$to/$program"
-		done
+			"${make[@]}" "$to/$program"
+			"${make[@]}" emit_tests "COLLECTION=${program%/*}" | grep -x "${program/\//:}"
+		done >"$to/kselftest-list.txt"
 	fi
 	mkdir -p "$out/bin"
 	for program in "${wanted[@]}"; do
@@ -80,33 +83,66 @@ build_initramfs() {
 	"$tree/$dir/usr/gen_init_cpio" "$out/initramfs.list" >"$out/initramfs"
 }
 
-# A second archive after the first, with the program and its libraries. They are always those of Debian trixie, so that
-# results do not depend on this machine.
-add_stress_ng() {
-	local root=$build/stress-ng-$arch deb lib name i files
+# debian PACKAGE: unpack a package and all that it needs, and print the directory. They are always those of Debian trixie, so
+# that results do not depend on this machine.
+debian() {
+	local root=$build/$1-$arch deb
 	if [[ ! -d $root ]]; then
 		rm -rf "$root.new" && mkdir "$root.new"
-		"$harness/fetch/deb.sh" --with-depends trixie "stress-ng:${arch/riscv/riscv64}" | while read -r deb; do
+		"$harness/fetch/deb.sh" --with-depends trixie "$1:${arch/riscv/riscv64}" | while read -r deb; do
 			dpkg-deb -x "$deb" "$root.new"
 			rm -f "$deb"
 		done
 		mv "$root.new" "$root"
 	fi
+	echo "$root"
+}
+
+# list_program PACKAGE PATH TO: for gen_init_cpio, the program PATH of the package as TO, and its libraries.
+list_program() {
+	local root lib name i files
+	root=$(debian "$1")
 	lib=$(dirname "$(find "$root/usr/lib" -name libc.so.6)")
-	files=("$root/usr/bin/stress-ng")
+	files=("$root/$2")
 	for ((i = 0; i < ${#files[@]}; i++)); do
 		while read -r name; do
 			[[ " ${files[*]} " = *" $lib/$name "* ]] || files+=("$lib/$name")
 		done < <("${crosses[$arch]}readelf" -d "${files[i]}" | sed -nE 's/.*\(NEEDED\).*\[(.*)\]/\1/p')
 	done
+	echo "file $3 ${files[0]} 0755 0 0"
+	echo 'dir /lib 0755 0 0'
+	for name in "${files[@]:1}"; do
+		echo "file /lib/$(basename "$name") $(realpath -e "$name") 0755 0 0"
+	done
+}
+
+# add NAME: make initramfs-NAME with a second archive after the first, of the files of NAME.list.
+add() { { cat "$out/initramfs" && "$tree/$dir/usr/gen_init_cpio" "$out/$1.list"; } >"$out/initramfs-$1"; }
+
+add_stress_ng() {
+	list_program stress-ng usr/bin/stress-ng /stress-ng >"$out/stress-ng.list"
+	add stress-ng
+}
+
+# Our selftests as "make install" of the tree lays them out, with the tree's own runner, and what that needs. It ends tests
+# by GNU's timeout.
+add_kselftest() {
+	local from=$tree/tools/testing/selftests to=$build/e2e/selftests-$arch file busybox
+	busybox=$(debian busybox-static)
 	{
-		echo "file /stress-ng ${files[0]} 0755 0 0"
-		echo 'dir /lib 0755 0 0'
-		for name in "${files[@]:1}"; do
-			echo "file /lib/$(basename "$name") $(realpath -e "$name") 0755 0 0"
+		printf 'dir %s 0755 0 0\n' /bin /usr /usr/bin /kselftest /kselftest/{kselftest,kvm,mm}
+		echo "file /bin/busybox $busybox/usr/bin/busybox 0755 0 0"
+		printf 'slink /bin/%s busybox 0777 0 0\n' basename cat cut dirname grep head sed sh sort tr uniq wc
+		list_program coreutils usr/bin/timeout /usr/bin/timeout
+		for file in run_kselftest.sh kselftest/{runner,ktap_helpers}.sh {kvm,mm}/settings; do
+			echo "file /kselftest/$file $from/$file 0755 0 0"
 		done
-	} >"$out/stress-ng.list"
-	{ cat "$out/initramfs" && "$tree/$dir/usr/gen_init_cpio" "$out/stress-ng.list"; } >"$out/initramfs-stress-ng"
+		for file in kvm/vmid_rollover mm/asid_rollover; do
+			echo "file /kselftest/$file $out/bin/${file#*/} 0755 0 0"
+		done
+		echo "file /kselftest/kselftest-list.txt $to/kselftest-list.txt 0644 0 0"
+	} >"$out/kselftest.list"
+	add kselftest
 }
 
 # Static, from LTP= as it is built, or built from a copy.
@@ -125,7 +161,7 @@ add_ltp() {
 		"${crosses[$arch]}strip" -o "$out/mmapstress01" "$copy/$name"
 	fi
 	echo "file /mmapstress01 $out/mmapstress01 0755 0 0" >"$out/ltp.list"
-	{ cat "$out/initramfs" && "$tree/$dir/usr/gen_init_cpio" "$out/ltp.list"; } >"$out/initramfs-ltp"
+	add ltp
 }
 
 step "building the kernel of e2e ($arch, $kernel; the first time, some 8 minutes on 2 cores)" build_kernel
@@ -134,4 +170,5 @@ step "building its programs" build_initramfs
 case ${5-} in
 initramfs-stress-ng) step "adding stress-ng" add_stress_ng ;;
 initramfs-ltp) step "adding LTP's mmapstress01" add_ltp ;;
+initramfs-kselftest) step "adding the runner of kselftests" add_kselftest ;;
 esac

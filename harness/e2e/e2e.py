@@ -30,11 +30,14 @@ OUT = ktap.BUILD / "e2e"
 # another from running for that long, even without our files. 100 s is a hang.
 STALL = "rcupdate.rcu_cpu_stall_timeout=100"
 
-SUMMARY = re.compile(r"^(?:# )?(\w+): (?:.*, )?(\d+) checks, (\d+) wrong")
+SUMMARY = re.compile(r"^(?:# )*(\w+): (?:.*, )?(\d+) checks, (\d+) wrong")
 ROLLOVERS = re.compile(r"^e2e: (-?\d+) rollovers of asid, (-?\d+) of vmid$")
 STRESS = re.compile(r"^stress-ng: info: .*\] (passed|failed): (\d+)\b")
 # LTP prints colours on a console.
 LTP = re.compile(r"^(\w+)\.c:\d+: (?:\x1b\[[0-9;]*m)?T(PASS|FAIL|BROK)\b")
+# The kernel's runner of selftests, and what it prints for each.
+RUNNER = "kselftest/run_kselftest.sh"
+KSELFTEST = re.compile(r"^(ok|not ok) \d+ selftests: ")
 NO_LTP = ("give the directory of LTP with LTP=/path, built or as sources: "
           "git clone https://github.com/linux-test-project/ltp.git")
 END = re.compile(r"^e2e: end, (\d+) failures$")
@@ -84,7 +87,7 @@ class Row:
 
     def initramfs(self) -> str:
         """What e2e-build.sh is to make, besides the kernel."""
-        for program, name in {"stress-ng": "stress-ng", "mmapstress01": "ltp"}.items():
+        for program, name in {"stress-ng": "stress-ng", "mmapstress01": "ltp", RUNNER: "kselftest"}.items():
             if any(command.lstrip("&").startswith(program) for command in self.run):
                 return f"initramfs-{name}"
         return "initramfs"
@@ -148,6 +151,10 @@ def judge(row: Row, lines: list[str]) -> Result:
             summaries[match[1]] = 1
             result.checks += 1
             result.wrong += match[2] != "PASS"
+        elif match := KSELFTEST.match(line):
+            summaries[RUNNER] = 1
+            result.checks += 1
+            result.wrong += match[1] != "ok"
         elif match := ROLLOVERS.match(line):
             result.asid, result.vmid = int(match[1]), int(match[2])
         elif match := END.match(line):

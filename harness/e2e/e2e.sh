@@ -100,12 +100,12 @@ selftests() {
 	lock
 	tree=$("$harness/overlay/tree.sh")
 	pristine=$("$harness/overlay/tree.sh" pristine)
-	"$harness/e2e/e2e-build.sh" "$tree" "$arch" plain "$out/${prefix}converted"
+	"$harness/e2e/e2e-build.sh" "$tree" "$arch" plain "$out/${prefix}converted" initramfs-kselftest
 	if [[ ! -d $pristine/$dir ]]; then
 		step "copying the objects" rsync -a "$tree/$dir" "$pristine/"
 		(cd "$pristine/$dir" && rm -f "${objects[@]}" .config)
 	fi
-	"$harness/e2e/e2e-build.sh" "$pristine" "$arch" plain "$out/${prefix}pristine"
+	"$harness/e2e/e2e-build.sh" "$pristine" "$arch" plain "$out/${prefix}pristine" initramfs-kselftest
 	step "building the selftests" build_selftests
 	step "adding them to the initramfs" add_selftests
 	table "e2e-selftests${prefix:+-$arch}" "$harness/e2e/e2e_selftests.py" "$arch" "$out/${prefix}converted" "$out/${prefix}pristine"

@@ -6,7 +6,7 @@ e2e.sh builds the directories. The kernel with our files boots with few IDs as w
 on each kernel, ten times and more, as some results depend on the speed of QEMU. Fails if a test has a result with our files
 that it does not have without, or fails much more often (see is_same() of e2e.py), if our selftests do not report the
 rollovers that they must see, if the kernel prints a warning that it does not print without, or if a boot does not complete.
-The tests in UNSTABLE run in separate boots, and are not judged.
+Before that, the kernel's own runner runs our selftests on both. The tests in UNSTABLE run in separate boots, and are not judged.
 """
 
 import re
@@ -97,6 +97,20 @@ def differing(found: Results) -> set[str]:
     return {test for test, results in found.items() for variant in VARIANTS if not e2e.is_same(results[variant], results["original"])}
 
 
+def kselftests(arch: str, images: dict[str, Path]) -> tuple[str, list[str], str, str]:
+    """Boot both kernels with the row of e2e.toml that has the kernel's own runner. Returns the row of the table.
+
+    The original kernel ignores our parameter, and does not count rollovers.
+    """
+    row = next(row for row in e2e.load() if row.arch == arch and row.initramfs() == "initramfs-kselftest")
+    runner = [pattern for pattern in row.expect if " selftests: " in pattern]
+    rows = {"converted": row, "pristine": replace(row, rollovers={}, expect=runner)}
+    results = {kernel: e2e.boot(rows[kernel], image, log_of("kselftest", f"{arch}-{kernel}")) for kernel, image in images.items()}
+    texts = ["; ".join(result.reasons) or f"pass, {result.seconds:.0f} s" for result in results.values()]
+    bad = [kernel for kernel, result in results.items() if result.reasons]
+    return f"{row.name}/run_kselftest.sh", [texts[0], "", texts[1]], "not ok" if bad else "ok", ", ".join(bad)
+
+
 def main() -> int:
     """Boot the kernels on all machines, and write the table."""
     arch = sys.argv[1]
@@ -107,6 +121,7 @@ def main() -> int:
         table.append((test, *texts, result, reason))
         print(f"{test:40} {' '.join(f'{text:24}' for text in texts)} {reason}", flush=True)
 
+    add(*kselftests(arch, images))
     for machine, row in MACHINES.items():
         if row.arch != arch:
             continue

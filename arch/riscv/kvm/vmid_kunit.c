@@ -218,6 +218,24 @@ static void __init vms_without_vmids_use_vmid_0(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vmid_test_slot(), slot);
 }
 
+/* KVM may have been unloaded: any CPU may have old entries. */
+static void __init detect_makes_all_cpus_flush(struct kunit *test)
+{
+	unsigned int cpu;
+
+	if (!riscv_isa_extension_available(NULL, H))
+		kunit_skip(test, "needs the H extension");
+	kvm_riscv_gstage_vmid_exit();
+	kvm_riscv_gstage_vmid_detect();
+	KUNIT_ASSERT_GT(test, vmid_bits, 0);
+	for_each_possible_cpu(cpu) {
+		struct idgen_slot *slot = per_cpu_ptr(&vmid_slots, cpu);
+
+		KUNIT_EXPECT_EQ(test, idgen_atomic(read)(&slot->active),
+				IDGEN_FIRST_GEN | IDGEN_TAKEN);
+	}
+}
+
 static struct kunit_case __refdata riscv_kvm_vmid_cases[] = {
 	KUNIT_CASE(loaded_vcpu_has_vmid),
 	KUNIT_CASE(last_loaded_vm_keeps_vmid),
@@ -226,6 +244,7 @@ static struct kunit_case __refdata riscv_kvm_vmid_cases[] = {
 	KUNIT_CASE(each_load_stores_vmid_for_fences),
 	KUNIT_CASE(first_load_after_rollover_flushes_once),
 	KUNIT_CASE(vms_without_vmids_use_vmid_0),
+	KUNIT_CASE(detect_makes_all_cpus_flush),
 	{}
 };
 

@@ -42,7 +42,7 @@ static void asid_flush_cpu(struct idgen_alloc *a)
 	local_flush_tlb_all();
 }
 
-/* Only CPUs with a flush pending may have TLB entries for the new ASID. */
+/* CPUs that may have TLB entries for the new ASID have a flush pending. */
 static void asid_new_id(struct idgen_alloc *a, atomic64_t *id)
 {
 	struct mm_struct *mm = container_of(id, struct mm_struct, context.id);

@@ -231,9 +231,7 @@ static void switch_hardens_branch_predictor(struct kunit *test)
 	if (!cpus_have_final_cap(ARM64_SPECTRE_V2))
 		kunit_skip(test, "this CPU needs no hardening");
 
-	mm = mm_alloc();
-	KUNIT_ASSERT_NOT_NULL(test, mm);
-	kthread_use_mm(mm);
+	mm = kunit_idgen_use_mm(test);
 	local_irq_save(flags);
 	asid_test_hardenings = 0;
 	fn = __this_cpu_read(bp_hardening_data.fn);

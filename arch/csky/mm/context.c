@@ -17,11 +17,13 @@ static DEFINE_PER_CPU(struct idgen_slot, asid_slots);
  * follows the change to the page table. That is safe while atomic64_t takes a
  * lock (GENERIC_ATOMIC64): a CPU that sets an ASID later takes the same lock.
  */
+
+/* cpu_asid() takes the ID from the value. */
 static_assert(!(ASID_MASK & ~IDGEN_ID_MASK));
 
 /*
  * mm_cpumask() has the CPUs whose I-cache may hold lines of @mm. Set this CPU's
- * bit before the sync.is in setup_pgd(): flush_icache_deferred() then checks
+ * bit before the barrier in setup_pgd(): flush_icache_deferred() then checks
  * for a flush that flush_icache_mm_range() has deferred to this CPU.
  */
 void check_and_switch_context(struct mm_struct *mm, unsigned int cpu)

@@ -9,7 +9,7 @@ void kvm_arch_vcpu_load(struct kvm_vcpu *vcpu, int cpu)
 	/* tree: void *nsh */
 	/* tree: guest_csr */
 
-	/* If hgatp is not rewritten below, this CPU's slot keeps the VMID. */
+	/* If hgatp is not written below, it has this VMID: the slot kept it. */
 	kvm_riscv_gstage_vmid_update(&vcpu->kvm->arch.vmid);
 	/* tree: ... */
 }

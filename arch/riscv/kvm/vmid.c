@@ -55,8 +55,8 @@ void __init kvm_riscv_gstage_vmid_detect(void)
 	vmid_bits = 0;
 }
 
-/* Called at module exit, and when init fails. */
-void kvm_riscv_gstage_vmid_exit(void)
+/* At module exit and when init fails: during boot only, if KVM is built in. */
+void __ref kvm_riscv_gstage_vmid_exit(void)
 {
 	idgen_alloc_destroy(&vmids);
 }
@@ -86,9 +86,9 @@ void kvm_riscv_gstage_vmid_update(struct kvm_vmid *vmid)
 	/* CPUs that race here store the same VMID: it stays in their slots. */
 	WRITE_ONCE(vmid->vmid, id);
 	/*
-	 * Order the store before walks with the VMID: pairs with the barrier in
-	 * gstage_tlb_flush(). Also order it before this CPU loads another VM.
-	 * Only then can this VM get another VMID, whose store must come later.
+	 * Order the store before walks with the VMID, and before a load of
+	 * another VM here: only after that can this VM get another VMID, whose
+	 * store must come later.
 	 */
 	mb();
 }

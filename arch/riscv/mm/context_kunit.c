@@ -156,7 +156,7 @@ static void mm_cpumask_bit_stays_after_switch(struct kunit *test)
 	mmput(mm);
 }
 
-static void stale_icache_is_flushed_once(struct kunit *test)
+static void switch_clears_stale_icache_bit(struct kunit *test)
 {
 #ifdef CONFIG_SMP
 	struct mm_struct *mm = kunit_idgen_use_mm(test);
@@ -186,7 +186,7 @@ static struct kunit_case riscv_asid_cases[] = {
 	KUNIT_CASE(running_mm_keeps_asid_over_rollovers),
 	KUNIT_CASE(first_switch_after_rollover_flushes_once),
 	KUNIT_CASE(mm_cpumask_bit_stays_after_switch),
-	KUNIT_CASE(stale_icache_is_flushed_once),
+	KUNIT_CASE(switch_clears_stale_icache_bit),
 	{}
 };
 

@@ -628,9 +628,9 @@ static void __idgen_init add_slot(struct idgen_alloc *a, unsigned int i,
  * The boot parameter idgen_alloc.bits= of test kernels can lower the number of
  * bits, but not below what the possible CPUs need.
  *
- * Warns unless there are more usable IDs than possible CPUs. No context can be
- * pinned then. The allocator works nevertheless, since some of these CPUs may
- * never come up. A rollover that finds no free ID panics. With
+ * Warns if there are no more usable IDs than possible CPUs. No context can be
+ * pinned in that case. The allocator works nevertheless, as some of these CPUs
+ * may never come up. A rollover that finds no free ID panics. With
  * &idgen_ops.provisional, the warning waits for idgen_alloc_update_excluded().
  *
  * Ordering: None. The caller has to publish @a to its users.
@@ -726,8 +726,8 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_excluded);
  * @a: the allocator; zero-filled memory is fine, and so is a failed init
  *
  * To initialise @a again, reset all contexts to 0 and call idgen_alloc_init().
- * No flush is pending then: set %IDGEN_TAKEN in all slots, or without
- * &idgen_ops.flush_cpu, flush all TLBs.
+ * After that, no flush is pending. With &idgen_ops.flush_cpu, set %IDGEN_TAKEN
+ * in all slots after the call. Without it, flush all TLBs.
  *
  * Context: At boot (__init) unless the user is modular. @a is not in use.
  */

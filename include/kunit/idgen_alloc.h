@@ -15,7 +15,7 @@
 
 /**
  * kunit_idgen_roll_over() - Allocate IDs until the next generation starts
- * @test: the test, which fails if an ID is out of range
+ * @test: the test, which fails on a wrong ID or without a rollover
  * @a: an allocator without &idgen_ops.new_id
  * @reserved: an ID that must not be allocated, or 0
  *

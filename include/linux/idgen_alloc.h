@@ -255,9 +255,9 @@ __idgen_alloc_replace(struct idgen_slot *slot, idgen_value_t old,
  * shares it with no other CPU. With CnP, CPUs of arm64 share TLBs.
  *
  * Ordering: None on the fast path. The slow path takes the lock, so it sees all
- * stores that precede the last rollover, and it completes the pending flush. If
- * it stores a new ID, a full barrier (mb()) orders that store before walks of
- * the context's tables with the ID.
+ * stores of the last rollover, and it completes the pending flush. If it stores
+ * a new ID, a full barrier (mb()) orders that store before walks of the
+ * context's tables with the ID.
  *
  * Context: Preemption disabled. An interrupt must not use the same slot. May
  * take the lock with interrupts off. Panics if a rollover finds no free ID.

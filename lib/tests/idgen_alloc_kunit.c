@@ -1230,6 +1230,10 @@ static void update_excluded_frees_ids_at_rollover(struct kunit *test)
 	__set_bit(0, w->excluded);
 	KUNIT_EXPECT_EQ(test, w->a.usable, 63);
 	KUNIT_EXPECT_EQ(test, w->a.max_pinned, 63 - 2 - 1);
+	for (i = 0; i < 10; i++) {
+		sim_run_new(w, 1, &ctx);
+		KUNIT_EXPECT_EQ(test, sim_id(&ctx) % 2, 0);
+	}
 
 	sim_roll_over(w, 0);
 	for (i = 0; i < 50; i++) {
@@ -2535,7 +2539,7 @@ static void random_steps_with_many_cpus(struct kunit *test)
 
 static DEFINE_PER_CPU(struct idgen_slot, sim_percpu_slots);
 
-static void percpu_slots(struct kunit *test)
+static void init_sets_up_percpu_slots(struct kunit *test)
 {
 	struct sim_world *w = sim_new_world(test, nr_cpu_ids);
 	struct idgen_slot *slot;
@@ -2891,7 +2895,7 @@ static struct kunit_case idgen_alloc_cases[] = {
 	MODE_CASE(random_steps_with_minimum_ids),
 	MODE_CASE(random_steps_with_many_cpus),
 
-	KUNIT_CASE(percpu_slots),
+	KUNIT_CASE(init_sets_up_percpu_slots),
 	KUNIT_CASE(example_user),
 	MODE_CASE(real_cpus_race),
 	{}

@@ -308,4 +308,5 @@ static struct kunit_suite arm_asid_suite = {
 	.test_cases = arm_asid_cases,
 };
 
+/* At boot only: the cases roll over the ASIDs in use. */
 kunit_test_init_section_suite(arm_asid_suite);

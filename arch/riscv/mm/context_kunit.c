@@ -196,4 +196,5 @@ static struct kunit_suite riscv_asid_suite = {
 	.test_cases = riscv_asid_cases,
 };
 
+/* At boot only: the cases roll over the ASIDs in use. */
 kunit_test_init_section_suite(riscv_asid_suite);

@@ -37,8 +37,8 @@ TRACE_EVENT(idgen_rollover,
 );
 
 /*
- * This CPU took the slow path to a context whose value was @old and is now
- * @value. @flush: it also flushed its own TLB.
+ * A switch took the slow path. The context's value was @old and is now @value.
+ * @flush: this CPU also flushed its TLB.
  */
 TRACE_EVENT(idgen_slow_path,
 	TP_PROTO(const struct idgen_alloc *a, u64 old, u64 value, bool flush),

@@ -17,8 +17,8 @@
  *   8-bit VMIDs	255 VMs. The default of 300 VMs is enough.
  *   14-bit (riscv)	16,383 VMs.
  *   16-bit VMIDs	65,535 VMs. They need not exist at the same time, as
- *			freeing a VM does not free its VMID: "-x 1 -r 1 -l 3600"
- *			replaces each VM after one turn.
+ *			freeing a VM does not free its VMID: "-x 1" replaces
+ *			each VM after one turn, and "-l" sets a time limit.
  *
  * The time to create a VM and its memory depend on the machine. The program
  * prints them. To run and free a VM takes longer. A kernel with
@@ -485,7 +485,7 @@ static void usage(void)
 	       "  but not beyond LIMIT (60)\n"
 	       "  -n  VMs at a time (300): 8-bit VMIDs are too few for these\n"
 	       "  -x  replace a VM every so many turns (64). With 16-bit VMIDs, a\n"
-	       "      rollover takes 65,535 VMs, one after another: -x 1 -l 3600\n");
+	       "      rollover takes 65,535 VMs, one after another: -x 1\n");
 	exit(KSFT_FAIL);
 }
 

@@ -3,7 +3,7 @@
 
 int kvm_arch_flush_remote_tlbs_range(struct kvm *kvm, gfn_t gfn, u64 nr_pages)
 {
-	/* The page table changes before the VMID is read: see gstage_tlb_flush() */
+	/* Order the page table before the VMID: see gstage_tlb_flush() */
 	smp_mb();
 	/* tree: ... */
 }

@@ -4,8 +4,9 @@
 /* tree: flush_tlb_mm */
 
 /*
- * MemoryMapID has the MMID of @mm meanwhile. With interrupts on, a handler that
- * reads user memory would do so by that MMID.
+ * Invalidate the entries of @mm for a pair of pages in all TLBs. MemoryMapID
+ * has the MMID of @mm meanwhile. Interrupts are off, as a handler may read user
+ * memory.
  */
 static void ginvt_page(struct mm_struct *mm, unsigned long addr)
 {

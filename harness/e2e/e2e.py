@@ -101,7 +101,7 @@ class Row:
         kernel = "" if self.built() == "plain" else f"{self.built()} kernel, "
         tlb = ", tagged TLB" if self.tlb else ""
         # Its QEMU flushes at each switch: see e2e.toml.
-        live = ", liveness only" if self.arch.startswith("riscv") else ""
+        live = ", liveness only" if self.arch != "arm64" else ""
         return f"{kernel}{self.cpu.split(',')[0]}, {self.smp} CPUs{tlb}{live}{', ' * bool(self.args)}{self.args}"
 
     def command(self, image: Path) -> list[str]:

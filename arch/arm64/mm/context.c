@@ -5,7 +5,6 @@
  */
 
 #include <linux/idgen_alloc.h>
-/* gone: <linux/slab.h> */
 
 /* tree: asid_bits */
 static struct idgen_alloc asids;

@@ -55,7 +55,7 @@ for_arch() {
 		;;
 	esac
 	kunit_all=("${kunitconfigs[@]/#/--kunitconfig=}" --kconfig_add=CONFIG_DEBUG_IDGEN_ALLOC=y)
-	# Only CPUs without PAN emulate it, as -cpu cortex-a57.
+	# The kernel emulates PAN only on CPUs without it, such as cortex-a57.
 	[[ $1 != arm64 ]] || kunit_all+=(--kconfig_add=CONFIG_ARM64_SW_TTBR0_PAN=y)
 }
 # The default is arm64, by gcc.

@@ -22,8 +22,8 @@ unset ARCH MAKEFLAGS
 shard=${SHARD:-1/1} jobs=${JOBS:-1}
 unset SHARD JOBS
 
-# The names of tables end in this. A run of another kernel, or of a part of the rows, which the scripts add, leaves the table
-# of a complete run alone.
+# The names of tables end in this. Scripts append to it, for example -quick. So a run of another kernel or of some rows does
+# not replace the table of a complete run.
 export VARIANT=${LINUX:+-user}${LINUX_VERSION:+-$LINUX_VERSION}${WITH:+-$WITH}
 
 # Make sorting and the messages of tools independent of the locale.

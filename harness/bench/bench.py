@@ -96,7 +96,7 @@ def main() -> int:
         ours, theirs = found.get((what, size), (math.nan, math.nan))
         limit = rows.get((what, size))
         # If the original is 0, only 0 is within the limit.
-        ratio = ours / theirs if theirs else float(ours > 0) or 1.0
+        ratio = ours / theirs if theirs else math.inf if ours else 1.0
         wrong = "not measured" if (what, size) not in found else "not in bench.toml" if (what, size) not in rows else \
             "over the limit" if limit is not None and ratio > limit else ""
         table.append((what, size, f"{ours:.10g}", f"{theirs:.10g}", f"{ratio:.4f}", "" if limit is None else f"{limit:g}",

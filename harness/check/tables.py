@@ -3,9 +3,10 @@
 """Write RESULTS.md from the tables that the commands left in build/, and the figures that series.py takes from make bench.
 
 A table NAME.csv has beside it NAME.on: the date, the commit, the kernel and the compilers, from common.sh or make merge.
-Only a run that wrote no table leaves that empty. Its section, and one whose table is not in build/, stays in RESULTS.md as
-it is, with its own date and commit. Complete and quick runs have tables of their own. Runs of other parts, or with LINUX=,
-have no section.
+If the last run wrote no table, NAME.on is empty. The section in RESULTS.md then stays as it is, with its own date and
+commit, as it does if build/ has no such table.
+
+Complete and quick runs have tables of their own. Runs of other parts, or with LINUX=, have no section.
 """
 
 import csv

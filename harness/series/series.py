@@ -315,9 +315,9 @@ def summary(kernel: Kernel, wanted: str, patches: list[dict[str, Any]]) -> int:
 def stale() -> str:
     """A note if the numbers in the messages were measured on another version of the library."""
     if not FIGURES.exists():
-        return "the messages have no numbers: run make bench"
+        return "the messages have no numbers: run make bench, then make results"
     if FIGURES.read_text(encoding="utf-8").splitlines()[0].rsplit(" ", 1)[-1] != library():
-        return "the library has changed since the numbers in the messages were measured: run make bench"
+        return "the library has changed since the numbers in the messages were measured: run make bench, then make results"
     return ""
 
 

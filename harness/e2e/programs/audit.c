@@ -7,8 +7,8 @@
  * The auditor stops the machine, and compares the registers of all CPUs. On arm64, PINNED processes pin their ASID, as for a
  * device, and hold the pin over PIN_ROLLOVERS rollovers. The ASID must not change, and neither must the process's memory.
  *
- * The program runs for SECONDS, and until there were ROLLOVERS since boot, an audit of an ASID and, on arm64, a pin. e2e.py
- * has the timeout.
+ * The program runs for at least SECONDS. It also waits for ROLLOVERS since boot, for one audited ASID and, on arm64, for one
+ * pin. e2e.py has the timeout.
  */
 #include <errno.h>
 #include <fcntl.h>

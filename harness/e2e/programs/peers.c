@@ -17,7 +17,7 @@
 
 #define MAX_ARGS	48
 #define MAX_COPIES	64
-/* As kvm-unit-tests encodes the exit codes 0 and 77 / 2, with which it ends if all was skipped. */
+/* kvm-unit-tests ends with (code << 1) | 1: the code is 0 for success, and 38 if all was skipped. */
 #define STATUS_PASS	1
 #define STATUS_SKIP	77
 

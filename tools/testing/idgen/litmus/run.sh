@@ -7,7 +7,7 @@
 #   LINUX=/path   kernel tree whose tools/memory-model judges the tests in C (default: the one that this is part of)
 #   HERD7=herd7   the simulator (Debian: herdtools7 in sid; or opam)
 #
-# Those for AArch64 and RISC-V are judged by the architecture's model that comes with herd7.
+# Those for AArch64, ARM and RISC-V are judged by the architecture's model that comes with herd7.
 
 set -euo pipefail
 shopt -s inherit_errexit

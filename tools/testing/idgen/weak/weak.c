@@ -272,6 +272,7 @@ static void *script2(void *unused)
 	return NULL;
 }
 
+/* A race: load(&coin) is 0 or 1, and GenMC explores both. */
 static void *toss(void *unused)
 {
 	store(&coin, 1);

@@ -20,8 +20,9 @@ from results import COMPLAINT
 
 SECONDS = 90
 # The first single-steps a guest. On a busy machine, in one run of ten to twenty, the kernel warns at arch/arm64/kvm/debug.c:157
-# (the vCPU's sysregs are already loaded), or a CPU hangs. Both were seen with our files and without. demand_paging_test does
-# the same with -cpu max: 3 of 30 runs failed on the original kernel, 2 of 9 with our files.
+# (the vCPU's sysregs are already loaded), or a CPU hangs. Both were seen with our files and without. demand_paging_test fails
+# now and then with -cpu max: 3 of 30 runs on the original kernel, one with that warning; with our files 2 of 9, one of which
+# hung and one of which warned in mark_page_dirty_in_slot().
 UNSTABLE = ("arm64-debug-exceptions", "demand_paging_test")
 AGAIN = 10
 ROUNDS = 3

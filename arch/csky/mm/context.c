@@ -16,9 +16,8 @@ static DEFINE_PER_CPU(struct idgen_slot, asid_slots);
  * TLB flushes read the ASID with cpu_asid(). Some do so before the sync.is that
  * follows the change to the page table. That is safe while atomic64_t takes a
  * lock (GENERIC_ATOMIC64): a CPU that sets an ASID later takes the same lock.
+ * cpu_asid() takes the ID from the value:
  */
-
-/* cpu_asid() takes the ID from the value. */
 static_assert(!(ASID_MASK & ~IDGEN_ID_MASK));
 
 /*

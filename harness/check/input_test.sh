@@ -63,6 +63,7 @@ typos() {
 	refuses 'SHARD=3/2: give it as I/N' make configs SHARD=3/2
 	refuses 'JOBS=x: give a number' make e2e JOBS=x
 	refuses 'no such mutant: foo' harness/e2e/e2e.sh mutants foo
+	refuses 'there are no quick rows for riscv' env ARCH=riscv harness/e2e/e2e.sh --quick
 	refuses 'there are only mutants for arm arm64' make kunit-mutants ARCH=um
 	[[ ! -e $copy/build ]]
 }
@@ -289,13 +290,13 @@ cut_off() {
 	[[ ! -e $copy/build ]]
 }
 
-# How often a test may fail with our files, if it fails without; when peers and e2e-selftests fail.
+# How often a test may fail with our files, if it fails without; when e2e, peers and e2e-selftests fail.
 rates() {
 	printf '%s\n' 'selftest asid_rollover starts' 'ok 3 ASIDs rolled over # SKIP 0 of 1, by the trace event: 724 processes in 10 s' >"$said"
 	python3 - "$said" <<-'END'
 		import sys
 		from pathlib import Path
-		from e2e import is_same
+		from e2e import Row, is_same, judge
 		from e2e_selftests import misses, rollovers
 		from peers import verdict
 		ok, bad = ["pass"], ["fail"]
@@ -306,7 +307,15 @@ rates() {
 		    return verdict(name, {"converted-8": ours, "converted-4": few, "original": theirs})[0]
 		assert judged("timer", ok, ok, ok) == "ok" and judged("timer", bad, bad, bad) == "skip"
 		assert {judged("timer", bad, ok, ok), judged("timer", ok, bad, ok), judged("timer", ok, [], ok)} == {"not ok"}
-		assert {judged("linux", bad, bad, bad), judged("many-bp", [], [], [])} == {"not ok"}
+		assert {judged("linux", bad, bad, bad), judged("many-bp", [], [], []), judged("timer", [], [], [])} == {"not ok"}
+
+		row = Row(name="", cpu="", run=["toggle", "guests"], tlb=True, args="idgen_alloc.bits=asid:4,vmid:5 quiet")
+		lines = {"asid: using 4 bits of 8": "asid: using 5 bits of 8", "vmid: using 5 bits of 8": "", "e2e: end, 0 failures": "",
+		         "toggle: CPUs were taken down 1 times": "toggle: CPUs were taken down 0 times",
+		         "guests: 1 checks, 0 wrong;": "guests: 0 checks, 0 wrong;", "tlb: 1 checks, 0 wrong;": ""}
+		assert not judge(row, [*lines]).reasons
+		for good, bad in lines.items():
+		    assert len(judge(row, [bad if line == good else line for line in lines]).reasons) == 1, good
 
 		counted, computed = "VMIDs rolled over, 9 times, by the trace event", "VMIDs rolled over, at least 1 times, computed from the number of VMs"
 		said = {"converted": {"vmid_rollover": counted}, "original": {"vmid_rollover": computed},

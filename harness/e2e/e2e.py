@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boot the rows of e2e.toml on QEMU, judge each by its log, and write the table to e2e.csv or e2e-ARCH.csv.
 
-A row passes if its programs exit with 0 and find no wrong word, every allocator rolls over as often as the row says, the log
-has the lines that the row expects and no warning of the kernel, and the machine powers off in time. e2e-build.sh builds the
-kernels and programs, each kernel in a directory of its own.
+A row passes if each program exits with 0, has checked something and has found no wrong word, each allocator uses the bits and
+rolls over as often as the row says, the log has the lines that the row expects and no warning of the kernel, and the machine
+powers off in time. e2e-build.sh builds the kernels and programs, each kernel in a directory of its own.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,7 @@ OUT = ktap.BUILD / "e2e"
 # another from running for that long, even without our files. 100 s is a hang.
 STALL = "rcupdate.rcu_cpu_stall_timeout=100"
 
-SUMMARY = re.compile(r"^(?:# )*(\w+): (?:.*, )?(\d+) checks, (\d+) wrong")
+SUMMARY = re.compile(r"^(?:# )*(\w+): (\d+) checks, (\d+) wrong")
 ROLLOVERS = re.compile(r"^e2e: (-?\d+) rollovers of asid, (-?\d+) of vmid$")
 STRESS = re.compile(r"^stress-ng: info: .*\] (passed|failed): (\d+)\b")
 # LTP prints colours on a console.
@@ -38,6 +39,8 @@ LTP = re.compile(r"^(\w+)\.c:\d+: (?:\x1b\[[0-9;]*m)?T(PASS|FAIL|BROK)\b")
 # The kernel's runner of selftests, and what it prints for each.
 RUNNER = "kselftest/run_kselftest.sh"
 KSELFTEST = re.compile(r"^(ok|not ok) \d+ selftests: ")
+TOGGLE = re.compile(r"^toggle: CPUs were taken down (\d+) times")
+BITS = re.compile(r"idgen_alloc\.bits=(\S+) ?")
 NO_LTP = ("give the directory of LTP with LTP=/path, built or as sources: "
           "git clone https://github.com/linux-test-project/ltp.git")
 END = re.compile(r"^e2e: end, (\d+) failures$")
@@ -136,31 +139,31 @@ class Result:
 def judge(row: Row, lines: list[str]) -> Result:
     """Read the result from a log."""
     result = Result([])
-    summaries: dict[str, int] = {}
+    # The number of checks of each program.
+    done = Counter[str]()
     ended = False
     for line in lines:
         if match := SUMMARY.match(line):
-            summaries[match[1]] = summaries.get(match[1], 0) + 1
-            result.checks += int(match[2])
+            done[match[1]] += int(match[2])
             result.wrong += int(match[3])
         elif match := STRESS.match(line):
-            summaries["stress-ng"] = 1
-            result.checks += int(match[2])
+            done["stress-ng"] += int(match[2])
             result.wrong += int(match[2]) * (match[1] == "failed")
         elif match := LTP.match(line):
-            summaries[match[1]] = 1
-            result.checks += 1
+            done[match[1]] += 1
             result.wrong += match[2] != "PASS"
         elif match := KSELFTEST.match(line):
-            summaries[RUNNER] = 1
-            result.checks += 1
+            done[RUNNER] += 1
             result.wrong += match[1] != "ok"
+        elif match := TOGGLE.match(line):
+            done["toggle"] += int(match[1])
         elif match := ROLLOVERS.match(line):
             result.asid, result.vmid = int(match[1]), int(match[2])
         elif match := END.match(line):
             ended = True
             if match[1] != "0":
                 result.reasons.append(f"programs: {match[1]} failed")
+    result.checks = done.total() - done["toggle"]
     complaints = [line for line in lines if COMPLAINT.search(line)]
     if complaints:
         label = "invariant" if " violated:" in complaints[0] else "kernel"
@@ -171,15 +174,17 @@ def judge(row: Row, lines: list[str]) -> Result:
     if not ended:
         result.reasons.append("end: init did not come to it")
         return result
-    programs = {command.lstrip("&").split()[0] for command in row.run} - {"toggle"}
-    for program in sorted(programs | ({"tlb"} if row.tlb else set())):
-        if program not in summaries:
-            result.reasons.append(f"programs: {program} printed no summary of its checks")
+    programs = {command.lstrip("&").split()[0] for command in row.run} | ({"tlb"} if row.tlb else set())
+    for program in sorted(programs):
+        if not done[program]:
+            result.reasons.append(f"programs: {program} did nothing, or printed no summary")
     for name, least in row.rollovers.items():
         seen = {"asid": result.asid, "vmid": result.vmid}[name]
         if seen < least:
             result.reasons.append(f"rollovers: {seen} of {name}, fewer than {least}")
-    for pattern in row.expect:
+    asked = BITS.search(row.args)
+    used = [f"{each.replace(':', ': using ')} bits of " for each in asked[1].split(",")] if asked else []
+    for pattern in [*used, *row.expect]:
         if not any(re.search(pattern, line) for line in lines):
             result.reasons.append(f"log: no line {pattern!r}")
     return result
@@ -298,7 +303,10 @@ def select(names: list[str], arch: str, quick: bool) -> list[Row]:
     unknown = set(names) - {row.name for row in rows}
     if unknown:
         raise SystemExit(f"error: no such row: {', '.join(sorted(unknown))}; there are {', '.join(row.name for row in rows)}")
-    return [row for row in rows if row.name in names or not names and row.arch == arch and (row.quick or not quick)]
+    selected = [row for row in rows if row.name in names or not names and row.arch == arch and (row.quick or not quick)]
+    if not selected:
+        raise SystemExit(f"error: there are no {'quick ' * quick}rows for {arch}")
+    return selected
 
 
 def main() -> int:

@@ -103,9 +103,9 @@ static struct {
 	unsigned int vms, min_vcpus, max_vcpus, threads;
 	long rollovers, turns;
 	unsigned long type;
-	uint64_t seed, va;
+	uint64_t va;
 	bool log;
-} opt = { .vms = 40, .min_vcpus = 1, .max_vcpus = 2, .threads = 8, .turns = 1000, .seed = 1 };
+} opt = { .vms = 40, .min_vcpus = 1, .max_vcpus = 2, .threads = 8, .turns = 1000 };
 
 static int kvm;
 static int run_size;
@@ -423,7 +423,7 @@ static void migrate(uint64_t *seed)
 
 static void *work(void *arg)
 {
-	uint64_t seed = opt.seed + (uintptr_t)arg * 0x9e3779b97f4a7c15UL;
+	uint64_t seed = 1 + (uintptr_t)arg * 0x9e3779b97f4a7c15UL;
 
 	while (!stop) {
 		struct vm *vm = &vms[random_of(&seed) % opt.vms];
@@ -503,14 +503,14 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "n:c:t:r:T:s:dpl")) != -1) {
+	while ((c = getopt(argc, argv, "n:c:t:r:T:dpl")) != -1) {
 		switch (c) {
 		case 'n':
 			opt.vms = atoi(optarg);
 			continue;
 		case 'c':
-			if (sscanf(optarg, "%u-%u", &opt.min_vcpus, &opt.max_vcpus) == 1)
-				opt.max_vcpus = opt.min_vcpus;
+			opt.min_vcpus = atoi(optarg);
+			opt.max_vcpus = opt.min_vcpus;
 			continue;
 		case 't':
 			opt.threads = atoi(optarg);
@@ -520,9 +520,6 @@ static void options(int argc, char **argv)
 			continue;
 		case 'T':
 			opt.turns = atol(optarg);
-			continue;
-		case 's':
-			opt.seed = atol(optarg);
 			continue;
 		case 'd':
 			opt.log = true;
@@ -539,11 +536,11 @@ static void options(int argc, char **argv)
 		opt.vms = 0;
 		break;
 	}
-	if (opt.vms && opt.vms <= 0xffff && opt.threads && opt.seed && opt.min_vcpus &&
-	    opt.min_vcpus <= opt.max_vcpus && opt.max_vcpus <= MAX_VCPUS)
+	if (opt.vms && opt.vms <= 0xffff && opt.threads && opt.min_vcpus &&
+	    opt.max_vcpus <= MAX_VCPUS)
 		return;
-	say("usage: guests [-n VMs] [-c vCPUs of each, or MIN-MAX] [-t threads] [-T turns]\n"
-	    "	[-r rollovers to see at least] [-s seed] [-l: low addresses]\n"
+	say("usage: guests [-n VMs] [-c vCPUs of each; default: 1 or 2] [-t threads] [-T turns]\n"
+	    "	[-r rollovers to see at least] [-l: low addresses]\n"
 	    "	[-d: copy what is logged as dirty] [-p: protected VMs, on arm64]\n");
 	exit(2);
 }

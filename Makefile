@@ -2,11 +2,13 @@
 #
 # The entry points, each a script in harness/. "make" alone lists them.
 
-targets := help kunit kunit-mutants test lint configs csky e2e e2e-mutants e2e-selftests peers bench torture explore kunit-host litmus \
-	prove prove-deep weak tla mutants series series-refresh series-check merge results apply clean distclean
+targets := help kunit kunit-mutants test lint configs csky e2e e2e-mutants e2e-selftests peers bench torture explore \
+	kunit-host litmus prove prove-deep weak tla mutants series series-refresh series-check merge results apply clean \
+	distclean
 
 # The variables, and the targets that take each.
-takes_LINUX_VERSION := kunit kunit-mutants test lint configs csky e2e e2e-mutants e2e-selftests peers bench litmus mutants series series-check
+takes_LINUX_VERSION := kunit kunit-mutants test lint configs csky e2e e2e-mutants e2e-selftests peers bench litmus \
+	mutants series series-check
 takes_LINUX := $(takes_LINUX_VERSION) apply
 takes_WITH := $(takes_LINUX)
 takes_ARCH := kunit kunit-mutants e2e e2e-selftests
@@ -36,8 +38,9 @@ ifneq ($(filter-out $(targets),$(MAKECMDGOALS)),)
 $(error unknown target $(filter-out $(targets),$(MAKECMDGOALS)); there are $(targets))
 endif
 # The environment may have the others for other targets.
-$(foreach variable,$(given) ARCH JOBS SHARD,$(if $(and $($(variable)),$(filter-out $(takes_$(variable)),$(MAKECMDGOALS))),\
-	$(error only these take $(variable)=: $(takes_$(variable)))))
+$(foreach variable,$(sort $(given) ARCH JOBS SHARD),\
+	$(if $(and $($(variable)),$(filter-out $(takes_$(variable)),$(MAKECMDGOALS))),\
+	$(error $(variable)=$($(variable)) from the $(origin $(variable)): only these take $(variable)=: $(takes_$(variable)))))
 
 export $(variables)
 
@@ -86,7 +89,7 @@ help:
 #help Options
 #help   LINUX=/path            take the kernel source from this tree, which is only read (apply writes to it)
 #help   LINUX_VERSION=6.12     take this linux-source of Debian, or the newest of forky, sid or experimental
-#help   ARCH=arm               kunit, kunit-mutants, e2e, e2e-selftests: arm64 is the default; a wrong value lists the others
+#help   ARCH=arm               kunit, kunit-mutants, e2e, e2e-selftests: the default is arm64; a wrong value lists all
 #help   SAN=1                  kunit: with KASAN, UBSAN, lockdep (arm64)
 #help   KUNIT_ARGS=...         kunit: options for kunit.py
 #help   ROWS='NAME...'         e2e: only these rows of harness/e2e/e2e.toml, in a table of their own

@@ -53,10 +53,10 @@ typos() {
 	fresh
 	refuses 'unknown variable linux;' make kunit linux=/path
 	refuses 'unknown target kunti;' make kunit kunti
-	refuses 'only these take ARCH=: kunit kunit-mutants e2e' make series ARCH=arm
+	refuses 'ARCH=arm from the command line: only these take ARCH=: kunit kunit-mutants e2e' make series ARCH=arm
 	refuses 'ARCH=foo: give one of arm arm64 mips64 mips64el riscv riscv32' make kunit ARCH=foo
 	refuses 'ARCH=foo: give one of' env ARCH=foo harness/series/series.sh
-	refuses 'only these take ARCH=: kunit' env ARCH=arm make series
+	refuses 'ARCH=arm from the environment: only these take ARCH=: kunit' env ARCH=arm make series
 	refuses 'only these take SHARD=: mutants' make lint SHARD=1/2
 	refuses 'only these take LINUX=: kunit' make prove LINUX=/nonexistent
 	refuses 'only these take SET=: series' make results SET=fixes

@@ -6,12 +6,16 @@
 declare -A crosses=([arm64]=aarch64-linux-gnu- [arm]=arm-linux-gnueabihf- [riscv]=riscv64-linux-gnu-
 	[riscv32]=riscv64-linux-gnu- [mips64el]=mipsisa64r6el-linux-gnuabi64- [mips64]=mipsisa64r6-linux-gnuabi64- [um]="")
 cross=${crosses[arm64]}
+mapfile -t compilers < <(printf '%sgcc\n' "${crosses[@]}" | sort -u)
 
-# for_arch ARCH [clang]: set the arrays for ARCH. make_for and kunit_for are the options of make and kunit.py. kunitconfigs,
-# suites and objects are our .kunitconfig files, KUnit suites and objects. kunit_all selects all of our options. boot_for is
-# the machine, for kunit.py.
+# for_arch ARCH [clang]: set the arrays for ARCH. make_for and kunit_for are the options of make and kunit.py.
+# kunitconfigs, suites and objects are our .kunitconfig files, KUnit suites and objects. kunit_all selects all of our
+# options. boot_for is the machine, for kunit.py. used has the programs that build and boot.
 for_arch() {
 	local cross=${crosses[$1]} arch=${1%32}
+	used=("qemu-system-${1/arm64/aarch64}" gcc)
+	[[ $1 != riscv ]] || used[0]+=64
+	[[ -z $cross ]] || used+=("${cross}gcc")
 	# The kernel's name for it.
 	[[ $1 != mips64* ]] || arch=mips
 	if [[ ${2-} = clang ]]; then

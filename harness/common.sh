@@ -138,27 +138,36 @@ skip() {
 	checks+=("$1" skip 0 "$2")
 }
 
+# version PROGRAM: its name and version. TLC is a class of $TLA2TOOLS.
+version() {
+	local ask=("$1" --version)
+	[[ $1 != */herd7 ]] || ask[1]=-version
+	[[ $1 != TLC ]] || ask=(java -cp "${TLA2TOOLS-}" tlc2.TLC)
+	echo "${1##*/} $({ "${ask[@]}" 2>&1 || true; } | grep -oE '[0-9]+\.[0-9.]*[0-9]|^sc20[0-9]+' | sed -n 1p)"
+}
+
 # table NAME COMMAND...: run COMMAND, which writes the table NAME, and write to build/NAME.on when and on what, for make
-# results and make merge. A table with failures is recorded as well. The result is that of COMMAND, which may be a function
-# that does not depend on set -e.
+# results and make merge: the commit, the kernel, and the programs in "used". A table with failures is recorded as well.
+# The result is that of COMMAND, which may be a function that does not depend on set -e.
 table() {
 	local name=$1$VARIANT status=0 on program start=$SECONDS
 	shift
 	[[ $shard = 1/1 ]] || name+=-${shard/\//-of-}
-	rm -f "$build/$name".{csv,ktap}
-	: >"$build/$name.on"
+	name=$repo/build/$name
+	rm -f "$name".{csv,ktap}
+	: >"$name.on"
 	watch '\n' files_written
 	"$@" || status=$?
 	unwatch
-	[[ -f $build/$name.csv ]] || return "$status"
-	[[ -f $build/$name.ktap ]] || die "$build/$name.csv: no KTAP beside it"
+	[[ -f $name.csv && -f $name.ktap ]] || ((status)) || die "$1 wrote no $name.csv and .ktap"
+	[[ -f $name.csv ]] || return "$status"
 	on="$(date -u +%F), commit $(git -C "$repo" describe --always --dirty --abbrev=12 || echo unknown)"
 	[[ -z ${tree-} ]] || on+=", Linux $(make -s -C "$tree" kernelversion || echo unknown)"
-	for program in gcc "${cross}gcc" clang-19 qemu-system-aarch64; do
-		! command -v "$program" >/dev/null || on+=", $("$program" --version | sed -n '1{s/ (.*)//;p}')"
+	for program in "${used[@]}"; do
+		[[ $program != TLC ]] && ! command -v "$program" >/dev/null || on+=", $(version "$program")"
 	done
 	((status == 0)) || on+="; FAILED"
-	echo "$on" >"$build/$name.on"
+	echo "$on" >"$name.on"
 	return "$status"
 }
 
@@ -197,12 +206,13 @@ spread() {
 	table "$base" "$harness/check/ktap.py" merge --into "$name" "${tables[@]}"
 }
 
-# own_build COMMAND...: run COMMAND in a build directory of its own. Only for the jobs of spread, which sets $job.
+# own_build COMMAND...: run COMMAND in a build directory of its own. The tools and kernel sources are shared. Only for the
+# jobs of spread, which sets $job.
 own_build() {
 	export IDGEN_BUILD=$build/job-$job
-	mkdir -p "$IDGEN_BUILD" "$build/download"
+	mkdir -p "$IDGEN_BUILD" "$build/"{download,tools}
 	cp -a --update "$build/download" "$IDGEN_BUILD/"
-	find "$build" -maxdepth 1 \( -name 'linux-*' -o -name sparse -o -name herd7 \) -exec ln -sfn -t "$IDGEN_BUILD" {} +
+	find "$build" -maxdepth 1 \( -name 'linux-*' -o -name tools \) -exec ln -sfn -t "$IDGEN_BUILD" {} +
 	"$@"
 }
 

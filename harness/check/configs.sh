@@ -47,11 +47,7 @@ compile() {
 	grep -q '^CONFIG_KVM=[my]' "$dir/.config" || lacks+='|/kvm/'
 	mapfile -t want < <(printf '%s\n' "${objects[@]}" | grep -vE "$lacks")
 	(cd "$dir" && rm -f "${want[@]}")
-	"${make[@]}" "${want[@]}" >"$build/log/said" 2>&1 || {
-		cat "$build/log/said"
-		return 1
-	}
-	cat "$build/log/said"
+	"${make[@]}" "${want[@]}" 2>&1 | tee "$build/log/said"
 	(cd "$dir" && ls -l "${want[@]}")
 	! grep -i 'warning:' "$build/log/said"
 }
@@ -94,7 +90,7 @@ built_in() {
 	"${make[@]}" vmlinux
 }
 
-((${#@})) || set -- arm64 x86_64 arm riscv mips64el um
+(($#)) || set -- arm64 x86_64 arm riscv mips64el um
 archs=("$@")
 rows() {
 	local arch compiler config configs
@@ -118,5 +114,6 @@ rows() {
 		[[ $arch != riscv ]] || check "configs-$arch-kvm-built-in" built_in "$arch"
 	done
 }
+used=("${compilers[@]}" clang-19)
 sharded rows
 report configs

@@ -96,7 +96,7 @@ faulty() {
 		die "the compiler reports no error"
 	fi
 	grep 'mm/context.c:.*error: .*incompatible pointer type' "$log"
-	PATH=$sparse:$PATH "${make[@]}" C=2 "CF=$fault" >"$log" 2>&1
+	PATH=$sparse:$PATH "${make[@]}" C=2 "CF=$fault" 2>&1 | tee "$log"
 	grep 'mm/context.c:.*incorrect type in argument' "$log"
 	if "${make[@]}" C=2 "CHECK=$work/clang" "CHECKFLAGS=$fault" >"$log" 2>&1; then
 		die "the front end reports no error"
@@ -115,4 +115,5 @@ check csky-ck610 compile "$tree" ck610
 check csky-ck807 compile "$tree" ck807 KUNIT RUNTIME_TESTING_MENU IDGEN_ALLOC_KUNIT_TEST DEBUG_KERNEL DEBUG_IDGEN_ALLOC
 check csky-ck860 compile "$tree" ck860 SMP
 check csky-faulty faulty
+used=(arm-linux-gnueabihf-gcc "$sparse/sparse" clang-19)
 report csky

@@ -14,6 +14,13 @@ lock
 [[ $what != @(litmus|mutants) ]] || { HERD7=$("$harness/fetch/tool.sh" herd7) && export HERD7; }
 [[ $what != @(prove*|mutants) ]] || { CBMC=$("$harness/fetch/tool.sh" cbmc) && export CBMC; }
 (($# == 0)) || VARIANT+=-some
+case $what in
+litmus) used=("$HERD7" "${cross}gcc" clang-19) ;;
+prove*) used=("$CBMC" cadical) ;;
+weak) used=("${GENMC:-genmc}") ;;
+tla) used=(TLC) ;;
+mutants) used=(gcc "$CBMC" "$HERD7" ${GENMC:+"$GENMC"} ${TLA2TOOLS:+TLC}) ;;
+esac
 
 # counted COMMAND...: run COMMAND, which prints KTAP.
 counted() { "$@" | "$harness/check/ktap.py" convert "$what"; }
@@ -22,7 +29,7 @@ case $what in
 torture | explore | kunit-host) make --no-print-directory -C "$idgen" O="$build/idgen" "${what%-host}" "$@" ;;
 litmus)
 	LINUX=$tree table litmus counted "$idgen/litmus/run.sh" "$@"
-	"$idgen/litmus/emitted.py"
+	CLANG=clang-19 "$idgen/litmus/emitted.py"
 	"$idgen/litmus/accesses.py"
 	"$idgen/assumptions.py"
 	;;

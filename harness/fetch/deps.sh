@@ -32,7 +32,8 @@ declare -A needs=(
 	[ltp]="autoconf automake pkg-config"
 	[bench]="$base $arm64 qemu-system-arm:qemu-system-aarch64 valgrind gnuplot-nox:gnuplot dwarves:pahole
 		libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
-	[torture]="$base" [explore]="$base" [weak]="$base" [kunit-host]="$base" [litmus]="$base $arm64" [prove]="$base cadical" [prove-deep]="$base cadical" [tla]="$base" [mutants]="$base"
+	[torture]="$base" [explore]="$base" [weak]="$base" [kunit-host]="$base" [litmus]="$base $arm64 clang-19"
+	[prove]="$base cadical" [prove-deep]="$base cadical" [tla]="$base" [mutants]="$base"
 	[series]="git python3 make gcc perl xz-utils:xz $ply"
 	[series-check]="b4"
 	[csky]="$base $arm clang-19"

@@ -51,7 +51,11 @@ esac
 
 ! command -v "$here" || exit 0
 lock
-root=$build/$name tool=$build/$name/$name
+root=$build/tools/$name tool=$build/tools/$name/$name
+mkdir -p "$build/tools"
+# Parallel jobs share the tools.
+exec 8>"$build/tools/$name.lock"
+flock 8
 if [[ ! -e $tool ]]; then
 	rm -rf "$root"
 	mkdir -p "$root"

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Check with herd7 the instructions that compilers emit for sched out and a switch against a rollover, on arm64.
 
-gcc and clang compile emitted.c. Its two functions become a litmus test for Arm's model of mixed-size accesses, which GenMC does
-not have. herd7's numbers have 63 bits, and it is quick only if words have few parts. So values have 32 bits here, 16 of them the ID:
-one line of the header is changed. The bad outcome: the switch took its fast path, and the rollover has not reserved the new value.
+gcc and clang compile emitted.c. Its two functions become a litmus test for Arm's model of mixed-size accesses, which GenMC
+does not have. herd7's numbers have 63 bits, and it is quick only if words have few parts. So values have 32 bits here, 16 of
+them the ID: one line of the header is changed. The bad outcome: the switch took its fast path, and the rollover has not
+reserved the new value.
 
-HERD7 names the simulator. SRC and HEADER name other versions of the files. A missing compiler is skipped with a message. What is
-compiled are C atomics. The kernel's LSE atomics are inline assembly, so only sched out's store is also what compilers emit there.
+HERD7 names the simulator, and CLANG the compiler besides aarch64-linux-gnu-gcc. A compiler that is not installed is skipped.
+SRC and HEADER name other versions of the files. The code is compiled with C atomics. The kernel's LSE atomics are inline
+assembly, so only the store of sched out is as in a kernel.
 """
 
 import os
@@ -20,7 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[3]
-COMPILERS = ("aarch64-linux-gnu-gcc", "clang --target=aarch64-linux-gnu")
+COMPILERS = ("aarch64-linux-gnu-gcc", f"{os.environ.get('CLANG', 'clang')} --target=aarch64-linux-gnu")
 OPTIONS = ("IDGEN_ALLOC_KUNIT_TEST", "IDGEN_ALLOC_NEW_ID", "DEBUG_IDGEN_ALLOC")
 LIMIT = 600
 
@@ -33,13 +35,14 @@ def compile_to(directory: Path, compiler: list[str], source: Path, header: Path)
             (include / name).parent.mkdir(parents=True, exist_ok=True)
             (include / name).write_text("")
     text, changes = re.subn(r"(#define IDGEN_ID_BITS\s+)9\n", r"\g<1>16\n", header.read_text())
-    takers = re.findall(r"^\w.*?(\w+)\(struct idgen_slot \*\w+\)\n\{(?:(?!^\}).)*fetch_or", source.read_text(), re.MULTILINE | re.DOTALL)
+    takers = re.findall(r"^\w.*?(\w+)\(struct idgen_slot \*\w+\)\n\{(?:(?!^\}).)*fetch_or", source.read_text(),
+                        re.MULTILINE | re.DOTALL)
     if changes != 1 or len(takers) != 1:
         raise SystemExit("error: no ID of 9 bits in the header, or no one function that takes a slot")
     (include / "linux/idgen_alloc.h").write_text(text)
     command = [*compiler, "-O2", "-march=armv8.1-a", "-S", "-w", "-o", "-", "-DCONFIG_64BIT", "-DCONFIG_IDGEN_ALLOC_32=1",
-               *(f"-DCONFIG_{option}=0" for option in OPTIONS), f'-DSRC="{source}"', f"-DTAKE={takers[0]}", f"-I{include}",
-               f"-I{TOP}/lib", str(HERE / "emitted.c")]
+               *(f"-DCONFIG_{option}=0" for option in OPTIONS), f'-DSRC="{source}"', f"-DTAKE={takers[0]}",
+               f"-I{include}", f"-I{TOP}/lib", str(HERE / "emitted.c")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"error: {compiler[0]} failed:\n{done.stderr}")
@@ -77,7 +80,8 @@ def thread(assembly: str, nr: int) -> tuple[list[str], dict[int, int]]:
 def litmus(assembly: str, name: str) -> str:
     """The litmus test."""
     threads = [thread(assembly, nr) for nr in (0, 1)]
-    registers = "".join(f"{nr}:X{register}={value:#x};\n" for nr, (_, big) in enumerate(threads) for value, register in big.items())
+    registers = "".join(f"{nr}:X{register}={value:#x};\n" for nr, (_, big) in enumerate(threads)
+                        for value, register in big.items())
     rows = max(len(lines) for lines, _ in threads)
     columns = [lines + [""] * (rows - len(lines)) for lines, _ in threads]
     code = "".join(f" {left} | {right} ;\n" for left, right in zip(*columns))
@@ -98,14 +102,14 @@ def main() -> int:
     for number, compiler in enumerate(COMPILERS, 1):
         name = f"{number} emitted by {compiler.split()[0]}"
         if not shutil.which(compiler.split()[0]):
-            print(f"ok {name} # SKIP it is not there")
+            print(f"ok {name} # SKIP it is not installed")
             continue
         with tempfile.TemporaryDirectory() as directory:
             test = Path(directory) / "emitted.litmus"
             test.write_text(litmus(compile_to(Path(directory), compiler.split(), source, header), "emitted"))
             try:
-                done = subprocess.run([herd7, "-variant", "mixed", "-machsize", "short", str(test)], capture_output=True, text=True,
-                                      timeout=LIMIT, check=False)
+                done = subprocess.run([herd7, "-variant", "mixed", "-machsize", "short", str(test)], capture_output=True,
+                                      text=True, timeout=LIMIT, check=False)
             except subprocess.TimeoutExpired as late:
                 raise SystemExit(f"error: herd7 has no verdict in {LIMIT} s; is the machine busy?") from late
             verdict = re.search(r"^Observation \w+ (\w+) (.*)", done.stdout, re.MULTILINE)

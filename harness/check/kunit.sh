@@ -2,13 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # kunit.sh: build and boot a kernel with our files and run its KUnit suites, with the kernel's own kunit.py. ARCH= defaults
-# to arm64. KUNIT_ARGS= adds options; without them, all suites of ARCH must run. SAN=1 uses the kernel of the sanitised rows
-# of e2e.toml (arm64 only).
+# to arm64. All suites of ARCH must run. KUNIT_ARGS= adds options, with which some may be left out. SAN=1 uses the kernel
+# of the sanitised rows of e2e.toml (arm64 only).
 
 . "$(dirname "$0")/../common.sh"
 for_arch "$arch"
 dir=.kunit-$arch options=("${kunit_all[@]}" "${boot_for[@]}")
 [[ $arch != arm64 ]] || dir=.kunit
+# xargs parses quotes as a shell does, and runs nothing.
+mapfile -t more < <(xargs -r printf '%s\n' <<<"${KUNIT_ARGS-}")
+for arg in "${more[@]}"; do
+	[[ $arg != --@(b|js|raw)* ]] || die "KUNIT_ARGS: $arg hides the results from this script"
+done
+((${#more[@]} == 0)) || VARIANT+=-some
 if [[ -n ${SAN-} ]]; then
 	[[ $arch = arm64 ]] || die "SAN=1 is for arm64 only, not for ARCH=$arch"
 	dir=.kunit-sanitised VARIANT+=-san
@@ -22,8 +28,6 @@ lock
 [[ $arch != riscv32 ]] || options+=("--qemu_args=-bios $("$harness/fetch/tool.sh" opensbi)")
 tree=$("$harness/overlay/tree.sh")
 [[ $arch = um || -f $tree/${kunitconfigs[0]} ]] || die "this kernel is too old for our files of ARCH=$arch"
-# xargs parses quotes as a shell does, and runs nothing.
-mapfile -t more < <(xargs -r printf '%s\n' <<<"${KUNIT_ARGS-}")
 json=$build/kunit-$arch.json
 rm -f "$json" "$tree/$dir"/lib/{,tests/}idgen_alloc*.gcda
 start=$SECONDS status=0
@@ -33,8 +37,7 @@ kunit run "$tree" "$dir" "${kunit_for[@]}" "${options[@]}" --jobs="$(nproc)" \
 	--json="$json" "${more[@]}" || status=$?
 unwatch
 echo "    done in $((SECONDS - start)) s" >&2
-if ((${#more[@]} == 0)); then
-	table "kunit-$arch" "$harness/check/results.py" --log="$tree/$dir/test.log" "$json" "${suites[@]}" >&2 || status=1
-	[[ $arch != um ]] || "$harness/check/coverage.py" "$tree" "$dir" || status=1
-fi
+((${#more[@]} == 0)) || suites=()
+table "kunit-$arch" "$harness/check/results.py" --log="$tree/$dir/test.log" "$json" "${suites[@]}" >&2 || status=1
+[[ $arch-${#more[@]} != um-0 ]] || "$harness/check/coverage.py" "$tree" "$dir" || status=1
 exit "$status"

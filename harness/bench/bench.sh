@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # bench.sh [quick]: compare instructions and bytes with and without our files. bench.toml has the rows and their limits.
-# "quick" leaves out whole kernels, other architectures and real threads. DISASM=1 also prints the fast and slow paths side
-# by side, the variables that a switch reads and a rollover writes, and their layout. The figures for the messages of our
-# patches go to build/figures.csv, from where make results takes them.
+# "quick" leaves out whole kernels, other architectures and real threads. DISASM=1 also prints the fast and slow paths
+# side by side, the variables that a switch reads and a rollover writes, and their layout. The figures for the messages of
+# our patches go to build/figures.csv, from where make results takes them.
 
 . "$(dirname "$0")/../common.sh"
 quick=${1-}
+[[ $quick = @(|quick) ]] || die "$quick: give quick or nothing"
 VARIANT+=${quick:+-quick}
 "$harness/fetch/deps.sh" bench
 lock
@@ -43,8 +44,8 @@ resident() {
 		awk '/^\./ && !/^\.(init|altinst|export_symbol|discard|modinfo|comment|note|bss)/ { sum += $2 } END { print sum }'
 }
 
-# For the other architectures, only the fast paths are compared, as the library is the same. for_arch in the subshell does
-# not affect the rest, which is for arm64.
+# For the other architectures, only the fast paths are compared, as the library is the same. for_arch in the subshell
+# does not affect the rest, which is for arm64.
 ports=(arm arm-lpae riscv riscv32 mips64el)
 compile_port() (
 	port=$1 fragment=/dev/null sizes=
@@ -61,7 +62,8 @@ compile_port() (
 		kunit config "${trees[$whose]}" ".bench-$port" "${kunit_for[@]}" --kunitconfig="$fragment" \
 			--kconfig_add=CONFIG_SMP=y
 		make -C "${trees[$whose]}" O=".bench-$port" -j"$(nproc)" "${make_for[@]}" "${targets[@]}"
-		sizes=$(cd "${trees[$whose]}/.bench-$port" && "${crosses[${port%-lpae}]}size" "${targets[@]}" | awk "$sum")${sizes:+,$sizes}
+		sizes=$(cd "${trees[$whose]}/.bench-$port" && "${crosses[${port%-lpae}]}size" "${targets[@]}" |
+			awk "$sum")${sizes:+,$sizes}
 	done
 	# The library has only one user there.
 	[[ $port != mips64el ]] || echo "\"$port: text and data, in bytes\",,$sizes" >"$work/size-$port.csv"
@@ -118,13 +120,15 @@ if [[ $quick != quick ]]; then
 		step "compiling the objects of ${trees[$whose]#"$build"/} with tracing" compile "$whose" .bench-tracing \
 			"${made[$whose]}" --kconfig_add=CONFIG_FTRACE=y --kconfig_add=CONFIG_ENABLE_DEFAULT_TRACERS=y
 	done
-	echo "\"text and data with tracing, in bytes\",,$(bytes ours .bench-tracing),$(bytes theirs .bench-tracing)" >>"$work/size.csv"
+	echo "\"text and data with tracing, in bytes\",,$(bytes ours .bench-tracing),$(bytes theirs .bench-tracing)" \
+		>>"$work/size.csv"
 	for port in "${ports[@]}"; do
 		step "compiling the objects for $port" compile_port "$port"
-		"$harness/bench/bench_paths.py" "$port" "${trees[ours]}/.bench-$port" "${trees[theirs]}/.bench-$port" >"$work/paths-$port.csv"
+		"$harness/bench/bench_paths.py" "$port" "${trees[ours]}/.bench-$port" "${trees[theirs]}/.bench-$port" \
+			>"$work/paths-$port.csv"
 	done
 	for whose in ours theirs; do
-		step "building the kernel of ${trees[$whose]#"$build"/} (the first time, some 8 minutes on 2 cores)" kernel "$whose"
+		step "building the kernel of ${trees[$whose]#"$build"/} (first 8 minutes on 2 cores)" kernel "$whose"
 	done
 	step "running real threads" "$harness/bench/bench_host.py" --threads "$work/host" "$work/threads.csv"
 	step "building the initramfs of the two kernels" initramfs
@@ -141,7 +145,8 @@ fi
 if [[ -n ${DISASM-} ]]; then
 	"$harness/bench/bench_paths.py" --show arm64 "${trees[ours]}/.bench" "${trees[theirs]}/.bench"
 	for port in "${ports[@]}"; do
-		[[ $quick = quick ]] || "$harness/bench/bench_paths.py" --show "$port" "${trees[ours]}/.bench-$port" "${trees[theirs]}/.bench-$port"
+		[[ $quick = quick ]] || "$harness/bench/bench_paths.py" --show "$port" "${trees[ours]}/.bench-$port" \
+			"${trees[theirs]}/.bench-$port"
 	done
 	"$harness/bench/bench_lines.py" --show "$work/host"
 	echo
@@ -151,10 +156,10 @@ fi
 on="Linux $(make -s -C "${trees[theirs]}" kernelversion), $("${cross}gcc" --version | head -n 1)"
 on+=", $(gcc --version | head -n 1) on the host"
 echo "$on; harness/bench/bench.kunitconfig"
+used+=(valgrind)
 tree=${trees[ours]} table bench "$harness/bench/bench.py" ${quick:+--quick} "$harness/bench/bench.toml" "$build/bench" \
 	"$work"/*.csv
 if [[ -z $VARIANT ]]; then
-	# Without comments, as series.py compares it.
-	library=$(cd "$repo" && gcc -w -fpreprocessed -dD -E -P -x c include/linux/idgen_alloc.h lib/idgen_alloc.c | sha256sum | cut -c1-12)
+	library=$(cd "$harness/series" && python3 -c 'import series; print(series.library())')
 	{ echo "# $on, library $library"; cat "$build/bench.csv"; } >"$build/figures.csv"
 fi

@@ -12,7 +12,8 @@ The mutants are made in a scratch directory. The layers:
   weak      a short program under weak memory (needs GENMC)
 
 At least two of these layers must notice a mutant (torture and torture-tsan count as one), or one if mutants.toml says why it is
-"alone". The unchanged files run first, and must pass in all of them, weak with each program that a mutant names.
+"alone", which two must not notice. The unchanged files run first, and must pass in all of them, weak with each program that
+a mutant names.
 
 Two more columns say whether the same fault has its bad outcome in a model. They do not run the mutant, so they do not count as
 layers that notice it. make litmus and make tla show the models without the fault.
@@ -209,6 +210,7 @@ def main() -> int:
         enough = 0 if not {*found} - {*MODELS} else 1 if args.layer or "alone" in mutant else 2
         wrong = "not clean" if name == "unchanged" and noticed else \
             "noticed by too few" if name != "unchanged" and len(noticed) < enough else \
+            "not alone" if "alone" in mutant and len(noticed) > 1 else \
             "a model of the fault has no bad outcome" if not all(found.get(model, True) for model in MODELS) else ""
         rows.append((name, *("" if layer not in found else "yes" if found[layer] else "no" for layer in layers),
                      "not ok" if wrong else "ok", wrong))

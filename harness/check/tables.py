@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Write RESULTS.md from the tables that the commands left in build/, and the figures that series.py takes from make bench.
 
-A table NAME.csv has beside it NAME.on: the date, the commit, the kernel and the compilers, from common.sh or make merge.
-If the last run wrote no table, NAME.on is empty. The section in RESULTS.md then stays as it is, with its own date and
-commit, as it does if build/ has no such table.
+A table NAME.csv has beside it NAME.on: the date, the commit, the kernel and the programs, from common.sh or make merge. If
+the last run wrote no table, NAME.on is empty. The section in RESULTS.md then stays as it is, with its own date and commit,
+as it does if build/ has no such table.
 
-Complete and quick runs have tables of their own. Runs of other parts, or with LINUX=, have no section.
+Complete and quick runs have tables of their own. Runs of other parts, or with LINUX=, have no section. make prove has none
+if make prove-deep, which includes it, ran at the same commit.
 """
 
 import csv
@@ -20,29 +21,31 @@ RESULTS, BUILD = TOP / "RESULTS.md", TOP / "build"
 HEAD = """# Results
 
 `make results` writes this file from the tables of the last runs, and nothing here is edited by hand. Each section names the
-day, the commit, the kernel and the compilers, and says FAILED if the command failed. A command without a section did not
-run, or wrote no table. "Quick" is the part that `make test` runs. Everything ran under QEMU or on the host. Nothing ran on
-hardware with the architectures in question.
+day, the commit, and the versions of the kernel and of the programs on which the results depend, and says FAILED if the
+command failed. A command without a section did not run, or wrote no table. "Quick" is the part that `make test` runs.
+Everything ran under QEMU or on the host. Nothing ran on hardware with the architectures in question.
 
 Known gaps: no mutation test removes the I-cache and branch predictor flushes of arm, the TLB flush in flush_cpu of arm,
 riscv and KVM/riscv, the flushes of riscv after the probes of ASID and VMID bits, arm64's workaround for ThunderX, or the
 GINVT of mips. QEMU shows no difference without them. Nor is the init of KVM/riscv tested, as KUnit cannot call it.
 """
-# The command that writes each table, in the order of the sections. MERGED has the two columns of a long table whose rows are
-# merged, see merge().
+# The command that writes each table, in the order of the sections. MERGED has the two columns of a long table whose rows
+# are merged, see merge().
 COMMANDS = {
     "test": "make test", **{f"kunit-{arch}": f"make kunit ARCH={arch}" for arch in
                             ("arm64", "arm", "riscv", "riscv32", "mips64el", "mips64", "um")},
     "kunit-arm64-san": "make kunit SAN=1", "kunit-arm64-6.12": "make kunit LINUX_VERSION=6.12",
     "prove": "make prove", "prove-deep": "make prove-deep", "litmus": "make litmus", "tla": "make tla", "weak": "make weak",
     "mutants-weak": "make weak (mutants)", "mutants": "make mutants",
-    **{f"kunit-mutants{arch}": f"make kunit-mutants ARCH={arch[1:] or 'arm64'}" for arch in ("", "-arm", "-riscv", "-mips64el")},
+    **{f"kunit-mutants{arch}": f"make kunit-mutants ARCH={arch[1:] or 'arm64'}"
+       for arch in ("", "-arm", "-riscv", "-mips64el")},
     "e2e-quick": "make e2e ARCH=arm64 (quick)", "e2e-arm-quick": "make e2e ARCH=arm (quick)",
     **{f"e2e{arch}": f"make e2e ARCH={arch[1:] or 'arm64'}" for arch in ("", "-arm", "-riscv", "-riscv32")},
     "e2e-mutants": "make e2e-mutants", "e2e-selftests": "make e2e-selftests ARCH=arm64",
     "e2e-selftests-riscv": "make e2e-selftests ARCH=riscv", "peers": "make peers",
     "bench-quick": "make bench (quick)", "bench": "make bench",
-    "series-quick": "make series-check (quick)", "series": "make series-check", "lint": "make lint", "configs": "make configs", "csky": "make csky"}
+    "series-quick": "make series-check (quick)", "series": "make series-check", "lint": "make lint",
+    "configs": "make configs", "csky": "make csky"}
 MERGED = {**{name: ("invariant", "verdict") for name in ("prove", "prove-deep", "weak")}, "peers": ("test", "result")}
 
 Rows = list[dict[str, str]]
@@ -66,8 +69,8 @@ def section(name: str, on: str) -> str:
     with (BUILD / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         rows: Rows = list(csv.DictReader(file))
     if name.startswith("kunit-") and "mutants" not in name:
-        rows = merge([{"suite": row["case"].split(".")[0], "cases": row["case"].replace(" ", "-"), "result": row["result"]} for row in rows],
-                     "cases", "result")
+        rows = merge([{"suite": row["case"].split(".")[0], "cases": row["case"].replace(" ", "-"), "result": row["result"]}
+                      for row in rows], "cases", "result")
         for row in rows:
             row["result"] = "; ".join(f"{len(cases.split())} {what}" for what, cases in
                                       (part.split(": ") for part in row["result"].split("; ")))
@@ -93,6 +96,9 @@ def main() -> int:
         print(f"{table.relative_to(TOP)} is in {RESULTS.name}")
         if name == "bench" and (figures := BUILD / "figures.csv").exists():
             shutil.copy(figures, TOP / "harness/series/figures.csv")
+    commits = [re.findall(r"^\S+, (commit \S+),", sections.get(f"make {name}", ""), re.M) for name in ("prove", "prove-deep")]
+    if commits[0] == commits[1]:
+        sections.pop("make prove", None)
     RESULTS.write_text("\n".join([HEAD, *(sections[command] for command in COMMANDS.values() if command in sections)]),
                        encoding="utf-8")
     return 0

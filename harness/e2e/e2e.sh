@@ -19,6 +19,8 @@ rows() {
 	[[ $arch != @(mips*|um) ]] || die "ARCH=$arch: there are no rows for it"
 	[[ ${1-} != --quick ]] || VARIANT+=-quick
 	[[ -z ${*/--quick/} ]] || VARIANT+=-some
+	for_arch "$arch"
+	used+=("$build/tools/qemu/qemu")
 	set -- --arch="$arch" "$@"
 	export SHARD=$shard
 	kernels=$("$harness/e2e/e2e.py" --kernels "$@")

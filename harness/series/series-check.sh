@@ -15,7 +15,8 @@ VARIANT+=${quick:+-quick}
 tree=$("$harness/overlay/tree.sh" series)
 ((jobs == 1)) || { spread series own_build "$0" "$@"; exit; }
 
-sets=(core debug arm riscv kvm-riscv mips tools selftests)
+sets=(core debug arm riscv kvm-riscv mips csky tools selftests)
+all=("${sets[@]}" fixes mips-fixes)
 # Lines added and removed that each conversion may have.
 limits=(
 	'arch/arm64/mm/context.c 45 260'
@@ -67,9 +68,11 @@ excused=(
 )
 
 out=$build/series-check
-git_tree=("--git-dir=$out/tree.git" -c user.name=series-check -c user.email=series-check -c core.hooksPath=)
 
-git_in_tree() { (cd "$tree" && GIT_CONFIG_GLOBAL=/dev/null git "${git_tree[@]}" "--work-tree=$tree" "$@"); }
+git_in_tree() {
+	(cd "$tree" && GIT_CONFIG_GLOBAL=/dev/null git "--git-dir=$out/tree.git" "--work-tree=$tree" -c user.name=series-check \
+		-c user.email=series-check -c core.hooksPath= "$@")
+}
 
 make_set() { SET=$1 "$harness/series/series.sh" "$out/$1"; }
 
@@ -235,16 +238,16 @@ elsewhere() {
 	export LINUX='' LINUX_VERSION=$1
 	work=$("$harness/overlay/tree.sh" aside)
 	out=$build/series-check-$1 tree=$build/series-check-$1/tree
-	git_tree=("--git-dir=$out/tree.git" -c user.name=series-check -c user.email=series-check -c core.hooksPath=)
 	rm -rf "$out" && mkdir "$out"
 	cp -a "$work/base" "$tree"
 	echo "Linux $(<"$work/version")"
 	lay_base
-	for set in "${sets[@]}" fixes mips-fixes; do
-		if make_set "$set"; then
+	for set in "${all[@]}"; do
+		if make_set "$set" 2>&1 | tee "$out/said"; then
 			am "$set"
 		else
 			[[ $1 = 6.12 && $set = *riscv ]]
+			grep "^error: the set $set is empty: this tree is too old for it$" "$out/said"
 		fi
 	done
 }
@@ -255,7 +258,7 @@ ask_checkpatch() {
 
 checkpatch() {
 	local patch filter=() row patches=()
-	for row in "${sets[@]}" fixes mips-fixes; do
+	for row in "${all[@]}"; do
 		patches+=("$out/$row"/0*.patch)
 	done
 	cd "$tree"
@@ -374,12 +377,12 @@ lists() {
 
 work=$("$harness/overlay/tree.sh" aside)
 mkdir -p "$out"
-for set in "${sets[@]}" fixes mips-fixes; do
+for set in "${all[@]}"; do
 	check "series-make-$set" make_set "$set"
 done
 check series-same-again make_again
 check series-base lay_base
-for set in "${sets[@]}" fixes mips-fixes; do
+for set in "${all[@]}"; do
 	check "series-am-$set" am "$set"
 done
 # All later checks need these commits.

@@ -309,6 +309,8 @@ def summary(kernel: Kernel, wanted: str, patches: list[dict[str, Any]]) -> int:
     for name, problems in lacks.items():
         print(f"error: the patch \"{name}\" does not fit this tree and is not in the series:\n  "
               + "\n  ".join(problems), file=sys.stderr)
+    if not patches and not lacks and not wanted.endswith("fixes"):
+        print(f"error: the set {wanted} is empty: this tree is too old for it", file=sys.stderr)
     return len(lacks)
 
 

@@ -101,8 +101,6 @@ fi
 # Each value of WITH= has a tree of its own.
 with=${WITH:+-${WITH// /-}}
 version=$(make -s -C "$from" kernelversion)
-free=$(df --output=avail -k "$build" | tail -n 1)
-((free > 6000000)) || die "$build has $((free / 1024)) MiB of free space, and a build needs up to 6 GiB"
 tree=$build/tree-$name$with work=$build/work-$name$with
 laid=$work/laid removed=$work/removed
 mkdir -p "$work"
@@ -123,5 +121,7 @@ aside)
 	step "laying our files over those of Linux $version in $from" lay_over
 	;;
 esac
+free=$(df --output=avail -k "$build" | tail -n 1)
+((free > 6000000)) || die "$build has $((free / 1024)) MiB of free space, and a build needs up to 6 GiB"
 step "copying the rest to $tree" copy
 echo "$tree"

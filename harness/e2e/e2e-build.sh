@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# e2e-build.sh TREE ARCH KERNEL OUT [initramfs-stress-ng | initramfs-ltp | initramfs-kselftest]: build in the directory OUT
-# what e2e.py boots: the kernel of TREE (Image) and the programs of harness/e2e/programs (initramfs), and with the last
-# argument also these with Debian's stress-ng, with mmapstress01 of LTP=, a directory that is only read, or with our
-# selftests and the kernel's runner. The kernel has the options of
-# ARCH's .kunitconfig and of e2e.kunitconfig; unless ARCH is arm64, of e2e-ARCH.kunitconfig; and unless KERNEL is "plain", of
-# KERNEL.kunitconfig. A tree without our files gets the same kernel without our options.
+# e2e-build.sh TREE ARCH KERNEL OUT [initramfs-stress-ng | initramfs-ltp | initramfs-kselftest]: build in the directory OUT,
+# an absolute path, what e2e.py boots: the kernel of TREE (Image), and the programs of harness/e2e/programs with our selftests
+# (initramfs). The last argument adds an initramfs that also has Debian's stress-ng, mmapstress01 of LTP=, a directory that is
+# only read, or the kernel's runner of selftests.
+#
+# The kernel has the options of ARCH's .kunitconfig and of e2e.kunitconfig; unless ARCH is arm64, of e2e-ARCH.kunitconfig; and
+# unless KERNEL is "plain", of KERNEL.kunitconfig. A tree without our files gets the same kernel without our options, from a
+# copy of the objects of the tree with our files, which is built first.
 
 . "$(dirname "$0")/../common.sh"
 lock
@@ -35,6 +37,11 @@ if [[ $kernel = kcsan ]]; then
 		flags+=("KCSAN_SANITIZE_$(basename "$object")=y")
 	done
 fi
+
+copy_objects() {
+	rsync -a "$other/$dir" "$tree/"
+	(cd "$tree/$dir" && rm -f "${objects[@]}" .config)
+}
 
 build_kernel() {
 	kunit config "$tree" "$dir" "${kunit_for[@]}" "${fragments[@]}"
@@ -164,11 +171,13 @@ add_ltp() {
 	add ltp
 }
 
+other=$build/tree-${tree##*/pristine-}
+[[ -d $tree/$dir || ! -d $other/$dir ]] || step "copying the objects of $other to $tree" copy_objects
 step "building the kernel of e2e ($arch, $kernel; the first time, some 8 minutes on 2 cores)" build_kernel
 [[ $arch = riscv32 ]] || step "building our selftests" build_selftests
-step "building its programs" build_initramfs
+step "building the programs of its initramfs" build_initramfs
 case ${5-} in
 initramfs-stress-ng) step "adding stress-ng" add_stress_ng ;;
 initramfs-ltp) step "adding LTP's mmapstress01" add_ltp ;;
-initramfs-kselftest) step "adding the runner of kselftests" add_kselftest ;;
+initramfs-kselftest) step "adding the kernel's runner of selftests" add_kselftest ;;
 esac

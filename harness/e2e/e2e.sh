@@ -8,8 +8,7 @@
 # a tree of their own, with hard links to the other tree and a copy of its objects.
 #
 # e2e.sh selftests: boot the kernel's own selftests of KVM and mm, and ours, with our files and without: on arm64 with and
-# without VHE, or on riscv with ARCH=riscv. The results must be the same. The kernel without our files is built from a copy
-# of the other's objects.
+# without VHE, or on riscv with ARCH=riscv. The results must be the same.
 
 . "$(dirname "$0")/../common.sh"
 out=$build/e2e
@@ -98,18 +97,13 @@ selftests() {
 	[[ $arch = @(arm64|riscv) ]] || die "ARCH=$arch: no KVM there"
 	[[ $arch = arm64 ]] || dir+=-$arch prefix=$arch-
 	"$harness/fetch/deps.sh" "kunit-$arch" "e2e-$arch"
-	for_arch "$arch"
 	lock
 	tree=$("$harness/overlay/tree.sh")
 	pristine=$("$harness/overlay/tree.sh" pristine)
 	"$harness/e2e/e2e-build.sh" "$tree" "$arch" plain "$out/${prefix}converted" initramfs-kselftest
-	if [[ ! -d $pristine/$dir ]]; then
-		step "copying the objects" rsync -a "$tree/$dir" "$pristine/"
-		(cd "$pristine/$dir" && rm -f "${objects[@]}" .config)
-	fi
 	"$harness/e2e/e2e-build.sh" "$pristine" "$arch" plain "$out/${prefix}pristine" initramfs-kselftest
-	step "building the selftests" build_selftests
-	step "adding them to the initramfs" add_selftests
+	step "building the kernel's selftests" build_selftests
+	step "adding the selftests to the initramfs of each kernel" add_selftests
 	table "e2e-selftests${prefix:+-$arch}" "$harness/e2e/e2e_selftests.py" "$arch" "$out/${prefix}converted" "$out/${prefix}pristine"
 }
 

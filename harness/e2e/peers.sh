@@ -58,9 +58,5 @@ if ! grep -qs '^TARGET=kvmtool$' "$tests/config.mak" || ! is_arm64 "$tests/arm/s
 fi
 
 "$harness/e2e/e2e-build.sh" "$tree" arm64 peers "$out/converted"
-if [[ ! -d $pristine/.kunit-peers ]]; then
-	step "copying the objects" rsync -a "$tree/.kunit-peers" "$pristine/"
-	(cd "$pristine/.kunit-peers" && rm -f "${objects[@]}" .config)
-fi
 "$harness/e2e/e2e-build.sh" "$pristine" arm64 peers "$out/pristine"
 table peers "$harness/e2e/peers.py" "$out/converted" "$out/pristine" "$lkvm" "$tests" "$tree/.kunit-peers/usr/gen_init_cpio"

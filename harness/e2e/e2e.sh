@@ -5,7 +5,7 @@
 # which e2e.py boots on QEMU. ARCH= defaults to arm64.
 #
 # e2e.sh mutants [NAME...]: boot kernels with the faults of e2e-mutants.toml, each of which e2e must notice. They are built in
-# a tree of their own, with hard links to the other tree and a copy of its objects.
+# a tree of hard links to the files of e2e's kernel, with a copy of its objects.
 #
 # e2e.sh selftests: boot the kernel's own selftests of KVM and mm, and ours, with our files and without: on arm64 with and
 # without VHE, or on riscv with ARCH=riscv. The results must be the same.
@@ -94,7 +94,7 @@ add_selftests() {
 
 selftests() {
 	local pristine selftests=$out/selftests-$arch dir=.kunit-e2e prefix=
-	[[ $arch = @(arm64|riscv) ]] || die "ARCH=$arch: no KVM there"
+	[[ $arch = @(arm64|riscv) ]] || die "ARCH=$arch: give arm64 or riscv"
 	[[ $arch = arm64 ]] || dir+=-$arch prefix=$arch-
 	"$harness/fetch/deps.sh" "kunit-$arch" "e2e-$arch"
 	lock

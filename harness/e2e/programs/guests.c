@@ -5,12 +5,12 @@
  * All guests use the same virtual addresses. Each has its own stage-1 tables, with an
  * order of pages of its own, and its own memory in stage 2. Every word of the memory
  * names the VM, its incarnation and the page. A guest sweeps over its pages. In each, it
- * reads a word and compares it with the expected one, checks and replaces its own word
- * of the last sweep, and executes an instruction or two that only its own code has. It
- * stores wrong values to an address without memory, and at the end of a sweep a digest
- * of all that it has read. KVM passes these stores to us. This detects stale
- * translations of stage 1 and 2, of other VMs and of earlier incarnations, for reads,
- * writes and instructions.
+ * reads a word and compares it with the expected one, and checks and replaces its own word
+ * of the last sweep. Then it calls a function that loads the name of its VM. It stores
+ * wrong values to an address without memory, and at the end of a sweep a digest of all
+ * that it has read. KVM passes these stores to us. This detects stale translations of
+ * stage 1 and 2, of other VMs and of earlier incarnations, for reads, writes and
+ * instructions.
  *
  * Threads take any free vCPU, run it for a few sweeps, and take another. They change
  * CPUs. Sometimes they sleep, or the guest waits for an interrupt, or a VM is destroyed
@@ -326,7 +326,7 @@ static bool take_report(struct vm *vm, unsigned int nr)
 			wrong("VM %u.%u vCPU %u sweep %lu: what it read has digest %#lx",
 			      vm->number, vm->incarnation, nr, vcpu->swept, value);
 		vcpu->swept++;
-		/* For each page a word, its own word, its own code; then the digest. */
+		/* For each page a word and its own word; then its own code and the digest. */
 		atomic_fetch_add(&checks, 2 * DATA_PAGES + 2);
 		return true;
 	case BAD_PAGE:

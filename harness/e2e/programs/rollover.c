@@ -31,7 +31,7 @@
 #define PAGE		4096UL
 #define CODE_IPA	0x80000000UL
 #define MAX_SPINNING	7
-/* One more than there are VMIDs with 14 bits, which is all bits. */
+/* One more than there are 14-bit VMIDs. */
 #define VMS		16384
 /* The rollover comes 4 or 5 turns earlier in each round. */
 #define ROUNDS		25

@@ -93,7 +93,7 @@ int main(int argc, char **argv)
 	int n = scandir("/kselftests", &names, NULL, alphasort), ran = 0;
 
 	if (n < 0 || argc < 3) {
-		say("selftests: wrong: no /kselftests, or not asked for any\n");
+		say("selftests: wrong: no /kselftests, or no SECONDS TIMES\n");
 		return 1;
 	}
 	for (int i = 0; i < n; i++) {

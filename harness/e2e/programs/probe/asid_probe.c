@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pin ASIDs of processes, as an SVA driver does, and audit the ASIDs in the registers of all CPUs.
+ * Pin ASIDs of processes, which no driver does so far, and audit the ASIDs in the registers of all
+ * CPUs.
  *
  * QEMU drops the translations of a CPU when its ASID changes. So with most faults of the allocator,
  * no process reads a wrong word, but the registers are wrong. An audit stops all CPUs and reads the
@@ -216,7 +217,7 @@ static int pin_current(struct pin *pin)
 
 	mmgrab(current->mm);
 	pin->mm = current->mm;
-	/* The user ASID of the pair. In the kernel, TTBR1_EL1 has the kernel's. */
+	/* With KPTI it is the user's of the pair. In the kernel, TTBR1_EL1 has the kernel's. */
 	pin->asid = arm64_kernel_unmapped_at_el0() ? asid & ~1UL : asid;
 	return pin->asid;
 }

@@ -5,7 +5,7 @@ int kvm_arch_enable_virtualization_cpu(void)
 {
 	/* tree: ... */
 
-	/* A rollover of VMIDs does not flush CPUs that are offline */
+	/* VMIDs may have been reused while this CPU was offline */
 	kvm_riscv_local_hfence_gvma_all();
 
 	/* tree code: kvm_riscv_aia_enable */

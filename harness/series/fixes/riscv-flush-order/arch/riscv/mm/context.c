@@ -7,11 +7,7 @@ static void set_mm_asid(struct mm_struct *mm, unsigned int cpu)
 
 	/* tree: raw_spin_unlock_irqrestore */
 
-	/*
-	 * Show the new ASID before the page table is walked with it. Pairs
-	 * with the barrier in __flush_tlb_range(). It is mb() and not smp_mb()
-	 * as FENCE orders writes of CSRs as device output.
-	 */
+	/* Show the new ASID before the page table is walked: see set_mm() */
 	mb();
 	/* tree: ... */
 }
@@ -23,7 +19,11 @@ static inline void set_mm(struct mm_struct *prev,
 	/* gone: cpumask_set_cpu */
 	if (!cpumask_test_cpu(cpu, mm_cpumask(next))) {
 		cpumask_set_cpu(cpu, mm_cpumask(next));
-		/* As for a new ASID in set_mm_asid() */
+		/*
+		 * Show the bit before the page table is walked. Pairs with the
+		 * barrier in __flush_tlb_range(). It is mb() and not smp_mb()
+		 * as FENCE orders writes of CSRs as device output.
+		 */
 		mb();
 	}
 	/* tree: ... */

@@ -13,7 +13,7 @@ static void __flush_tlb_range(struct mm_struct *mm,
 	/*
 	 * Change the page table before reading the ASID and the mask: a CPU
 	 * that this flush misses finds the new entry. Pairs with the barriers
-	 * in set_mm() and set_mm_asid().
+	 * in switch_mm(), after the stores of a new ASID and of a new bit.
 	 */
 	smp_mb();
 	asid = get_mm_asid(mm);

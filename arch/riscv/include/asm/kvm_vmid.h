@@ -9,7 +9,7 @@
 struct kvm_vmid {
 	/* Generation and VMID, or 0 if the VM never ran. */
 	idgen_atomic_t id;
-	/* The VMID in id, for fences. Stored by vCPU load. */
+	/* The VMID in id, for hgatp and fences. Stored by vCPU load. */
 	unsigned long vmid;
 };
 

@@ -28,8 +28,6 @@ limits=(
 # Remarks of checkpatch that do not apply, as FILE:TYPES, and why.
 idgen=tools/testing/idgen
 excused=(
-	# Names of arm64's register fields.
-	'arch/arm64/mm/context.c|.*asid_probe.c:CAMELCASE'
 	# It takes the second pair of parentheses of idgen_atomic(op)(...) for unnecessary ones.
 	'lib/idgen_alloc.c:UNNECESSARY_PARENTHESES'
 	# The barrier has a comment, but in the diff removed lines are between the two.
@@ -43,10 +41,10 @@ excused=(
 	# These replace kernel headers, and define the same names.
 	"$idgen/(base|shim|kunit|cbmc/shim|cbmc/model|weak/shim).h:MACRO_ARG_(REUSE|UNUSED|PRECEDENCE)|NEW_TYPEDEFS|COMPLEX_MACRO"
 	"$idgen/(base|shim|cbmc/shim|cbmc/model).h:PREFER_DEFINED_ATTRIBUTE_MACRO|EXPORT_SYMBOL|IS_ENABLED_CONFIG"
-	"$idgen/(kunit|cbmc/shim|weak/shim).h:MACRO_WITH_FLOW_CONTROL|TRAILING_SEMICOLON|CAMELCASE|MEMORY_BARRIER"
-	# Host programs have no kernel headers: no BIT(), ARRAY_SIZE(), __aligned() or READ_ONCE(). A usage text names the
-	# program, which is also the name of a function.
-	"$idgen/.*\\.[ch]:PREFER_DEFINED_ATTRIBUTE_MACRO|BIT_MACRO|ARRAY_SIZE|VOLATILE|EMBEDDED_FUNCTION_NAME"
+	"$idgen/(kunit|cbmc/shim|weak/shim).h:MACRO_WITH_FLOW_CONTROL|MEMORY_BARRIER"
+	# Host programs have no kernel headers: no BIT(), __aligned() or READ_ONCE(). A usage text names the program, which is
+	# also the name of a function.
+	"$idgen/.*\\.[ch]:PREFER_DEFINED_ATTRIBUTE_MACRO|BIT_MACRO|VOLATILE|EMBEDDED_FUNCTION_NAME"
 	# Symbols of the linker, which no header declares, and names of CBMC.
 	"$idgen/kunit.c:AVOID_EXTERNS"
 	"$idgen/cbmc/model.h:CAMELCASE"
@@ -55,7 +53,7 @@ excused=(
 	# A pointer to volatile, or to a type with a pasted name, is taken for a multiplication.
 	"$idgen/(shim|kunit).h:SPACING"
 	# Usage texts.
-	"$idgen/(torture|hw).c:SPLIT_STRING|LONG_LINE|LONG_LINE_STRING"
+	"$idgen/(torture|hw).c:LONG_LINE_STRING"
 	# Scripts are as wide as the rest of the harness.
 	"$idgen/[a-z]*/[a-z]*\\.sh:LONG_LINE|LONG_LINE_COMMENT|LONG_LINE_STRING"
 	# A lower bound is written on the left, as in mathematics.
@@ -63,8 +61,7 @@ excused=(
 	# Userspace programs use volatile and C11 atomics. A usage text names the program, which is also the name of a
 	# function. A log message is one line.
 	'tools/testing/selftests/(mm|kvm)/(asid|vmid)_rollover.c:PREFER_DEFINED_ATTRIBUTE_MACRO|VOLATILE|CAMELCASE|SPACING'
-	'tools/testing/selftests/(mm|kvm)/(asid|vmid)_rollover.c:EMBEDDED_FUNCTION_NAME|FUNCTION_ARGUMENTS|LONG_LINE'
-	'tools/testing/selftests/(mm|kvm)/(asid|vmid)_rollover.c:LONG_LINE_STRING'
+	'tools/testing/selftests/(mm|kvm)/(asid|vmid)_rollover.c:EMBEDDED_FUNCTION_NAME|FUNCTION_ARGUMENTS|LONG_LINE_STRING'
 )
 
 out=$build/series-check

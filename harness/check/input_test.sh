@@ -284,11 +284,15 @@ no_rows() {
 	[[ -f $copy/build/e2e-arm-some-1-of-999.csv ]]
 }
 
-# A command that ends before its last test has no table.
+# A command that ends before its last test has no table. One that runs no test fails.
 cut_off() {
+	unset KTAP
 	fresh
 	refuses 'not all tests ran' bash -c 'printf "1..2\nok 1 a\n" | harness/check/ktap.py convert cut'
 	[[ ! -e $copy/build ]]
+	refuses 'nothing ran' bash -c 'mkdir build; echo 1..0 | harness/check/ktap.py convert none'
+	refuses 'nothing ran' harness/check/ktap.py report none build/log
+	refuses 'nothing ran' harness/check/ktap.py report none build/log one skip 0 because
 }
 
 # How often a test may fail with our files, if it fails without; when e2e, peers and e2e-selftests fail.

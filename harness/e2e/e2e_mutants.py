@@ -10,7 +10,6 @@ the column noticed_by has all checks that failed until then. The unchanged kerne
 
 import os
 import re
-import subprocess
 import sys
 import time
 import tomllib
@@ -19,7 +18,7 @@ from typing import Any
 
 import e2e
 import ktap
-from mutants import mutate
+from mutants import mutate, run
 from results import COMPLAINT
 
 HERE = Path(__file__).resolve().parent
@@ -67,16 +66,9 @@ def put(tree: Path, texts: dict[str, str]) -> None:
             place.write_text(text, encoding="utf-8")
 
 
-def run(*command: str) -> None:
-    """Run a command that must succeed."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"error: {' '.join(command)} failed:\n{done.stdout[-3000:]}")
-
-
 def make(tree: Path, *targets: str) -> None:
     """Run the kernel's make."""
-    run("make", "-s", "-C", str(tree), f"O={BUILD}", f"-j{os.cpu_count()}", *MAKE, *targets)
+    run(["make", "-s", "-C", str(tree), f"O={BUILD}", f"-j{os.cpu_count()}", *MAKE, *targets])
 
 
 def noticed_by(result: e2e.Result, lines: list[str]) -> dict[str, str]:
@@ -100,7 +92,7 @@ def main() -> int:
     names = sys.argv[3:] or list(mutants)
     rows = {row.name: row for row in e2e.load()}
     table: list[tuple[object, ...]] = []
-    run(str(tree / "scripts/config"), "--file", str(tree / BUILD / ".config"), "-d", "DEBUG_IDGEN_ALLOC")
+    run([str(tree / "scripts/config"), "--file", str(tree / BUILD / ".config"), "-d", "DEBUG_IDGEN_ALLOC"])
     make(tree, "olddefconfig")
     todo = {"unchanged": list(dict.fromkeys(row for name in names for row in mutants[name]["row"]))}
     for name, used in (todo | {name: mutants[name]["row"] for name in names}).items():

@@ -61,7 +61,8 @@ def tests(directory: Path) -> dict[str, str]:
 
 
 def linux() -> str:
-    """The arguments for lkvm to start Linux, whose init runs more processes than there are ASIDs. Each letter is an exit."""
+    """The arguments for lkvm to start Linux, whose init runs more processes than there are ASIDs."""
+    # Each letter on the console is an exit.
     append = 'console=ttyS0 quiet kunit.enable=0 panic=-1 idgen_alloc.bits=asid:4 -- "asid_rollover -n 20 -f 1 -x 1 -s 2 -r 5"'
     return f"--nodefaults --network mode=none --console serial -c 1 -m 256 -k /Image -i /guest -p {append}"
 

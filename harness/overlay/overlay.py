@@ -186,7 +186,7 @@ class Overlay:
         self.keep(path, self.current(path) or "", "".join(lines), [])
 
     def reword(self, spot: dict[str, Any]) -> None:
-        """Replace a text in a kernel file that has it exactly once. For the kernel that is built, make lint checks that it has."""
+        """Replace a text in a kernel file that has it exactly once; make lint checks that the default kernel has it."""
         now = self.current(spot["path"]) or ""
         if now.count(spot["old"]) == 1:
             self.keep(spot["path"], now, now.replace(spot["old"], spot["new"]), [])

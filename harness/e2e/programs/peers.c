@@ -48,7 +48,7 @@ static pid_t start(char **args, int copy)
 	_exit(127);
 }
 
-/* What a guest printed; shown, unless it says that all is well. */
+/* Judge a copy by its output, and show that unless it passed. */
 static const char *judge(const char *name, int copy)
 {
 	/* Linux must have run out of its few ASIDs. */

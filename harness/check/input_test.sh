@@ -64,6 +64,7 @@ typos() {
 	refuses 'SHARD=3/2: give it as I/N' make configs SHARD=3/2
 	refuses 'JOBS=x: give a number' make e2e JOBS=x
 	refuses 'no such mutant: foo' harness/e2e/e2e.sh mutants foo
+	refuses 'LTP=/nonexistent has no testcases' make e2e LTP=/nonexistent
 	refuses 'there are no quick rows for riscv' env ARCH=riscv harness/e2e/e2e.sh --quick
 	refuses 'there are only mutants for arm arm64' make kunit-mutants ARCH=um
 	[[ ! -e $copy/build ]]

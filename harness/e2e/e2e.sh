@@ -16,6 +16,7 @@ out=$build/e2e
 rows() {
 	local table=e2e-$arch kernels needed kernel built
 	[[ $arch != @(mips*|um) ]] || die "ARCH=$arch: there are no rows for it"
+	[[ -z ${LTP-} || -f $LTP/testcases/kernel/mem/mmapstress/Makefile ]] || die "LTP=$LTP has no testcases/kernel/mem/mmapstress"
 	[[ ${1-} != --quick ]] || VARIANT+=-quick
 	[[ -z ${*/--quick/} ]] || VARIANT+=-some
 	for_arch "$arch"

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Check that each relaxed access of the allocator and its users is in the file "accesses", with what covers it.
 
-Accesses are those by atomic_*(), idgen_atomic(), refcount_*(), READ_ONCE() and WRITE_ONCE(), in the library, its header, and the
-files of arch/ that use it. Each is identified by file, function and operation. It is covered by a litmus test here, by a program
-of ../weak ("weak:NAME"), or by a lock ("lock"). Fails if an access is not listed, if a listed one does not exist, or if what covers
-it does not exist. SRC and HEADER in the environment replace the library's two files.
+Accesses are those by atomic_*(), idgen_atomic(), refcount_*(), READ_ONCE() and WRITE_ONCE(), in the library, its
+header, and the files of arch/ that call it. Each is identified by file, function and operation. It is covered by a
+litmus test here, by a program of ../weak ("weak:NAME"), or by a reason that the head of "accesses" explains. Fails if
+an access is not listed, if a listed one does not exist, or if what covers it does not exist. SRC and HEADER in the
+environment replace the library's two files.
 """
 
 import os
@@ -16,7 +17,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[3]
-OPERATION = re.compile(r"\bidgen_atomic\((\w+)\)\s*\(|\batomic(?:64|_long)?_([a-z_]+)\(|\b(refcount_\w+)\(|\b((?:READ|WRITE)_ONCE)\(")
+OPERATION = re.compile(r"\bidgen_atomic\((\w+)\)\s*\(|\batomic(?:64|_long)?_([a-z_]+)\(|"
+                       r"\b(refcount_\w+|READ_ONCE|WRITE_ONCE)\(")
 FUNCTION = re.compile(r"^(?!typedef|extern)(?=[a-zA-Z_]).*?\b(\w+)\((?!.*;$)")
 
 
@@ -30,7 +32,8 @@ def accesses(text: str) -> list[tuple[str, str]]:
             function = name[1]
         if not line.startswith("#"):
             found.update((function, next(filter(None, match.groups()))) for match in OPERATION.finditer(line))
-    return [(function, operation if count == 1 else f"{operation}*{count}") for (function, operation), count in found.items()]
+    return [(function, operation if count == 1 else f"{operation}*{count}")
+            for (function, operation), count in found.items()]
 
 
 def main() -> int:
@@ -45,8 +48,8 @@ def main() -> int:
         if line and not line.startswith("#"):
             file, function, operation, *covered = line.split()
             listed[(file, function, operation)] = covered
-    known = {"lock"} | {test.stem for test in HERE.glob("*.litmus")}
-    known |= {f"weak:{line.split()[0]}" for line in (HERE / "../weak/programs").read_text().splitlines() if re.match(r"[a-z]", line)}
+    known = {"lock", "alone", "as-before"} | {test.stem for test in HERE.glob("*.litmus")}
+    known |= {f"weak:{name}" for name in re.findall(r"^[a-z]\S*", (HERE / "../weak/programs").read_text(), re.MULTILINE)}
     wrong = [f"{' '.join(access)}: not in {HERE}/accesses" for access in sorted(there - set(listed))]
     wrong += [f"{' '.join(access)}: listed, but not there" for access in sorted(set(listed) - there) if access[0] in files]
     wrong += [f"{' '.join(access)}: covered by {what or 'nothing'}, which is not there"

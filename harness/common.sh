@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
 #
-# Shared by all scripts here: paths, the lock, steps with progress, and checks that count. Progress goes to stderr, as the
-# result of a script may be its stdout.
+# Shared by all scripts here: paths, the lock, steps with progress, and checks that count. Progress goes to stderr, as
+# the result of a script may be its stdout.
 
 set -euo pipefail
 shopt -s inherit_errexit
@@ -17,13 +17,13 @@ build=${IDGEN_BUILD:-$repo/build}
 arch=${ARCH:-arm64}
 unset ARCH MAKEFLAGS
 
-# SHARD= selects a part of the work of this command, and JOBS= is the number of parallel jobs. The scripts that it starts
-# inherit neither.
+# SHARD= selects a part of the work of this command, and JOBS= is the number of parallel jobs. The scripts that it
+# starts inherit neither.
 shard=${SHARD:-1/1} jobs=${JOBS:-1}
 unset SHARD JOBS
 
-# The names of tables end in this. Scripts append to it, for example -quick. So a run of another kernel or of some rows does
-# not replace the table of a complete run.
+# The names of tables end in this. Scripts append to it, for example -quick. So a run of another kernel or of some rows
+# does not replace the table of a complete run.
 export VARIANT=${LINUX:+-user}${LINUX_VERSION:+-$LINUX_VERSION}${WITH:+-$WITH}
 
 # Make sorting and the messages of tools independent of the locale.
@@ -44,11 +44,12 @@ die() {
 [[ $shard =~ ^([1-9][0-9]{0,3})/([1-9][0-9]{0,3})$ && ${shard%/*} -le ${shard#*/} ]] ||
 	die "SHARD=$shard: give it as I/N, from 1/N to N/N; for example 3/8"
 [[ $jobs =~ ^[1-9][0-9]{0,2}$ ]] || die "JOBS=$jobs: give a number from 1 to 999"
-[[ $repo != *[[:space:]:]* ]] || die "$repo: the kernel cannot be built below a path with a space or a colon; move this checkout"
+[[ $repo != *[[:space:]:]* ]] ||
+	die "$repo: the kernel cannot be built below a path with a space or a colon; move this checkout"
 [[ -v crosses[$arch] ]] || die "ARCH=$arch: give one of $(printf '%s\n' "${!crosses[@]}" | sort | paste -sd ' ')"
 
-# watch END COMMAND...: on a terminal, show every ten seconds what COMMAND prints, until unwatch. END is "\r" to overwrite the
-# line, or "\n" if there is other output, with which it would mix. It does not inherit the lock.
+# watch END COMMAND...: on a terminal, show every ten seconds what COMMAND prints, until unwatch. END is "\r" to
+# overwrite the line, or "\n" if there is other output, with which it would mix. It does not inherit the lock.
 watcher=
 watch() {
 	[[ -t 2 ]] || return 0
@@ -63,10 +64,12 @@ unwatch() {
 	watcher=
 }
 
-files_written() { echo "$(find "$build" -type f -newerct "-$((SECONDS - start + 1)) sec" 2>/dev/null | wc -l) files written"; }
+files_written() {
+	echo "$(find "$build" -type f -newerct "-$((SECONDS - start + 1)) sec" 2>/dev/null | wc -l) files written"
+}
 
-# step TEXT COMMAND...: print TEXT, run COMMAND, and print how long it took. COMMAND may be a function. It does not run as
-# part of a condition, where bash would ignore a failing command in the function.
+# step TEXT COMMAND...: print TEXT, run COMMAND, and print how long it took. COMMAND may be a function. It does not run
+# as part of a condition, where bash would ignore a failing command in the function.
 doing=
 step() {
 	local start=$SECONDS
@@ -103,8 +106,8 @@ lock() {
 	export IDGEN_LOCKED=1
 }
 
-# check NAME COMMAND...: run COMMAND (a function will do) with its output in build/log/NAME.log, and say "ok" or "not ok".
-# A command that counts its own cases writes them to $KTAP, as ktap.py does, or prints them as KTAP.
+# check NAME COMMAND...: run COMMAND (a function will do) with its output in build/log/NAME.log, and say "ok" or "not
+# ok". A command that counts its own cases writes them to $KTAP, as ktap.py does, or prints them as KTAP.
 failed=0 checks=()
 cases_done() { echo "$name: $(grep -cE '^ +(CC|LD) |\[PASSED\]|^ok ' "$log") objects or cases done"; }
 check() {
@@ -185,8 +188,8 @@ sharded() {
 	last=1000000
 }
 
-# spread NAME COMMAND...: run COMMAND, which writes the table NAME, with SHARD= in its environment. With JOBS=N, run it N
-# times in parallel, each time with a part of the shard, and merge the tables.
+# spread NAME COMMAND...: run COMMAND, which writes the table NAME, with SHARD= in its environment. With JOBS=N, run it
+# N times in parallel, each time with a part of the shard, and merge the tables.
 spread() {
 	local base=$1 name=$1$VARIANT job tables=() i=${shard%/*} n=$((${shard#*/} * jobs))
 	if ((jobs == 1)); then
@@ -206,14 +209,20 @@ spread() {
 	table "$base" "$harness/check/ktap.py" merge --into "$name" "${tables[@]}"
 }
 
-# own_build COMMAND...: run COMMAND in a build directory of its own. The tools and kernel sources are shared. Only for the
-# jobs of spread, which sets $job.
+# own_build COMMAND...: run COMMAND in a build directory of its own. The tools and kernel sources are shared. Only for
+# the jobs of spread, which sets $job.
 own_build() {
 	export IDGEN_BUILD=$build/job-$job
 	mkdir -p "$IDGEN_BUILD" "$build/"{download,tools}
 	cp -a --update "$build/download" "$IDGEN_BUILD/"
 	find "$build" -maxdepth 1 \( -name 'linux-*' -o -name tools \) -exec ln -sfn -t "$IDGEN_BUILD" {} +
 	"$@"
+}
+
+# link_tree TO: make TO a copy of $tree by hard links, without its build directories.
+link_tree() {
+	mkdir -p "$1"
+	rsync -a --delete --link-dest="$tree" --exclude='/.kunit*' --exclude='/.*-matrix' --exclude='/.lint*' "$tree/" "$1/"
 }
 
 # kunit VERB TREE BUILD_DIR ARGS...: the tree's own kunit.py.

@@ -3,8 +3,8 @@
 """bench.py TABLE OUT ROWS...: compare the measured rows with the limits of bench.toml.
 
 ROWS are CSV files of what,size,ours,theirs. Prints the table, writes it to OUT.csv and OUT.ktap, and plots rows whose
-size is a number of CPUs to OUT-*.svg. A row fails if its ratio is over the limit, if it was not measured, or if it is not
-in bench.toml. --quick leaves out rows with quick = false.
+size is a number of CPUs to OUT-*.svg. A row fails if its ratio is over the limit, if it was not measured, or if it is
+not in bench.toml. --quick leaves out rows with quick = false.
 """
 
 import csv

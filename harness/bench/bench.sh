@@ -3,8 +3,8 @@
 #
 # bench.sh [quick]: compare instructions and bytes with and without our files. bench.toml has the rows and their limits.
 # "quick" leaves out whole kernels, other architectures and real threads. DISASM=1 also prints the fast and slow paths
-# side by side, the variables that a switch reads and a rollover writes, and their layout. The figures for the messages of
-# our patches go to build/figures.csv, from where make results takes them.
+# side by side, the variables that a switch reads and a rollover writes, and their layout. The figures for the messages
+# of our patches go to build/figures.csv, from where make results takes them.
 
 . "$(dirname "$0")/../common.sh"
 quick=${1-}
@@ -41,7 +41,8 @@ resident() {
 	local targets
 	read -ra targets <<<"${made[$1]}"
 	(cd "${trees[$1]}/$2" && "${cross}size" -A -d "${targets[@]}") |
-		awk '/^\./ && !/^\.(init|altinst|export_symbol|discard|modinfo|comment|note|bss)/ { sum += $2 } END { print sum }'
+		awk '/^\./ && !/^\.(init|altinst|export_symbol|discard|modinfo|comment|note|bss)/ { sum += $2 }
+			END { print sum }'
 }
 
 # For the other architectures, only the fast paths are compared, as the library is the same. for_arch in the subshell

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """bench_host.py [--threads] DIR OUT: count the instructions of the allocators in DIR on simulated CPUs, with callgrind.
 
-Writes CSV rows to OUT: what,size,ours,theirs. harness/bench/programs/bench.c has the scenarios. The count of a call is the mean
-over several contexts, without the overhead of counting.
+Writes CSV rows to OUT: what,size,ours,theirs. harness/bench/programs/bench.c has the scenarios. The count of a call is
+the mean over several contexts, without the overhead of counting.
 
---threads measures the time of an operation on real threads instead, one on each core, in ns. Times depend on the machine: only
-their ratios have limits. Other rows are ratios, of two cores to one.
+--threads measures the time of an operation on real threads instead, one on each core, in ns. Times depend on the
+machine: only their ratios have limits. Other rows are ratios, of two cores to one.
 """
 
 import csv
@@ -21,8 +21,8 @@ from typing import Any
 
 Counts = dict[str, float]
 Job = tuple[str, str, str, str]
-# The original and our program for each kind.
-PAIRS = {"ASID": ("asid-ours", "asid-theirs"), "VMID": ("vmid-ours", "vmid-theirs"), "csky": ("csky-ours", "csky-theirs")}
+# Our program and the original for each kind.
+PAIRS = {kind: (f"{kind.lower()}-ours", f"{kind.lower()}-theirs") for kind in ("ASID", "VMID", "csky")}
 CPUS = ("4", "64", "512", "4096")
 # Scenario, CPUs, ID bits. On 4096 CPUs, a full generation would take the original minutes.
 RUNS = [("switch", cpus, "16") for cpus in CPUS] + [("switch", cpus, "8") for cpus in ("4", "64", "100")] + \

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """bench_lines.py [--show] DIR: find the variables that a switch reads and a rollover writes, with valgrind's lackey.
 
-Prints CSV rows what,size,ours,theirs for the allocators in DIR: the number of variables that the fast path reads and that a
-rollover on another CPU writes, except for the CPU's own. The CPU loses their cache lines at each rollover. --show prints the
-variables. The stack, contexts and bitmaps are left out.
+Prints CSV rows what,size,ours,theirs for the allocators in DIR: the number of variables that the fast path reads and
+that a rollover on another CPU writes, except for the CPU's own. The CPU loses their cache lines at each rollover.
+--show prints the variables. The stack, contexts and bitmaps are left out.
 """
 
 import csv

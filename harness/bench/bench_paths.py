@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""bench_paths.py ARCH OURS THEIRS: count the instructions of the fast paths in two build directories of an architecture.
+"""bench_paths.py ARCH OURS THEIRS: count the instructions of the fast paths of ARCH in two build directories.
 
-Prints CSV rows: what,size,ours,theirs. --show prints the paths side by side instead, and the functions of the slow paths.
+Prints CSV rows: what,size,ours,theirs. --show prints the paths side by side instead, and the functions of the slow
+paths.
 
-For arm64, alternatives are applied as on a CPU with LSE atomics and no other capability. The fast path is the shortest way
-from the entry of a function to its end that executes the compare-and-exchange, or the exchange, and calls nothing. A slow path
-has calls. If the shortest way is a wrong one, the table below picks the branch: page tables of a process are in the linear
-map, not in the kernel image, and KVM/riscv has VMIDs.
+For arm64, alternatives are applied as on a CPU with LSE atomics and no other capability. The fast path is the shortest
+way from the entry of a function to its end that executes the compare-and-exchange, or the exchange, and calls nothing.
+A slow path has calls. If the shortest way is a wrong one, the table below picks the branch: page tables of a process
+are in the linear map, not in the kernel image, and KVM/riscv has VMIDs.
 """
 
 import csv
@@ -56,26 +57,33 @@ class Arch:
 OURS = ("__idgen_alloc_switch", "new_context")
 
 ARCHS = {
-    "arm64": Arch("aarch64-linux-gnu-", r"cas\b", r"(b\.\w+|t?bn?z|cbn?z)\b", r"b\s", r"(bl|blr|br|brk|ret)\b", r"dmb|dsb", (
-        Way("process switch", "arch/arm64/mm/context.o", "check_and_switch_context", r"bl\b.* cpu_do_switch_mm", slow=("check_and_switch_context", "new_context")),
+    "arm64": Arch("aarch64-linux-gnu-", r"cas\b", r"(b\.\w+|t?bn?z|cbn?z)\b", r"b\s", r"(bl|blr|br|brk|ret)\b",
+                  r"dmb|dsb", (
+        Way("process switch", "arch/arm64/mm/context.o", "check_and_switch_context", r"bl\b.* cpu_do_switch_mm",
+            slow=("check_and_switch_context", "new_context")),
         Way("vCPU load", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_update", r"ret\b", slow=("kvm_arm_vmid_update",)),
         Way("vCPU put", "arch/arm64/kvm/vmid.o", "kvm_arm_vmid_clear_active", r"ret\b", ""),
     ), alternatives=True),
     # Ends at the call through the table of processor functions.
-    "arm": Arch("arm-linux-gnueabihf-", r"strexd", r"b(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)\b", r"b\s", r"(bl|blx|bx)\b|(pop|ldm)\w*\s.*\bpc\b", r"dmb|dsb", (
-        Way("process switch", "arch/arm/mm/context.o", "check_and_switch_context", r"bl?x\b", slow=("check_and_switch_context", "new_context")),
+    "arm": Arch("arm-linux-gnueabihf-", r"strexd", r"b(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)\b", r"b\s",
+                r"(bl|blx|bx)\b|(pop|ldm)\w*\s.*\bpc\b", r"dmb|dsb", (
+        Way("process switch", "arch/arm/mm/context.o", "check_and_switch_context", r"bl?x\b",
+            slow=("check_and_switch_context", "new_context")),
     )),
     "riscv": Arch("riscv64-linux-gnu-", r"sc\.", r"b\w+\b", r"j\s", r"(jal|jalr|jr|ret|ebreak)\b", r"fence", (
         Way("process switch", "arch/riscv/mm/context.o", "switch_mm", r"csrw\s+satp", slow=("switch_mm", "__new_context")),
         # The original does this at each guest entry. Ours does it at each vCPU load.
-        Way("vCPU load", "arch/riscv/kvm/vmid.o", "kvm_riscv_gstage_vmid_update", r"ret\b", slow=("kvm_riscv_gstage_vmid_update",),
+        Way("vCPU load", "arch/riscv/kvm/vmid.o", "kvm_riscv_gstage_vmid_update", r"ret\b",
+            slow=("kvm_riscv_gstage_vmid_update",),
             before=("kvm_riscv_gstage_vmid_update", "kvm_riscv_gstage_vmid_ver_changed"), before_does=r"\bvmid_version\b"),
     )),
 }
 ARCHS["riscv32"] = ARCHS["riscv"]
 # For CPUs with MMIDs and without shared FTLB entries. Ends where the handler sets the page directory.
-ARCHS["mips64el"] = Arch("mipsisa64r6el-linux-gnuabi64-", r"scd\b", r"b(eq|ne|lt|ge|gt|le|lez|gez|ltz|gtz)\w*\b", r"(b|bc)\s", r"(jal|jalr|jalrc|jialc|bal|balc|jr|jrc|jic)\b", r"sync\b", (
-    Way("process switch", "arch/mips/mm/context.o", "check_switch_mmu_context", r"(jal|jalrc?|balc?|bc|j)\b.* tlbmiss_handler_setup_pgd", slow=("check_switch_mmu_context", "get_new_mmid")),
+ARCHS["mips64el"] = Arch("mipsisa64r6el-linux-gnuabi64-", r"scd\b", r"b(eq|ne|lt|ge|gt|le|lez|gez|ltz|gtz)\w*\b",
+                         r"(b|bc)\s", r"(jal|jalr|jalrc|jialc|bal|balc|jr|jrc|jic)\b", r"sync\b", (
+    Way("process switch", "arch/mips/mm/context.o", "check_switch_mmu_context",
+        r"(jal|jalrc?|balc?|bc|j)\b.* tlbmiss_handler_setup_pgd", slow=("check_switch_mmu_context", "get_new_mmid")),
 ), delayed=r"(b(eq|ne)z?|b(l|g)[te]z(al)?|b|bal|j|jal|jalr|jr)\s")
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import e2e
 
 # 16,384 VMs take 3 GB, without the debugfs files of each VM and vCPU.
-ROW = e2e.Row(name="rollover", arch="riscv", cpu="rv64,h=true", smp=4, memory="4G", args="debugfs=off", run=["rollover"], limit=600)
+ROW = e2e.Row(name="rollover", arch="riscv", cpu="rv64,h=true", smp=4, memory="4G", args="debugfs=off",
+              run=["rollover"], limit=600)
 ROUNDS = 25
 ROUND = re.compile(r"^rollover: VM \d+: (\d+) IPIs, (\d+) exits; (\d+) turns had (\d+) exits$")
 WHAT = ("IPIs of a rollover of VMIDs", "exits of guests that run, of a rollover of VMIDs")
@@ -36,7 +37,8 @@ def count(image: Path) -> tuple[float, ...]:
         raise SystemExit(f"error: {image}: the spinning guests have no exits at all, see {log}")
     for what, values in zip(WHAT, (ipis, exits)):
         print(f"    {image.name}: {what}: {' '.join(map(str, values))}")
-    print(f"    {image.name}: exits per turn, all turns: {sum(all_exits) / sum(turns):.2f}; {result.seconds:.0f} s", flush=True)
+    print(f"    {image.name}: exits per turn, all turns: {sum(all_exits) / sum(turns):.2f}; {result.seconds:.0f} s",
+          flush=True)
     return statistics.median(ipis), statistics.median(exits)
 
 
@@ -44,7 +46,8 @@ def main() -> None:
     """Boot both kernels, and write the rows."""
     ours, theirs = (count(Path(arg)) for arg in sys.argv[1:3])
     with open(sys.argv[3], "w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows((f"riscv: {what}", "", *both) for what, *both in zip(WHAT, ours, theirs))
+        csv.writer(file, lineterminator="\n").writerows((f"riscv: {what}", "", *both)
+                                                        for what, *both in zip(WHAT, ours, theirs))
 
 
 if __name__ == "__main__":

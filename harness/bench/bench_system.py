@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""bench_system.py OURS THEIRS INITRAMFS OUT: count the instructions of whole kernels, in build directories OURS and THEIRS.
+"""bench_system.py OURS THEIRS INITRAMFS OUT: count the instructions of whole kernels in two build directories.
 
-Writes CSV rows to OUT: what,size,ours,theirs. With QEMU's -icount shift=0, the clock of the machine counts instructions, so
-harness/bench/programs/init.c counts those of the whole system. Both kernels get the same inputs, such as randomness and the
-time of day. Each workload runs several times, at different phases of the timer, and the median counts.
+Writes CSV rows to OUT: what,size,ours,theirs. With QEMU's -icount shift=0, the clock of the machine counts
+instructions, so harness/bench/programs/init.c counts those of the whole system. Both kernels get the same inputs, such
+as randomness and the time of day. Each workload runs several times, at different phases of the timer, and the median
+counts.
 
-Then a short run executes one instruction at a time, and QEMU logs those in the functions of the fast paths. This shows that a
-CPU executes as many instructions as bench_paths.py counts.
+Then a short run executes one instruction at a time, and QEMU logs those in the functions of the fast paths. This shows
+that a CPU executes as many instructions as bench_paths.py counts.
 """
 
 import csv
@@ -39,8 +40,9 @@ def boot(build: Path, initramfs: Path, cpu: str, options: list[str], args: str) 
     """Boot a kernel until it powers off. Returns its output."""
     command = [QEMU, "-M", "virt,virtualization=on,gic-version=3,dtb-randomness=off",
                "-cpu", f"{cpu},cntfrq=1000000000", "-smp", "1", "-m", "1G", "-nodefaults", "-display", "none",
-               "-serial", "stdio", "-no-reboot", "-rtc", "base=2026-01-01,clock=vm", *options, "-kernel", str(build / "arch/arm64/boot/Image"),
-               "-initrd", str(initramfs), "-append", f"console=ttyAMA0 quiet panic=-1 norandmaps kunit.enable=0 {args}"]
+               "-serial", "stdio", "-no-reboot", "-rtc", "base=2026-01-01,clock=vm", *options,
+               "-kernel", str(build / "arch/arm64/boot/Image"), "-initrd", str(initramfs),
+               "-append", f"console=ttyAMA0 quiet panic=-1 norandmaps kunit.enable=0 {args}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LIMIT_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
@@ -63,7 +65,8 @@ def medians(cpu: str, whose: str, text: str) -> dict[str, float]:
 
 def functions(build: Path) -> dict[str, tuple[int, int]]:
     """The addresses of the fast paths in the kernel."""
-    lines = subprocess.run([ARM64.cross + "nm", "-S", str(build / "vmlinux")], capture_output=True, text=True, check=True).stdout
+    lines = subprocess.run([ARM64.cross + "nm", "-S", str(build / "vmlinux")], capture_output=True, text=True,
+                           check=True).stdout
     found = {}
     for start, size, name in re.findall(r"^([0-9a-f]+) ([0-9a-f]+) [tT] (\w+)$", lines, re.M):
         if any(name == path.function for path in ARM64.ways):
@@ -84,7 +87,8 @@ def executed(build: Path, initramfs: Path) -> dict[str, int]:
     ranges = ",".join(f"{start:#x}..{start + size - 1:#x}" for start, size in places.values())
     runs: dict[str, Counter[int]] = {name: Counter() for name in places}
     with tempfile.NamedTemporaryFile() as log:
-        boot(build, initramfs, CPUS[0], [*one_by_one(), "-d", "exec,nochain", "-dfilter", ranges, "-D", log.name], "-- trace")
+        boot(build, initramfs, CPUS[0], [*one_by_one(), "-d", "exec,nochain", "-dfilter", ranges, "-D", log.name],
+             "-- trace")
         name, count = "", 0
         for line in Path(log.name).read_text(encoding="utf-8", errors="replace").splitlines():
             if not (match := re.search(r"\[[0-9a-f]+/([0-9a-f]+)/", line)):

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# [JOBS=N] [SHARD=I/N] configs.sh [ARCH...]: compile our objects in the kernel's own configurations, with gcc and clang and
-# without warnings. Architectures without users compile the library only. The default is all architectures.
+# [JOBS=N] [SHARD=I/N] configs.sh [ARCH...]: compile our objects in the kernel's own configurations, with gcc and clang
+# and without warnings. Architectures without users compile the library only. The default is all architectures.
 #
-# Each architecture has one build directory. Only our objects and their prerequisites are built, which takes 10 to 40 s for
-# each row.
+# Each architecture has one build directory. Only our objects and their prerequisites are built, which takes 10 to 40 s
+# for each row.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" configs
@@ -38,7 +38,8 @@ compile() {
 		RISCV_ASID_KUNIT_TEST RISCV_KVM_VMID_KUNIT_TEST MIPS_MMID_KUNIT_TEST >>"$dir/.config"
 	echo CONFIG_WERROR=y >>"$dir/.config"
 	"${make[@]}" olddefconfig
-	grep -E '^CONFIG_(CC_VERSION_TEXT|WERROR|SMP|KUNIT|KVM|.*IDGEN_ALLOC.*|.*_(ASID|VMID|MMID)_KUNIT_TEST)=' "$dir/.config"
+	grep -E '^CONFIG_(CC_VERSION_TEXT|WERROR|SMP|KUNIT|KVM|.*IDGEN_ALLOC.*|.*_(ASID|VMID|MMID)_KUNIT_TEST)=' \
+		"$dir/.config"
 	grep -q '^CONFIG_WERROR=y' "$dir/.config"
 	grep -q '^CONFIG_IDGEN_ALLOC_KUNIT_TEST=' "$dir/.config"
 	[[ ! -v crosses[$arch] ]] || for_arch "$arch"
@@ -52,8 +53,8 @@ compile() {
 	! grep -i 'warning:' "$build/log/said"
 }
 
-# kunit_module ARCH: distributions have KUnit as a module. With that, and without our suites, our objects must have the same
-# sections and symbols as without KUnit.
+# kunit_module ARCH: distributions have KUnit as a module. With that, and without our suites, our objects must have the
+# same sections and symbols as without KUnit.
 kunit_module() {
 	local kunit object dir make config=defconfig
 	[[ $1 != mips64el ]] || config=64r6el_defconfig
@@ -64,7 +65,8 @@ kunit_module() {
 		printf 'CONFIG_KUNIT=%s\n' "$kunit" >>"$dir/.config"
 		"${make[@]}" olddefconfig
 		[[ $(sed -nE 's/^CONFIG_KUNIT=//p' "$dir/.config") = "${kunit#n}" ]]
-		! grep -qE '^CONFIG_(DEBUG_IDGEN_ALLOC|.*(IDGEN_ALLOC|_ASID|_VMID|_MMID)_KUNIT_TEST)=' "$dir/.config" || return 1
+		! grep -qE '^CONFIG_(DEBUG_IDGEN_ALLOC|.*(IDGEN_ALLOC|_ASID|_VMID|_MMID)_KUNIT_TEST)=' "$dir/.config" ||
+			return 1
 		mapfile -t objects < <(printf '%s\n' "${objects[@]}" | grep -v _kunit)
 		(cd "$dir" && rm -f "${objects[@]}")
 		"${make[@]}" "${objects[@]}"
@@ -77,8 +79,8 @@ kunit_module() {
 	diff "$build/log/sections-n" "$build/log/sections-m"
 }
 
-# built_in ARCH: link a kernel with KVM and without our suites. modpost refuses code that refers to the init section, which the
-# allocator is in then.
+# built_in ARCH: link a kernel with KVM and without our suites. modpost refuses code that refers to the init section,
+# which the allocator is in then.
 built_in() {
 	local dir make
 	for_make "$1" gcc

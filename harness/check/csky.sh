@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# csky.sh: check the patch "csky" without a compiler for csky, which Debian does not have. gcc for 32-bit ARM compiles to
-# assembly, with the headers and configurations of csky. This and sparse check types, prototypes, headers and Kconfig. Then
-# clang's front end for csky, which generates no code, checks alignments and the constraints of inline assembly. The
-# assembly itself is not checked, and nothing is linked or run. The original files are checked first in the same way.
+# csky.sh: check the patch "csky" without a compiler for csky, which Debian does not have. gcc for 32-bit ARM compiles
+# to assembly, with the headers and configurations of csky. This and sparse check types, prototypes, headers and
+# Kconfig. Then clang's front end for csky, which generates no code, checks alignments and the constraints of inline
+# assembly. The assembly itself is not checked, and nothing is linked or run. The original files are checked first in
+# the same way.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" csky
@@ -12,8 +13,9 @@ lock
 work=$build/csky
 mkdir -p "$work"
 
-# The compiler without csky's options. It writes assembly instead of objects, except for the object that kbuild reads the
-# byte order from. For ck610 it checks the syntax only, as inline assembly there has a constraint that only csky has.
+# The compiler without csky's options. It writes assembly instead of objects, except for the object that kbuild reads
+# the byte order from. For ck610 it checks the syntax only, as inline assembly there has a constraint that only csky
+# has.
 cat >"$work/gcc" <<'END'
 #!/usr/bin/env bash
 args=() make=-S out=
@@ -60,7 +62,8 @@ looked() {
 	[[ $tree = "$pristine" ]] || ! grep -E '(idgen_alloc|mm/context)[^ ]*:[0-9]+:[0-9]+:' "$work/said"
 }
 
-# compile TREE CPU OPTION...: compile arch/csky/mm, the library if the tree has it, and the scheduler, which calls the switch.
+# compile TREE CPU OPTION...: compile arch/csky/mm, the library if the tree has it, and the scheduler, which calls the
+# switch.
 compile() {
 	local tree=$1 cpu=$2 dir=$1/.csky-$2 options objects=(arch/csky/mm/{context,tlb}.o)
 	mapfile -t options < <(printf 'CONFIG_%s=y\n' "CPU_${cpu^^}" "${@:3}")

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# gstage-fence.sh: run the KUnit case of the fix kvm-riscv-gstage-vmid. It is not in our suites, as it needs the fix. It must
-# fail in a tree with our files only, and pass once the tree has the fix as well.
+# gstage-fence.sh: run the KUnit case of the fix kvm-riscv-gstage-vmid. It is not in our suites, as it needs the fix. It
+# must fail in a tree with our files only, and pass once the tree has the fix as well.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" kunit-riscv
@@ -12,10 +12,10 @@ tree=$("$harness/overlay/tree.sh")
 fixed=$tree-gstage
 # The files that change are written anew, as they are links.
 link() {
-	mkdir -p "$fixed"
-	rsync -a --delete --link-dest="$tree" --exclude='/.kunit*' --exclude='/.*-matrix' --exclude='/.lint*' "$tree/" "$fixed/"
+	link_tree "$fixed"
 	cp --remove-destination "$tree/arch/riscv/kvm/vmid.c" "$harness/check/gstage_fence_kunit.c" "$fixed/arch/riscv/kvm/"
-	printf '\n#ifdef CONFIG_RISCV_KVM_VMID_KUNIT_TEST\n#include "gstage_fence_kunit.c"\n#endif\n' >>"$fixed/arch/riscv/kvm/vmid.c"
+	printf '\n#ifdef CONFIG_RISCV_KVM_VMID_KUNIT_TEST\n#include "gstage_fence_kunit.c"\n#endif\n' \
+		>>"$fixed/arch/riscv/kvm/vmid.c"
 	rm -f "$fixed"/.idgen-overlay.json
 }
 fix() {
@@ -31,8 +31,10 @@ fix() {
 	EOF
 }
 run() {
-	kunit run "$fixed" .kunit-riscv "${kunit_for[@]}" "${kunit_all[@]}" --jobs="$(nproc)" "riscv_kvm_gstage*" >"$build/log/gstage" || true
-	grep -Eo '\[(PASSED|FAILED)\] fence_after_sleep_is_for_new_vmid' "$build/log/gstage" || die "no result: see $build/log/gstage"
+	kunit run "$fixed" .kunit-riscv "${kunit_for[@]}" "${kunit_all[@]}" --jobs="$(nproc)" "riscv_kvm_gstage*" \
+		>"$build/log/gstage" || true
+	grep -Eo '\[(PASSED|FAILED)\] fence_after_sleep_is_for_new_vmid' "$build/log/gstage" ||
+		die "no result: see $build/log/gstage"
 }
 mkdir -p "$build/log"
 step "linking $tree to $fixed" link

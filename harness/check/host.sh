@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# host.sh WHAT [ARGUMENT...]: run one of the programs and checkers of tools/testing/idgen on this machine. WHAT is torture,
-# explore, kunit-host, litmus, prove, prove-deep, weak, tla or mutants. The arguments go to it. mutants takes JOBS= and SHARD=.
+# host.sh WHAT [ARGUMENT...]: run one of the programs and checkers of tools/testing/idgen on this machine. WHAT is
+# torture, explore, kunit-host, litmus, prove, prove-deep, weak, tla or mutants. The arguments go to it. mutants takes
+# JOBS= and SHARD=.
 
 . "$(dirname "$0")/../common.sh"
 what=$1 idgen=$repo/tools/testing/idgen
@@ -36,7 +37,8 @@ litmus)
 tla) OUT=$build/tla table tla counted "$idgen/tla/tla.sh" "$@" ;;
 prove*)
 	[[ $what = prove ]] || set -- --deep "$@"
-	table "$what" counted "$idgen/cbmc/run.py" --out "$build/prove" --csv "$build/$what$VARIANT.csv" --jobs "$(nproc)" "$@"
+	table "$what" counted "$idgen/cbmc/run.py" --out "$build/prove" --csv "$build/$what$VARIANT.csv" \
+		--jobs "$(nproc)" "$@"
 	;;
 weak)
 	table weak counted "$idgen/weak/run.py" --out "$build/weak" --csv "$build/weak$VARIANT.csv" "$@"

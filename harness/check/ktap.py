@@ -10,9 +10,9 @@
   ktap.py merge --into NAME TABLE.csv...    or of some of them, without TABLE.on
 
 The first column of a table names the test, with the column "size" if there is one. RESULT is "ok", "not ok" or "skip".
-With SHARD=I/N in the environment, the files are NAME-I-of-N, and VARIANT= comes before that. The last line of the output
-is "N passed, N failed, N skipped", as counted by kunit.py parse. A script that runs others sets KTAP= in the environment
-to the path where NAME.ktap is copied.
+With SHARD=I/N in the environment, the files are NAME-I-of-N, and VARIANT= comes before that. The last line of the
+output is "N passed, N failed, N skipped", as counted by kunit.py parse. A script that runs others sets KTAP= in the
+environment to the path where NAME.ktap is copied.
 """
 
 import csv

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kunit.sh: build and boot a kernel with our files and run its KUnit suites, with the kernel's own kunit.py. ARCH= defaults
-# to arm64. All suites of ARCH must run. KUNIT_ARGS= adds options, with which some may be left out. SAN=1 uses the kernel
-# of the sanitised rows of e2e.toml (arm64 only).
+# kunit.sh: build and boot a kernel with our files and run its KUnit suites, with the kernel's own kunit.py. ARCH=
+# defaults to arm64. All suites of ARCH must run. KUNIT_ARGS= adds options, with which some may be left out. SAN=1 uses
+# the kernel of the sanitised rows of e2e.toml (arm64 only).
 
 . "$(dirname "$0")/../common.sh"
 for_arch "$arch"
@@ -18,7 +18,8 @@ done
 if [[ -n ${SAN-} ]]; then
 	[[ $arch = arm64 ]] || die "SAN=1 is for arm64 only, not for ARCH=$arch"
 	dir=.kunit-sanitised VARIANT+=-san
-	# This kernel is slow. Use 8 bits, as some cases allocate all IDs, and a pointer signature that QEMU computes quickly.
+	# This kernel is slow. Use 8 bits, as some cases allocate all IDs, and a pointer signature that QEMU computes
+	# quickly.
 	options+=("--kunitconfig=$harness/e2e/e2e.kunitconfig" "--kunitconfig=$harness/e2e/sanitised.kunitconfig"
 		--timeout=1800 "--qemu_args=-cpu max,pauth-impdef=on" "--kernel_args=idgen_alloc.bits=asid:8,vmid:8")
 fi

@@ -22,7 +22,8 @@ HERE = Path(__file__).resolve().parent
 def failed_cases(command: list[str], tree: Path, cpu: str) -> set[str]:
     """Build and boot. Returns the suites and cases that failed."""
     more = [f"--qemu_args=-cpu {cpu}"] if cpu else []
-    done = subprocess.run([*command, *more], cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run([*command, *more], cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False)
     if "Testing complete" not in done.stdout:
         raise SystemExit(f"error: no results:\n{done.stdout[-3000:]}")
     return set(re.findall(r"\[FAILED\] (\w+)", done.stdout))
@@ -51,7 +52,8 @@ def main() -> int:
             place.write_text(texts[mutant["file"]], encoding="utf-8")
         noticed = mutant["case"] in found
         rows.append((name, mutant["case"], "ok" if noticed else "not ok", ", ".join(sorted(found))))
-        print(f"{name}: {'' if noticed else 'error: not noticed by ' + mutant['case'] + ': '}{', '.join(sorted(found))}", flush=True)
+        print(f"{name}: {'' if noticed else 'error: not noticed by ' + mutant['case'] + ': '}{', '.join(sorted(found))}",
+              flush=True)
     return ktap.report(ktap.BUILD / ("kunit-mutants" if arch == "arm64" else f"kunit-mutants-{arch}"),
                        ("mutant", "case", "result", "reason"), rows)
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# lint.sh: run the kernel's checkers on our kernel files, and shellcheck and mypy on the harness. There must be no warnings,
-# and each checker must report a planted fault or list the files that it read.
+# lint.sh: run the kernel's checkers on our kernel files, and shellcheck and mypy on the harness. There must be no
+# warnings, and each checker must report a planted fault or list the files that it read.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" lint
@@ -17,8 +17,8 @@ mapfile -t ours < <("$harness/overlay/overlay.py" --paths |
 sources='(lib/(tests/)?idgen_alloc(_kunit)?|arch/[a-z0-9]*/(mm/context|kvm/vmid)(_kunit)?)\.c'
 sources+='|include/((kunit|linux)/idgen_alloc|trace/events/idgen)\.h|arch/riscv/include/asm/kvm_vmid\.h'
 
-# complaints DIR FILE: the remarks of checkpatch about a file, without line numbers. It dislikes the usual layout of trace
-# events. It allows a typedef of atomic_t, but not of atomic64_t.
+# complaints DIR FILE: the remarks of checkpatch about a file, without line numbers. It dislikes the usual layout of
+# trace events. It allows a typedef of atomic_t, but not of atomic64_t.
 complaints() {
 	local ignore=()
 	[[ $2 != include/trace/* ]] || ignore=(--ignore "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT")
@@ -51,7 +51,8 @@ checkpatch_lines() {
 	cp -a base old
 	rm -f "${ours[@]/#/old/}"
 	(cd laid && cp -a --parents "${ours[@]}" ../old)
-	(diff -ur -x '.idgen*' -x .kunitconfig old laid || true) | sed -E 's/^diff .* (old[^ ]*) /diff --git \1 /' >lines.patch
+	(diff -ur -x '.idgen*' -x .kunitconfig old laid || true) |
+		sed -E 's/^diff .* (old[^ ]*) /diff --git \1 /' >lines.patch
 	rm -rf old
 	grep -q '^+config IDGEN_ALLOC$' lines.patch
 	cd "$tree"
@@ -114,10 +115,11 @@ coccicheck() {
 	: >"$work/found"
 	while read -r patch; do
 		mapfile -t opts < <(sed -nE 's,^// *Options: *,,p' "$patch" | xargs -rn 1)
-		spatch -D report --no-show-diff --very-quiet --cocci-file "$patch" "${opts[@]}" "${files[@]}" "$work/faulty.c" \
-			>>"$work/found" 2>"$work/spatch" </dev/null || die "$patch: $(cat "$work/spatch")"
+		spatch -D report --no-show-diff --very-quiet --cocci-file "$patch" "${opts[@]}" "${files[@]}" \
+			"$work/faulty.c" >>"$work/found" 2>"$work/spatch" </dev/null || die "$patch: $(cat "$work/spatch")"
 		run=$((run + 1))
-	done < <(grep -rlE 'virtual[[:space:]]+report' scripts/coccinelle --include='*.cocci' | sort | xargs grep -L script:ocaml)
+	done < <(grep -rlE 'virtual[[:space:]]+report' scripts/coccinelle --include='*.cocci' | sort |
+		xargs grep -L script:ocaml)
 	echo "checked ${files[*]} with $run semantic patches"
 	cat "$work/found"
 	grep -q "^$work/faulty.c:" "$work/found"
@@ -148,7 +150,7 @@ sparse() {
 harness_scripts() {
 	local script
 	cd "$repo"
-	find . -path ./build -prune -o \( -name '*.sh' -o -name '*.py' -o -path ./.ci/run \) -print | sort | while read -r script; do
+	git ls-files --cached --others --exclude-standard '*.sh' '*.py' .ci/run | while read -r script; do
 		echo "checking $script"
 		cd "$repo/$(dirname "$script")"
 		case $script in

@@ -7,22 +7,22 @@ The mutants are made in a scratch directory. The layers:
   kunit     the library's suite, built for the host
   explore   two steps of each of two CPUs, one preemption
   torture   threads, without the library's own checks; torture-tsan is the same under ThreadSanitizer
-  cbmc      the quick proofs: an invariant is violated or not inductive, or the library warns. A mutant that the model does not
-            fit, for example one with more accesses, is not noticed
+  cbmc      the quick proofs: an invariant is violated or not inductive, or the library warns. A mutant that the model does
+            not fit, for example one with more accesses, is not noticed
   weak      a short program under weak memory (needs GENMC)
 
-At least two of these layers must notice a mutant (torture and torture-tsan count as one), or one if mutants.toml says why it is
-"alone", which two must not notice. The unchanged files run first, and must pass in all of them, weak with each program that
-a mutant names.
+At least two of these layers must notice a mutant (torture and torture-tsan count as one), or one if mutants.toml says
+why it is "alone", which two must not notice. The unchanged files run first, and must pass in all of them, weak with
+each program that a mutant names.
 
-Two more columns say whether the same fault has its bad outcome in a model. They do not run the mutant, so they do not count as
-layers that notice it. make litmus and make tla show the models without the fault.
+Two more columns say whether the same fault has its bad outcome in a model. They do not run the mutant, so they do not
+count as layers that notice it. make litmus and make tla show the models without the fault.
 
   litmus    a litmus test (needs a kernel tree: --linux)
   tla       a configuration of idgen.tla (needs TLA2TOOLS)
 
-Only some mutants name a program, a litmus test or a configuration. With --layer, one layer is enough, and mutants that do not
-have what it needs are left out.
+Only some mutants name a program, a litmus test or a configuration. With --layer, one layer is enough, and mutants that
+do not have what it needs are left out.
 """
 
 import argparse
@@ -51,7 +51,8 @@ Mutant = dict[str, Any]
 # The columns that are about a model of the fault.
 MODELS = ("litmus", "tla")
 # cbmc: the harness does not fit the mutant, which says nothing about the invariants.
-MISFIT = re.compile("unwinding assertion|than expected|dropped and taken again|more than two CPUs|assumes too much|no answer")
+MISFIT = re.compile("unwinding assertion|than expected|dropped and taken again|more than two CPUs|assumes too much|"
+                    "no answer")
 # The output of the commands that failed.
 said: list[str] = []
 
@@ -75,7 +76,8 @@ def run(command: list[str], **options: Any) -> None:
 def fails(command: list[str], tries: int = 1, **options: Any) -> bool:
     """Whether a command fails or loops forever in one of several tries.
 
-    A loop is detected by CPU time, which does not depend on other load. A command that merely takes long has no verdict.
+    A loop is detected by CPU time, which does not depend on other load. A command that merely takes long has no
+    verdict.
     """
     limit = ["prlimit", f"--cpu={SPINS}"]
     try:
@@ -117,7 +119,8 @@ def cbmc(scratch: Path, mutant: Mutant) -> bool:
     """Whether a quick proof fails, and not because the model does not fit. Any failure counts for the unchanged files."""
     output, _ = judge("cbmc/run.py", scratch, "--quick", *(["--first"] if mutant["edits"] else []))
     failed = re.findall(r"^not ok \d+ \S+ # \S+ \S+ (.*?) \d+$", output, re.MULTILINE | re.DOTALL)
-    return any(not mutant["edits"] or (re.match("(violated|WARN|panic): ", why) and not MISFIT.search(why)) for why in failed)
+    return any(not mutant["edits"] or (re.match("(violated|WARN|panic): ", why) and not MISFIT.search(why))
+               for why in failed)
 
 
 def litmus(tree: Path) -> Callable[[Path, Mutant], bool | None]:
@@ -179,12 +182,14 @@ def main() -> int:
 
     names = ktap.part([name for name in listed if not args.names or name in args.names])
     programs = sorted({listed[name]["weak"] for name in names if "weak" in listed[name]})
-    mutants: dict[str, Mutant] = {"unchanged": {"edits": [], "weak": " ".join(programs)}} | {name: listed[name] for name in names}
+    mutants: dict[str, Mutant] = {"unchanged": {"edits": [], "weak": " ".join(programs)}}
+    mutants |= {name: listed[name] for name in names}
     originals = [(TOP / name).read_text() for name in FILES]
     changed = {name: mutate(originals, mutant["edits"]) for name, mutant in mutants.items()}
     rows: list[tuple[str, ...]] = []
     tools = {"weak": "GENMC", "tla": "TLA2TOOLS"}
-    print("mutants of", *FILES, "by layer", *(f"(no {name} without {tool})" for name, tool in tools.items() if name not in layers))
+    print("mutants of", *FILES, "by layer",
+          *(f"(no {name} without {tool})" for name, tool in tools.items() if name not in layers))
     for name, mutant in mutants.items():
         found: dict[str, bool] = {}
         told = [f"{name:30}"]

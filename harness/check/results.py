@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Count the cases in what kunit.py --json wrote, and check that the named suites have run, or at least one.
 
-kunit.py passes if other suites ran, if every case was filtered out, or if the kernel warned outside of a case. This script
-does not. A case with parameters counts once. Fails unless every suite ran, no case failed, and the log, if it is given, has
-no warning. The table is beside the report.
+kunit.py passes if other suites ran, if every case was filtered out, or if the kernel warned outside of a case. This
+script does not. A case with parameters counts once. Fails unless every suite ran, no case failed, and the log, if it is
+given, has no warning. The table is beside the report.
 """
 
 import argparse

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Write RESULTS.md from the tables that the commands left in build/, and the figures that series.py takes from make bench.
 
-A table NAME.csv has beside it NAME.on: the date, the commit, the kernel and the programs, from common.sh or make merge. If
-the last run wrote no table, NAME.on is empty. The section in RESULTS.md then stays as it is, with its own date and commit,
-as it does if build/ has no such table.
+A table NAME.csv has beside it NAME.on: the date, the commit, the kernel and the programs, from common.sh or make merge.
+If the last run wrote no table, NAME.on is empty. The section in RESULTS.md then stays as it is, with its own date and
+commit, as it does if build/ has no such table.
 
-Complete and quick runs have tables of their own. Runs of other parts, or with LINUX=, have no section. make prove has none
-if make prove-deep, which includes it, ran at the same commit.
+Complete and quick runs have tables of their own. Runs of other parts, or with LINUX=, have no section. make prove has
+none if make prove-deep, which includes it, ran at the same commit.
 """
 
 import csv
@@ -29,8 +29,8 @@ Known gaps: no mutation test removes the I-cache and branch predictor flushes of
 riscv and KVM/riscv, the flushes of riscv after the probes of ASID and VMID bits, arm64's workaround for ThunderX, or the
 GINVT of mips. QEMU shows no difference without them. Nor is the init of KVM/riscv tested, as KUnit cannot call it.
 """
-# The command that writes each table, in the order of the sections. MERGED has the two columns of a long table whose rows
-# are merged, see merge().
+# The command that writes each table, in the order of the sections. MERGED has the two columns of a long table whose
+# rows are merged, see merge().
 COMMANDS = {
     "test": "make test", **{f"kunit-{arch}": f"make kunit ARCH={arch}" for arch in
                             ("arm64", "arm", "riscv", "riscv32", "mips64el", "mips64", "um")},
@@ -96,8 +96,8 @@ def main() -> int:
         print(f"{table.relative_to(TOP)} is in {RESULTS.name}")
         if name == "bench" and (figures := BUILD / "figures.csv").exists():
             shutil.copy(figures, TOP / "harness/series/figures.csv")
-    commits = [re.findall(r"^\S+, (commit \S+),", sections.get(f"make {name}", ""), re.M) for name in ("prove", "prove-deep")]
-    if commits[0] == commits[1]:
+    quick, deep = (re.findall(r", (commit \S+), ", sections.get(name, "")) for name in ("make prove", "make prove-deep"))
+    if quick == deep:
         sections.pop("make prove", None)
     RESULTS.write_text("\n".join([HEAD, *(sections[command] for command in COMMANDS.values() if command in sections)]),
                        encoding="utf-8")

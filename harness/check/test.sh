@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # test.sh: all checks that are quick enough: KUnit on all architectures but those of mips, on several machines and on
-# Linux 6.12, lint, threads and proofs, costs, real processes and guests, the series, and configurations that only compile.
+# Linux 6.12, lint, threads and proofs, costs, real processes and guests, the series, and configurations that only
+# compile.
 #
-# The rows that only compile share one build directory and build only our files. Each additional kernel that boots would take
-# about eight minutes.
+# The rows that only compile share one build directory and build only our files. Each additional kernel that boots would
+# take about eight minutes.
 
 . "$(dirname "$0")/../common.sh"
-"$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv kunit-riscv32 kunit-um lint prove bench e2e-arm64 e2e-arm
+"$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv kunit-riscv32 kunit-um lint litmus prove bench e2e-arm64 \
+	e2e-arm series series-check csky
 lock
 tree=$("$harness/overlay/tree.sh")
 
@@ -55,14 +57,16 @@ kunit_612() { LINUX='' LINUX_VERSION=6.12 SAN='' KUNIT_ARGS='' "$harness/check/k
 e2e_arm() { ARCH=arm "$harness/e2e/e2e.sh" --quick; }
 kunit_main() { ARCH=$1 SAN='' KUNIT_ARGS='' "$harness/check/kunit.sh"; }
 
-# The kernel's own parser must read the KTAP beside each table, and count as our last line does. One more document has all
-# checks so far, and a test with each verdict.
+# The kernel's own parser must read the KTAP beside each table, and count as our last line does. One more document has
+# all checks so far, and a test with each verdict.
 parse_ktap() {
 	local file ours said
 	cd "$tree"
-	KTAP='' VARIANT='' "$harness/check/ktap.py" report ktap "$build/log" "${checks[@]}" good ok 0 '' bad 'not ok' 0 because left-out skip 0 because || true
+	KTAP='' VARIANT='' "$harness/check/ktap.py" report ktap "$build/log" "${checks[@]}" \
+		good ok 0 '' bad 'not ok' 0 because left-out skip 0 because || true
 	while read -r file; do
-		ours=$(sed -nE '/^# [0-9]+ passed/{s/([0-9]+) ([a-z]+)/\2: \1/g; s/, [a-z]+: 0//g; s/^# (passed: 0, )?//p}' "$file")
+		ours=$(sed -nE '/^# [0-9]+ passed/{s/([0-9]+) ([a-z]+)/\2: \1/g; s/, [a-z]+: 0//g; s/^# (passed: 0, )?//p}' \
+			"$file")
 		said=$(./tools/testing/kunit/kunit.py parse "$file" || true)
 		echo "$file: $ours"
 		[[ $said$'\n' = *"tests: $ours"$'\n'* ]] || die "$file: kunit.py says ${said##*complete.}"
@@ -98,7 +102,6 @@ check e2e-arm e2e_arm
 check compile-no-kvm compile "${no_kvm[@]}" -- KVM=n KVM_ARM_VMID_KUNIT_TEST=n
 check compile-kunit-module compile_module
 check compile-no-kpti compile "${objects[@]}" -- EXPERT=y UNMAP_KERNEL_AT_EL0=n
-check compile-sw-pan compile "${objects[@]}" -- ARM64_SW_TTBR0_PAN=y
 check compile-4096-cpus compile "${objects[@]}" -- DEBUG_KERNEL=y DEBUG_PER_CPU_MAPS=y CPUMASK_OFFSTACK=y NR_CPUS=4096
 check compile-rt compile "${objects[@]}" -- EXPERT=y PREEMPT_RT=y
 check compile-64k-pages compile "${objects[@]}" -- ARM64_64K_PAGES=y

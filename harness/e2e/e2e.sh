@@ -41,8 +41,7 @@ rows() {
 }
 
 link() {
-	mkdir -p "$mutants"
-	rsync -a --delete --link-dest="$tree" --exclude='/.kunit*' --exclude='/.*-matrix' --exclude='/.lint*' "$tree/" "$mutants/"
+	link_tree "$mutants"
 	rsync -a --delete "$tree/.kunit-e2e" "$mutants/"
 }
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# deb.sh [--with-depends] SUITE NAME: fetch the package NAME from any Debian suite, and print the path of the .deb. NAME is
-# a pattern; the last match in version order is taken. --with-depends fetches and prints all dependencies as
-# well. The apt state of this machine does not change.
+# deb.sh [--with-depends] SUITE NAME: fetch the package NAME from any Debian suite, and print the path of the .deb. NAME
+# is a pattern; the last match in version order is taken. --with-depends fetches and prints all dependencies as well.
+# The apt state of this machine does not change.
 #
-# The mirror is the one that this machine uses. apt checks the signature, with Debian's keyring, and the checksums. A file
-# gets its final name only when it is complete.
+# The mirror is the one that this machine uses. apt checks the signature, with Debian's keyring, and the checksums. A
+# file gets its final name only when it is complete.
 
 . "$(dirname "$0")/../common.sh"
 depends=
@@ -28,8 +28,8 @@ apt() {
 		${arch:+-o APT::Architecture="$arch" -o APT::Architectures="$arch"} "$@"
 }
 
-# The mirrors of Debian's archive, which are those that have the -updates suite of this release. Mirrors of other vendors do
-# not have it.
+# The mirrors of Debian's archive, which are those that have the -updates suite of this release. Mirrors of other
+# vendors do not have it.
 mirrors() {
 	local codename
 	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")

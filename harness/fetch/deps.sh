@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# deps.sh TARGET...: check for the Debian packages that TARGET needs; the table has the targets. For root, missing packages
-# are installed. Other users get the command to run. A package counts as installed if its probe, a command or a file,
-# exists, so tools from elsewhere are accepted.
+# deps.sh TARGET...: check for the Debian packages that TARGET needs; the table has the targets. For root, missing
+# packages are installed. Other users get the command to run. A package counts as installed if its probe, a command or a
+# file, exists, so tools from elsewhere are accepted.
 
 . "$(dirname "$0")/../common.sh"
 
@@ -23,7 +23,8 @@ declare -A needs=(
 		qemu-system-data:/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin"
 	[kunit-riscv32]="$base $riscv qemu-system-misc:qemu-system-riscv32"
 	[kunit-mips64el]="$base $mips qemu-system-mips:qemu-system-mips64el"
-	[kunit-mips64]="$base gcc-mipsisa64r6-linux-gnuabi64:mipsisa64r6-linux-gnuabi64-gcc qemu-system-mips:qemu-system-mips64"
+	[kunit-mips64]="$base gcc-mipsisa64r6-linux-gnuabi64:mipsisa64r6-linux-gnuabi64-gcc
+		qemu-system-mips:qemu-system-mips64"
 	[kunit-um]="$base"
 	[e2e-arm64]="libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
 	[e2e-arm]="libc6-dev-armhf-cross:/usr/arm-linux-gnueabihf/include/stdlib.h"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # tool.sh NAME: print the path of a tool that a stable Debian release may lack or have in a version that is too old. For
-# qemu, herd7 and cbmc, a suitable one of this machine is used. Otherwise Debian packages are unpacked below build/, and the
-# tool is started with the C library that it was built for. Nothing is installed.
+# qemu, herd7 and cbmc, a suitable one of this machine is used. Otherwise Debian packages are unpacked below build/, and
+# the tool is started with the C library that it was built for. Nothing is installed.
 #
 #   qemu      qemu-system-aarch64, 9.0 or later: its plugins can read registers
 #   opensbi   firmware for riscv32, which QEMU does not include

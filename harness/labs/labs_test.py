@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """labs_test.py TREE: check the jobs of lava.sh against LAVA's own schema, and kernelci.yaml as KernelCI's validation does.
 
-The steps of a job run here, with programs in place of the board's and the kselftest runner of TREE. The suites, kselftests,
-options and jobs that both files name must exist. PYTHONPATH must have LAVA's lava_common.
+The steps of a job run here, with programs in place of the board's and the kselftest runner of TREE. The suites,
+kselftests, options and jobs that both files name must exist. PYTHONPATH must have LAVA's lava_common.
 """
 
 import copy
@@ -31,7 +31,8 @@ KERNELCI = {"kselftest", "k8s-all", "lava-broonie", "lava-collabora", "trixie-ks
             "bcm2711-rpi-4-b", "cd8180-orion-o6", "juno-uboot", "stm32mp157a-dhcor-avenger96", "eic7700-hifive-premier-p550",
             "spacemit-k1-bananapi-f3"}
 # What a kselftest prints.
-PASSES = "TAP version 13\n1..3\nok 1 words\nok 2 exits\nok 3 ASIDs rolled over, 30 times, by the trace event\n# Totals: pass:3\n"
+PASSES = ("TAP version 13\n1..3\nok 1 words\nok 2 exits\nok 3 ASIDs rolled over, 30 times, by the trace event\n"
+          "# Totals: pass:3\n")
 
 
 def mistakes(config: dict[str, Any]) -> list[str]:
@@ -107,7 +108,8 @@ class LabsTest(unittest.TestCase):
     def results(self, kselftest: str = PASSES, kunit: str = "1..1\n    ok 1 one\nok 1 s\n", log: str = "",
                 without: str = "") -> dict[str, str]:
         """Run the steps as LAVA does. The test cases that they report, with their results."""
-        steps = "\n".join(yaml.safe_load(self.job("arm"))["actions"][-1]["test"]["definitions"][0]["repository"]["run"]["steps"])
+        test = yaml.safe_load(self.job("arm"))["actions"][-1]["test"]
+        steps = "\n".join(test["definitions"][0]["repository"]["run"]["steps"])
         with tempfile.TemporaryDirectory() as name:
             top = Path(name)
             packed = top / "packed"
@@ -170,7 +172,8 @@ class LabsTest(unittest.TestCase):
             for suite in suites.split():
                 self.assertTrue(f'.name = "{suite}"' in sources, suite)
             for test in tests.split():
-                self.assertTrue([*(TOP / "tools/testing/selftests" / test.split(":")[0]).glob(f"**/{test.split(':')[1]}.c")], test)
+                target, program = test.split(":")
+                self.assertTrue([*(TOP / "tools/testing/selftests" / target).glob(f"**/{program}.c")], test)
 
     def test_options_are_those_of_the_kunitconfigs(self) -> None:
         ours = options(HERE / "idgen.config")
@@ -223,5 +226,6 @@ class LabsTest(unittest.TestCase):
 if __name__ == "__main__":
     result = unittest.main(argv=sys.argv[:1], exit=False, verbosity=2).result
     bad = {test.id().split()[0].split(".")[-1] for test, _ in result.failures + result.errors}
+    names = unittest.defaultTestLoader.getTestCaseNames(LabsTest)
     sys.exit(ktap.report(ktap.BUILD / "labs", ("test", "result"),
-                         [(name, "not ok" if name in bad else "ok") for name in unittest.defaultTestLoader.getTestCaseNames(LabsTest)]))
+                         [(name, "not ok" if name in bad else "ok") for name in names]))

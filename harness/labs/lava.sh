@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# lava.sh ARCH DEVICE URL [KERNEL_ARGS]: print a job for a LAVA lab. ARCH is arm64, arm or riscv. DEVICE is a device type of
-# the lab. Below URL are the kernel (Image, zImage for arm), DEVICE.dtb, modules.tar.xz, kselftest.tar.gz from the kernel's
-# "make -C tools/testing/selftests gen_tar", and rootfs.tar.xz, any Debian with wget. With idgen_alloc.bits=asid:4,vmid:4 as
-# KERNEL_ARGS, rollovers are frequent, even on hardware with 16 bits.
+# lava.sh ARCH DEVICE URL [KERNEL_ARGS]: print a job for a LAVA lab. ARCH is arm64, arm or riscv. DEVICE is a device
+# type of the lab. Below URL are the kernel (Image, zImage for arm), DEVICE.dtb, modules.tar.xz, kselftest.tar.gz from
+# the kernel's "make -C tools/testing/selftests gen_tar", and rootfs.tar.xz, any Debian with wget. With
+# idgen_alloc.bits=asid:4,vmid:4 as KERNEL_ARGS, rollovers are frequent, even on hardware with 16 bits.
 
 set -euo pipefail
 (($# >= 3)) || { sed -n '4,7s/^# \?//p' "$0" >&2 && exit 2; }

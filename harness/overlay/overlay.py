@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Lay our files over a kernel tree, all of them or none.
 
-First the new content of all files is computed in memory, and all problems are reported at once. The tree is written to only
-if there are none. The file STAMP in the tree records what was written and what was there before, so that a later version of
-our files can replace an earlier one.
+First the new content of all files is computed in memory, and all problems are reported at once. The tree is written to
+only if there are none. The file STAMP in the tree records what was written and what was there before, so that a later
+version of our files can replace an earlier one.
 
 overlay.toml lists the files. splice.py edits kernel files, and keeps all that we do not change.
 """

@@ -3,8 +3,8 @@
 """perturb.py BASE OUT: check that our pieces fit trees that differ a little from known ones.
 
 BASE has the files of a kernel tree that the overlay reads. Each file of pieces, the fixes included, is tried on it with
-harmless changes, which the result must keep, and with a change to the code that the piece replaces, which must be refused
-with the name of the function. OUT becomes a copy of BASE with all harmless changes at once, for make series.
+harmless changes, which the result must keep, and with a change to the code that the piece replaces, which must be
+refused with the name of the function. OUT becomes a copy of BASE with all harmless changes at once, for make series.
 """
 
 import re

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Put our pieces into a C file of the kernel, and keep every other line.
 
-A file of pieces is in this repository at the path of the kernel file. It has only what a conversion or a fix changes. A piece
-is one item at the top level of a C file: a function, a variable, a type, a macro, an include, an initcall. It replaces the
-kernel's piece of the same name. If the kernel has none, it is inserted after the piece before it. Comments on lines of their
-own are directives:
+A file of pieces is in this repository at the path of the kernel file. It has only what a conversion or a fix changes. A
+piece is one item at the top level of a C file: a function, a variable, a type, a macro, an include, an initcall. It
+replaces the kernel's piece of the same name. If the kernel has none, it is inserted after the piece before it. Comments
+on lines of their own are directives:
 
     /* tree: NAME */             keep the kernel's piece NAME; the next piece goes after it
     /* tree comment: NAME */     keep the comment above NAME, even if NAME is replaced or removed
@@ -22,11 +22,12 @@ In the body of a function:
     /* gone head: WORD */        the same, but of a block only the line that opens it
     /* gone if there: WORD */    the same as gone, if there is such a statement; for what a fix has added
 
-A word in the first line of a block names the whole block. A function of ours without a comment keeps the kernel's comment.
+A word in the first line of a block names the whole block. A function of ours without a comment keeps the kernel's
+comment.
 
-Code that is removed or replaced must have a known form. forms.toml stores a form as one hash for each statement, without
-white space and comments. So changes elsewhere do not matter. A change to code that we replace is refused, and named by
-function and statement. "overlay.py --learn" adds the forms of a tree.
+Code that is removed or replaced must have a known form. forms.toml stores a form as one hash for each statement,
+without white space and comments. So changes elsewhere do not matter. A change to code that we replace is refused, and
+named by function and statement. "overlay.py --learn" adds the forms of a tree.
 """
 
 import difflib

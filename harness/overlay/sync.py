@@ -3,8 +3,8 @@
 """sync.py FROM LAID TREE WANTED HELD: make TREE hold the files of FROM, with those of LAID replacing theirs.
 
 WANTED and HELD list the source files of FROM and TREE, one path a line. Other files in TREE, such as build directories,
-stay. Only files that differ are replaced, so make rebuilds nothing else. A file is replaced by a new one, never written to,
-so files may be hard links. They are if FROM is a sibling of TREE, and never if FROM is the user's tree.
+stay. Only files that differ are replaced, so make rebuilds nothing else. A file is replaced by a new one, never written
+to, so files may be hard links. They are if FROM is a sibling of TREE, and never if FROM is the user's tree.
 """
 
 import filecmp

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# tree.sh [pristine | series | aside]: make or update a kernel tree below build/, and print its path. By default the tree
-# has our files. "pristine" and "series" are trees without them: for comparisons, and to apply patches to. "aside" is a
-# directory with a copy of only the files that our overlay reads, in base/, and with the kernel's version in version.
+# tree.sh [pristine | series | aside]: make or update a kernel tree below build/, and print its path. By default the
+# tree has our files. "pristine" and "series" are trees without them: for comparisons, and to apply patches to. "aside"
+# is a directory with a copy of only the files that our overlay reads, in base/, and with the kernel's version in
+# version.
 #
 #   LINUX=/path        take the source from that tree, which is only read
 #   LINUX_VERSION=6.12 take Debian's linux-source-6.12 (from trixie)
@@ -11,8 +12,8 @@
 #   neither            take the newest linux-source of trixie-backports
 #   WITH=csky          include that patch, which is left out by default (see overlay.toml); this makes another tree
 #
-# The tree has the files of its source that .gitignore does not ignore. So the source may be a git work tree, and may have
-# been built in. Unchanged files keep their timestamps, so the next build is short.
+# The tree has the files of its source that .gitignore does not ignore. So the source may be a git work tree, and may
+# have been built in. Unchanged files keep their timestamps, so the next build is short.
 
 . "$(dirname "$0")/../common.sh"
 lock

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# [JOBS=N] [SHARD=I/N] series-check.sh [quick]: check the sets of series.sh as a maintainer would. Each set is made, applied
-# to an unmodified tree or on top of the core, and checked by checkpatch patch by patch. The core is made twice, and must be
-# the same. Patches for the library, arm64, arm and riscv are compiled one by one. "quick" is for make test. The complete
-# check also runs the KUnit suites at each of these patches, lint and the kernel's configurations after the last patch, and
-# tries other kernels. Each shard makes and applies all sets.
+# [JOBS=N] [SHARD=I/N] series-check.sh [quick]: check the sets of series.sh as a maintainer would. Each set is made,
+# applied to an unmodified tree or on top of the core, and checked by checkpatch patch by patch. The core is made twice,
+# and must be the same. Patches for the library, arm64, arm and riscv are compiled one by one. "quick" is for make test.
+# The complete check also runs the KUnit suites at each of these patches, lint and the kernel's configurations after the
+# last patch, and tries other kernels. Each shard makes and applies all sets.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv series series-check
@@ -42,8 +42,8 @@ excused=(
 	"$idgen/(base|shim|kunit|cbmc/shim|cbmc/model|weak/shim).h:MACRO_ARG_(REUSE|UNUSED|PRECEDENCE)|NEW_TYPEDEFS|COMPLEX_MACRO"
 	"$idgen/(base|shim|cbmc/shim|cbmc/model).h:PREFER_DEFINED_ATTRIBUTE_MACRO|EXPORT_SYMBOL|IS_ENABLED_CONFIG"
 	"$idgen/(kunit|cbmc/shim|weak/shim).h:MACRO_WITH_FLOW_CONTROL|MEMORY_BARRIER"
-	# Host programs have no kernel headers: no BIT(), __aligned() or READ_ONCE(). A usage text names the program, which is
-	# also the name of a function.
+	# Host programs have no kernel headers: no BIT(), __aligned() or READ_ONCE(). A usage text names the program,
+	# which is also the name of a function.
 	"$idgen/.*\\.[ch]:PREFER_DEFINED_ATTRIBUTE_MACRO|BIT_MACRO|VOLATILE|EMBEDDED_FUNCTION_NAME"
 	# Symbols of the linker, which no header declares, and names of CBMC.
 	"$idgen/kunit.c:AVOID_EXTERNS"
@@ -148,8 +148,8 @@ tools_alone() {
 	CBMC=$("$harness/fetch/tool.sh" cbmc) "$tree/$idgen/cbmc/run.py" --out "$out/prove" --csv "$out/prove.csv" quick-asid
 }
 
-# The selftests need no other set. On arm64, the command of README.md builds them with KVM's other selftests. On riscv, the
-# kernel's own memslot_perf_test does not compile with gcc 12, and mm's other programs need libraries: ours alone.
+# The selftests need no other set. On arm64, the command of README.md builds them with KVM's other selftests. On riscv,
+# the kernel's own memslot_perf_test does not compile with gcc 12, and mm's other programs need libraries: ours alone.
 selftests_alone() {
 	local arch program to=$out/selftests-build
 	git_in_tree checkout -q -f --detach selftests
@@ -197,8 +197,8 @@ perturbed() {
 	rm -rf "$odd"
 }
 
-# Each fix applies alone to the unmodified tree, and compiles. Another order gives the same tree. A tree that has the fixes
-# does not get them again, and the conversions apply to it.
+# Each fix applies alone to the unmodified tree, and compiles. Another order gives the same tree. A tree that has the
+# fixes does not get them again, and the conversions apply to it.
 fixes() {
 	local patches patch paths set
 	patches=("$out/fixes"/0*.patch)

@@ -4,12 +4,12 @@
 
 The repository has our files in their final state only. series.toml lists the patches in order, and the set of each.
 overlay.toml assigns files and lines to patches. A patch that changes files of earlier patches has these changes in
-patches/NAME.patch. Reverting these patch files from our files, the last one first, gives the state of the files after each
-patch, its "stage". The overlay lays one stage after the other over the tree, and each becomes a commit. The commits of a set
-other than the core are cherry-picked on top of the core alone.
+patches/NAME.patch. Reverting these patch files from our files, the last one first, gives the state of the files after
+each patch, its "stage". The overlay lays one stage after the other over the tree, and each becomes a commit. The
+commits of a set other than the core are cherry-picked on top of the core alone.
 
-A patch that does not fit the tree is left out and named, and the others are written. Fixes are pieces in fixes/NAME/, and need
-none of our files.
+A patch that does not fit the tree is left out and named, and the others are written. Fixes are pieces in fixes/NAME/,
+and need none of our files.
 
 "refresh" rebases the patch files when our files have changed, see refresh().
 """
@@ -473,10 +473,10 @@ class Stages:
 def refresh(out: Path, edit: bool) -> None:
     """Rebase the patch files onto our files, in the git repository OUT.
 
-    Each commit there reverts a patch, the last patch first, so it gives our files as they were one patch earlier. The commits
-    are made on the files of the last commit at which all patches reverted, and rebased onto our current files. If git stops at
-    a conflict, the user edits OUT and runs git rebase --continue. To edit a stage otherwise, EDIT=1 leaves OUT for a rebase by
-    the user. If every stage compiles, "refresh" then writes the patch files and removes OUT.
+    Each commit there reverts a patch, the last patch first, so it gives our files as they were one patch earlier. The
+    commits are made on the files of the last commit at which all patches reverted, and rebased onto our current files.
+    If git stops at a conflict, the user edits OUT and runs git rebase --continue. To edit a stage otherwise, EDIT=1
+    leaves OUT for a rebase by the user. If every stage compiles, "refresh" then writes the patch files and removes OUT.
     """
     description = Description()
     stages = Stages(out, description)

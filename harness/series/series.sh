@@ -3,8 +3,8 @@
 #
 # series.sh [DIRECTORY]: write a set of patches against a kernel tree (LINUX= or Debian's, see tree.sh), with a cover
 # letter, as single files and as one mbox. The default is SET=core, in build/series. Other sets go to build/series-SET.
-# README.md lists the sets. The tree is only read. SIGNOFF=1 adds your Signed-off-by. "series.sh refresh" instead rebases
-# the patch files in harness/series/patches onto our files.
+# README.md lists the sets. The tree is only read. SIGNOFF=1 adds your Signed-off-by. "series.sh refresh" instead
+# rebases the patch files in harness/series/patches onto our files.
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" series

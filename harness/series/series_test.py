@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Test that series.py refresh carries an edit of our files through all stages, or refuses it and names the place.
 
-Each edit of lib/idgen_alloc.c renames a local variable or swaps two statements. The expected result is the same edit of every
-stage. Any other result must be refused, by git or because a stage does not compile. The patch files that are written must
-give the stages again.
+Each edit of lib/idgen_alloc.c renames a local variable or swaps two statements. The expected result is the same edit of
+every stage. Any other result must be refused, by git or because a stage does not compile. The patch files that are
+written must give the stages again.
 """
 
 import re

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Compare the assumptions of the proofs with the list in Documentation/core-api/idgen_alloc_proofs.rst.
 
-A model names each assumption where it makes it, as in (A3). Each name must be in the list, and a model or a litmus test must name
-each assumption of the list. The comment of each __CPROVER_assume() and __VERIFIER_assume() names the assumption, or says that it is
-the hypothesis of the induction or a choice of the step. It ends just above the statement, or above the loop or condition that the
-statement is in. With "here and below", it also covers the next statements up to an empty line.
+A model names each assumption where it makes it, as in (A3). Each name must be in the list, and a model or a litmus test
+must name each assumption of the list. The comment of each __CPROVER_assume() and __VERIFIER_assume() names the
+assumption, or says that it is the hypothesis of the induction or a choice of the step. It ends just above the
+statement, or above the loop or condition that the statement is in. With "here and below", it also covers the next
+statements up to an empty line.
 """
 
 import re
@@ -43,7 +44,8 @@ def main() -> int:
         named |= set(re.findall(r"\((A\d+)(?:, A\d+)*\)", text)) | set(re.findall(r", (A\d+)\)", text))
         for nr, line in enumerate(lines):
             # After a panic there is nothing to assume.
-            if re.search("__(CPROVER|VERIFIER)_assume\\(", line) and '"panic: "' not in lines[nr - 1] and not named_above(lines, nr):
+            if re.search("__(CPROVER|VERIFIER)_assume\\(", line) and '"panic: "' not in lines[nr - 1] and \
+                    not named_above(lines, nr):
                 wrong.append(f"{file}:{nr + 1}: an assumption that has no name")
     wrong += [f"{name}: named by a model, and not in {LIST}" for name in sorted(named - listed)]
     wrong += [f"{name}: in {LIST}, and named by no model" for name in sorted(listed - named)]

@@ -3,10 +3,9 @@
 """Check lib/idgen_alloc.c with CBMC, in the configurations of the file "configs".
 
 Each invariant of each configuration gets a verdict: "holds" within the bounds that are stated, "violated", "timeout",
-"unknown" (the query ended with a violation of another), or "not asked" (without CnP, pins or unmap). They go to a CSV; a
-violation's trace goes, in words, to a file of its own. Prints KTAP: a test fails if a verdict is not the one that
-"configs" expects.
-SRC and HEADER in the environment take the place of lib/idgen_alloc.c and its header.
+"unknown" (the query ended with a violation of another), or "not asked" (without CnP, pins or unmap). They go to a CSV;
+a violation's trace goes, in words, to a file of its own. Prints KTAP: a test fails if a verdict is not the one that
+"configs" expects. SRC and HEADER in the environment take the place of lib/idgen_alloc.c and its header.
 """
 
 import argparse
@@ -31,8 +30,6 @@ SAID = re.findall(r"\bSAID_(\w+)\b", (HERE / "model.h").read_text().split("SAID_
 
 # The options that are bounds. Others are printed by name if they are not 0.
 BOUNDS = ("CPUS", "CTXS", "IDS", "BITS", "SLICES", "START_GEN", "BASE", "VALUE32")
-
-
 LEVELS = ("quick", "default", "deep")
 
 
@@ -276,10 +273,10 @@ def main() -> int:
     which.add_argument("--deep", action="store_true", help="all")
     parser.add_argument("--out", type=Path, default=HERE.parent / "build/prove", help="where traces and logs go")
     parser.add_argument("--csv", type=Path, default=HERE.parent / "build/prove.csv")
-    parser.add_argument("--limit", type=int, default=1800, help="seconds of the processor for each query; to need more is a failure")
+    parser.add_argument("--limit", type=int, default=1800, help="CPU seconds for each query; a timeout is a failure")
     parser.add_argument("--first", action="store_true", help="end with the first that is not as expected")
     parser.add_argument("--jobs", type=int, default=1, help="queries at a time")
-    parser.add_argument("names", nargs="*", help="only these, of whatever set")
+    parser.add_argument("names", nargs="*", help="only these, of any set")
     args = parser.parse_args()
 
     level = "quick" if args.quick else "deep" if args.deep else "default"

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Check with herd7 the instructions that compilers emit for sched out and a switch against a rollover, on arm64.
 
-gcc and clang compile emitted.c. Its two functions become a litmus test for Arm's model of mixed-size accesses, which GenMC
-does not have. herd7's numbers have 63 bits, and it is quick only if words have few parts. So values have 32 bits here, 16 of
-them the ID: one line of the header is changed. The bad outcome: the switch took its fast path, and the rollover has not
-reserved the new value.
+gcc and clang compile emitted.c. Its two functions become a litmus test for Arm's model of mixed-size accesses, which
+GenMC does not have. herd7's numbers have 63 bits, and it is quick only if words have few parts. So values have 32 bits
+here, 16 of them the ID: one line of the header is changed. The bad outcome: the switch took its fast path, and the
+rollover has not reserved the new value.
 
-HERD7 names the simulator, and CLANG the compiler besides aarch64-linux-gnu-gcc. A compiler that is not installed is skipped.
-SRC and HEADER name other versions of the files. The code is compiled with C atomics. The kernel's LSE atomics are inline
-assembly, so only the store of sched out is as in a kernel.
+HERD7 names the simulator, and CLANG the compiler besides aarch64-linux-gnu-gcc. A compiler that is not installed is
+skipped. SRC and HEADER name other versions of the files. The code is compiled with C atomics. The kernel's LSE atomics
+are inline assembly, so only the store of sched out is as in a kernel.
 """
 
 import os

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run.sh [TEST...]: run the litmus tests beside this file, or only these, and compare each result with the one in its head
-# comment. Prints KTAP.
+# run.sh [TEST...]: run the litmus tests beside this file, or only these, and compare each result with the one in its
+# head comment. Prints KTAP.
 #
 #   LINUX=/path   kernel tree whose tools/memory-model judges the tests in C (default: the one that this is part of)
 #   HERD7=herd7   the simulator (Debian: herdtools7 in sid; or opam)

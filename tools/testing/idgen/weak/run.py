@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Check lib/idgen_alloc.c under weak memory with GenMC, in the programs of the file "programs".
 
-GENMC in the environment is the path of GenMC. v0.9 has the kernel's memory model (LKMM) and IMM, which is between that of C
-and those of hardware. Newer versions have IMM only. The CSV has a verdict for each invariant of each program: "holds" in all
-executions, "violated", "unknown" (another one was violated first), "blocked" (no execution ends) or "timeout". SRC and HEADER
-in the environment replace lib/idgen_alloc.c and its header. Exits with 1 unless all invariants hold.
+GENMC in the environment is the path of GenMC. v0.9 has the kernel's memory model (LKMM) and IMM, which is between that
+of C and those of hardware. Newer versions have IMM only. The CSV has a verdict for each invariant of each program:
+"holds" in all executions, "violated", "unknown" (another one was violated first), "blocked" (no execution ends) or
+"timeout". SRC and HEADER in the environment replace lib/idgen_alloc.c and its header. Exits with 1 unless all
+invariants hold.
 """
 
 import argparse
@@ -22,8 +23,8 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[3]
 OPTIONS = ("IDGEN_ALLOC_KUNIT_TEST", "IDGEN_ALLOC_NEW_ID")
 HOW = """error: no GenMC: give the program as GENMC=/path/genmc
-It is built from its public source (project MPI-SWS/genmc on GitHub, tag v0.9 for the kernel's memory model) with LLVM 14 or 15
-(Debian 12: llvm-14-dev libclang-14-dev clang-14 libffi-dev libhwloc-dev autoconf automake; autoreconf --install;
+It is built from its public source (project MPI-SWS/genmc on GitHub, tag v0.9 for the kernel's memory model) with LLVM 14
+or 15 (Debian 12: llvm-14-dev libclang-14-dev clang-14 libffi-dev libhwloc-dev autoconf automake; autoreconf --install;
 ./configure --with-llvm=/usr/lib/llvm-14 --with-clang=/usr/lib/llvm-14/bin/clang; make), in some minutes."""
 INVARIANTS = sorted(set(re.findall(r"^\t+must\([^;]*, (\w+)\);", (HERE / "weak.c").read_text(), re.MULTILINE)))
 
@@ -105,16 +106,17 @@ def main() -> int:
             (out / "program.h").write_text(definitions(*programs[name], source, model))
             start = time.monotonic()
             try:
-                done = subprocess.run([genmc, f"--{model}", "--", "-O0", "-w", f"-I{HERE}", f"-I{out}/include", f"-I{TOP}/lib",
-                                       "-include", f"{out}/program.h", str(HERE / "weak.c")], timeout=args.limit,
-                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                      check=False)
+                done = subprocess.run([genmc, f"--{model}", "--", "-O0", "-w", f"-I{HERE}", f"-I{out}/include",
+                                       f"-I{TOP}/lib", "-include", f"{out}/program.h", str(HERE / "weak.c")],
+                                      timeout=args.limit, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, text=True, check=False)
                 log = done.stdout
             except subprocess.TimeoutExpired:
                 log = "timeout"
             (out / f"{name}-{model}.log").write_text(log)
             executions = re.search(r"complete executions explored: (\d+)", log)
-            bad = re.search(r"^Assertion violation: (.*)", log, re.MULTILINE) or re.search(r"^Error detected: (.*)", log, re.MULTILINE)
+            bad = re.search(r"^Assertion violation: (.*)", log, re.MULTILINE) or \
+                re.search(r"^Error detected: (.*)", log, re.MULTILINE)
             ended = "No errors were detected" in log and executions is not None
             if not ended and not bad and log != "timeout":
                 raise SystemExit(f"error: GenMC failed on {name}, see {out}/{name}-{model}.log:\n{log[-2000:]}")
@@ -125,8 +127,8 @@ def main() -> int:
             rows += [(name, model, invariant, "violated" if bad and bad[1] == invariant else other, count)
                      for invariant in INVARIANTS]
             number += 1
-            print(f"{'ok' if other == 'holds' else 'not ok'} {number} {name}:{model} # {f'violated: {bad[1]}' if bad else other}, "
-                  f"{count}, {seconds}", flush=True)
+            print(f"{'ok' if other == 'holds' else 'not ok'} {number} {name}:{model} # "
+                  f"{f'violated: {bad[1]}' if bad else other}, {count}, {seconds}", flush=True)
 
     args.csv.parent.mkdir(parents=True, exist_ok=True)
     with args.csv.open("w", newline="") as table:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit case of the fix kvm-riscv-gstage-vmid, on our allocator. gstage-fence.sh makes vmid.c include it after
- * vmid_kunit.c.
+ * KUnit case of the fix kvm-riscv-gstage-vmid, on our allocator. gstage-fence.sh makes vmid.c
+ * include it after vmid_kunit.c.
  */
 #include <asm/kvm_gstage.h>
 
@@ -22,8 +22,8 @@ static struct kvm *gstage_test_vm(struct kunit *test)
 }
 
 /*
- * A fault sleeps after kvm_riscv_gstage_init(). When it continues, the VM has another VMID. Another vCPU may have loaded the
- * old entry with that VMID.
+ * A fault sleeps after kvm_riscv_gstage_init(). When it continues, the VM has another VMID. Another
+ * vCPU may have loaded the old entry with that VMID.
  */
 static void __init fence_after_sleep_is_for_new_vmid(struct kunit *test)
 {

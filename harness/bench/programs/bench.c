@@ -393,7 +393,7 @@ static void scenario_search(void)
 	generation_of_fresh(NULL);
 	count_search("search, empty map");
 
-	first = generation_of_fresh(NULL);
+	generation_of_fresh(NULL);
 	first = generation_of_fresh(NULL);
 	end = &contexts[nr_contexts - 1];
 	for (ctx = first; ctx < end; ctx++)
@@ -603,6 +603,7 @@ int main(int argc, char **argv)
 		scenarios[i].run();
 		return 0;
 	}
-	fprintf(stderr, "usage: %s switch|generation|search|pin|memory|threads|accesses CPUS BITS\n", argv[0]);
+	fprintf(stderr, "usage: %s switch|generation|search|pin|memory|threads|accesses CPUS BITS\n",
+		argv[0]);
 	return 2;
 }

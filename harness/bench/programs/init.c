@@ -189,7 +189,7 @@ static void run_vms(void)
 			if (vcpus[i].run->exit_reason != KVM_EXIT_MMIO ||
 			    vcpus[i].run->mmio.phys_addr != MMIO_ADDR) {
 				errno = 0;
-				die("a guest did not do what it is there for");
+				die("a guest exits for another reason");
 			}
 		}
 	}

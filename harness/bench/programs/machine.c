@@ -79,7 +79,7 @@ void bench_free(void *ptr)
 	free(block - 2);
 }
 
-/* The word at @i, without the bits before @from. */
+/* The first bit of @map, inverted or not, that is set and not before @from. Otherwise @nr. */
 #define SEARCH(map, nr, from, invert)						\
 ({										\
 	unsigned long __i = (from) / BITS_PER_LONG, __word, __bit = (nr);	\

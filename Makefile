@@ -64,7 +64,7 @@ help:
 #help Static checks
 #help   lint           checkpatch, sparse, W=1, kernel-doc, htmldocs,     3 min
 #help                  coccicheck, shellcheck, mypy
-#help   configs        our objects in the kernel's own configurations     10 to 40 s each, 39 of them
+#help   configs        our objects in the kernel's own configurations     10 to 40 s each, 40 of them
 #help   csky           the conversion of csky, without a compiler for it  2 min
 #help The C file on the host
 #help   kunit-host     the library's KUnit suite                          seconds

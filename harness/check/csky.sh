@@ -86,7 +86,7 @@ compile() {
 	done
 	rm -rf "${dir:?}"/{arch/csky/mm,lib/*idgen*,lib/tests}
 	looked CC .o arch/csky/mm/ kernel/sched/core.o
-	PATH=$sparse:$PATH looked CHECK .c C=2
+	PATH=${sparse%/*}:$PATH looked CHECK .c C=2
 	looked CHECK .c C=2 "CHECK=$work/clang" CHECKFLAGS= arch/csky/mm/ kernel/sched/core.o
 }
 
@@ -99,7 +99,7 @@ faulty() {
 		die "the compiler reports no error"
 	fi
 	grep 'mm/context.c:.*error: .*incompatible pointer type' "$log"
-	PATH=$sparse:$PATH "${make[@]}" C=2 "CF=$fault" 2>&1 | tee "$log"
+	PATH=${sparse%/*}:$PATH "${make[@]}" C=2 "CF=$fault" 2>&1 | tee "$log"
 	grep 'mm/context.c:.*incorrect type in argument' "$log"
 	if "${make[@]}" C=2 "CHECK=$work/clang" "CHECKFLAGS=$fault" >"$log" 2>&1; then
 		die "the front end reports no error"
@@ -109,7 +109,7 @@ faulty() {
 
 pristine=$("$harness/overlay/tree.sh" pristine)
 tree=$(WITH=csky "$harness/overlay/tree.sh")
-sparse=$(dirname "$("$harness/fetch/tool.sh" sparse)")
+sparse=$("$harness/fetch/tool.sh" sparse)
 # 8 ASID bits with both ABIs, and 12 bits with SMP.
 check csky-original-ck610 compile "$pristine" ck610
 check csky-original-ck807 compile "$pristine" ck807
@@ -118,5 +118,5 @@ check csky-ck610 compile "$tree" ck610
 check csky-ck807 compile "$tree" ck807 KUNIT RUNTIME_TESTING_MENU IDGEN_ALLOC_KUNIT_TEST DEBUG_KERNEL DEBUG_IDGEN_ALLOC
 check csky-ck860 compile "$tree" ck860 SMP
 check csky-faulty faulty
-used=(arm-linux-gnueabihf-gcc "$sparse/sparse" clang-19)
+used=(arm-linux-gnueabihf-gcc "$sparse" clang-19)
 report csky

@@ -8,12 +8,14 @@
 . "$(dirname "$0")/../common.sh"
 what=$1 idgen=$repo/tools/testing/idgen
 shift
+[[ -z ${GENMC-} ]] || command -v "$GENMC" >/dev/null || die "GENMC=$GENMC: no such program"
+[[ -z ${TLA2TOOLS-} || -e ${TLA2TOOLS%%:*} ]] || die "TLA2TOOLS=$TLA2TOOLS: no such file"
 "$harness/fetch/deps.sh" "$what"
 lock
 # The tree comes first: if LINUX= is wrong, nothing is fetched.
-[[ $what != @(litmus|mutants) ]] || tree=$("$harness/overlay/tree.sh")
-[[ $what != @(litmus|mutants) ]] || { HERD7=$("$harness/fetch/tool.sh" herd7) && export HERD7; }
-[[ $what != @(prove*|mutants) ]] || { CBMC=$("$harness/fetch/tool.sh" cbmc) && export CBMC; }
+export HERD7 CBMC
+[[ $what != @(litmus|mutants) ]] || { tree=$("$harness/overlay/tree.sh"); HERD7=$("$harness/fetch/tool.sh" herd7); }
+[[ $what != @(prove*|mutants) ]] || CBMC=$("$harness/fetch/tool.sh" cbmc)
 (($# == 0)) || VARIANT+=-some
 case $what in
 litmus) used=("$HERD7" "${cross}gcc" clang-19) ;;

@@ -64,6 +64,8 @@ typos() {
 	refuses 'KUNIT_ARGS: --raw_output=all hides the results' make kunit KUNIT_ARGS='--kernel_args a=1 --raw_output=all'
 	refuses 'SHARD=3/2: give it as I/N' make configs SHARD=3/2
 	refuses 'JOBS=x: give a number' make e2e JOBS=x
+	refuses 'GENMC=/nonexistent: no such program' make mutants GENMC=/nonexistent
+	refuses 'TLA2TOOLS=/nonexistent: no such file' make tla TLA2TOOLS=/nonexistent
 	refuses 'no such mutant: foo' harness/e2e/e2e.sh mutants foo
 	refuses 'LTP=/nonexistent has no testcases' make e2e LTP=/nonexistent
 	refuses 'there are no quick rows for riscv' env ARCH=riscv harness/e2e/e2e.sh --quick

@@ -14,6 +14,5 @@ for_arch "$arch"
 tree=$("$harness/overlay/tree.sh")
 dir=.kunit-$arch
 [[ $arch != arm64 ]] || dir=.kunit
-table=kunit-mutants-$arch
-table "${table%-arm64}" "$harness/check/kunit_mutants.py" "$tree" "$arch" ./tools/testing/kunit/kunit.py run \
+table "kunit-mutants-$arch" "$harness/check/kunit_mutants.py" "$tree" "$arch" ./tools/testing/kunit/kunit.py run \
 	--build_dir="$dir" "${kunit_for[@]}" "${kunit_all[@]}" "${boot_for[@]}" --jobs="$(nproc)"

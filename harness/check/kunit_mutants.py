@@ -54,8 +54,7 @@ def main() -> int:
         rows.append((name, mutant["case"], "ok" if noticed else "not ok", ", ".join(sorted(found))))
         print(f"{name}: {'' if noticed else 'error: not noticed by ' + mutant['case'] + ': '}{', '.join(sorted(found))}",
               flush=True)
-    return ktap.report(ktap.BUILD / ("kunit-mutants" if arch == "arm64" else f"kunit-mutants-{arch}"),
-                       ("mutant", "case", "result", "reason"), rows)
+    return ktap.report(ktap.BUILD / f"kunit-mutants-{arch}", ("mutant", "case", "result", "reason"), rows)
 
 
 if __name__ == "__main__":

@@ -141,10 +141,10 @@ warnings() {
 }
 
 sparse() {
-	local bin
-	bin=$(dirname "$("$harness/fetch/tool.sh" sparse)")
-	"$bin/sparse" --version
-	PATH=$bin:$PATH warnings "$1" gcc C=2
+	local tool
+	tool=$("$harness/fetch/tool.sh" sparse)
+	"$tool" --version
+	PATH=${tool%/*}:$PATH warnings "$1" gcc C=2
 }
 
 harness_scripts() {

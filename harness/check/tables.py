@@ -37,8 +37,7 @@ COMMANDS = {
     "kunit-arm64-san": "make kunit SAN=1", "kunit-arm64-6.12": "make kunit LINUX_VERSION=6.12",
     "prove": "make prove", "prove-deep": "make prove-deep", "litmus": "make litmus", "tla": "make tla", "weak": "make weak",
     "mutants-weak": "make weak (mutants)", "mutants": "make mutants",
-    **{f"kunit-mutants{arch}": f"make kunit-mutants ARCH={arch[1:] or 'arm64'}"
-       for arch in ("", "-arm", "-riscv", "-mips64el")},
+    **{f"kunit-mutants-{arch}": f"make kunit-mutants ARCH={arch}" for arch in ("arm64", "arm", "riscv", "mips64el")},
     "e2e-quick": "make e2e ARCH=arm64 (quick)", "e2e-arm-quick": "make e2e ARCH=arm (quick)",
     **{f"e2e{arch}": f"make e2e ARCH={arch[1:] or 'arm64'}" for arch in ("", "-arm", "-riscv", "-riscv32")},
     "e2e-mutants": "make e2e-mutants", "e2e-selftests": "make e2e-selftests ARCH=arm64",

@@ -41,7 +41,7 @@ def main() -> int:
     for file in files:
         lines = file.read_text().splitlines()
         text = "\n".join(line for line in lines if re.search(r"\*|//|#", line))
-        named |= set(re.findall(r"\((A\d+)(?:, A\d+)*\)", text)) | set(re.findall(r", (A\d+)\)", text))
+        named |= {name for group in re.findall(r"\((A\d+(?:, A\d+)*)\)", text) for name in group.split(", ")}
         for nr, line in enumerate(lines):
             # After a panic there is nothing to assume.
             if re.search("__(CPROVER|VERIFIER)_assume\\(", line) and '"panic: "' not in lines[nr - 1] and \

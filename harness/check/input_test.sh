@@ -160,21 +160,28 @@ interrupts() {
 	done <"$scratch/waiting"
 }
 
+# A copy with a kernel tree whose kunit.py is a stub.
+fresh_with_tree() {
+	fresh
+	mkdir -p "$copy/tree/tools/"{testing/kunit,memory-model}
+	touch "$copy/tree/"{.kunitconfig,tools/memory-model/linux-kernel.cfg,tools/testing/kunit/kunit.py}
+	chmod +x "$copy/tree/tools/testing/kunit/kunit.py"
+	printf 'echo %s\n' "$copy/tree" >"$copy/harness/overlay/tree.sh"
+	ln -sf /bin/true "$copy/harness/fetch/deps.sh"
+}
+
 # Programs that take long are replaced by one that waits. kunit.py finishes in spite of Ctrl-C.
 # shellcheck disable=SC2016
 interrupted() {
 	local stub
-	fresh
-	mkdir -p "$bin/waits" "$copy"/{base,to,tree/tools/testing/kunit,tree/tools/memory-model}
-	touch "$copy/tree/"{.kunitconfig,tools/memory-model/linux-kernel.cfg}
+	fresh_with_tree
+	mkdir -p "$bin/waits" "$copy"/{base,to}
 	for stub in "$bin/waits/"{cc,cbmc,herd7,git} "$copy/tree/tools/testing/kunit/kunit.py"; do
 		printf '#!/bin/sh\n[ "$1" = log ] && exec /usr/bin/git "$@"\necho $$ >>%s; exec sleep 100\n' \
 			"$scratch/waiting" >"$stub"
 		chmod +x "$stub"
 	done
-	printf 'echo %s\n' "$copy/tree" >"$copy/harness/overlay/tree.sh"
 	printf 'echo %s/$1\n' "$bin/waits" >"$copy/harness/fetch/tool.sh"
-	ln -sf /bin/true "$copy/harness/fetch/deps.sh"
 	sed -i "s/exec sleep/trap 'exit 0' INT; sleep/" "$copy/tree/tools/testing/kunit/kunit.py"
 	interrupts make kunit
 	interrupts make litmus
@@ -183,6 +190,26 @@ interrupted() {
 	interrupts make mutants JOBS=2
 	interrupts "$harness/series/series.py" make "$copy/base" "$copy/to/out" 7.3 core
 	[[ -z $(ls "$copy/to") ]]
+}
+
+# With KUNIT_ARGS, suites may be left out, but the kernel must not warn.
+kunit_args() {
+	unset KTAP
+	fresh_with_tree
+	cat >"$copy/tree/tools/testing/kunit/kunit.py" <<-'END'
+		#!/bin/sh
+		mkdir -p .kunit
+		echo "$SAID" >.kunit/test.log
+		for arg; do
+			[ "${arg#--json=}" = "$arg" ] || cat >"${arg#--json=}" <<-'JSON'
+				{ "sub_groups": [{ "name": "s", "test_cases": [{ "name": "c", "status": "PASS" }], "sub_groups": [] }] }
+			JSON
+		done
+	END
+	SAID='all is well' make -C "$copy" kunit KUNIT_ARGS=--timeout=1
+	[[ -f $copy/build/kunit-arm64-some.on ]]
+	refuses 'kernel log: WARNING: x' env SAID='WARNING: x' make kunit KUNIT_ARGS=--timeout=1
+	refuses 'idgen_alloc: no case ran' env SAID='all is well' make kunit
 }
 
 no_cbmc() {
@@ -377,8 +404,8 @@ results() {
 		FAILED '| new | not ok |' '## make lint' '| old |' '## make csky' '| old |')
 }
 
-tests=(typos no_such_tree no_such_version packages spaces read_only clean identity interrupted no_cbmc host_options moves
-	shards no_rows cut_off rates results)
+tests=(typos no_such_tree no_such_version packages spaces read_only clean identity interrupted kunit_args no_cbmc
+	host_options moves shards no_rows cut_off rates results)
 for test in "${@:-${tests[@]}}"; do
 	check "input-$test" "$test"
 done

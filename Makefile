@@ -3,8 +3,8 @@
 # The entry points, each a script in harness/. "make" alone lists them.
 
 targets := help kunit kunit-mutants test lint configs csky e2e e2e-mutants e2e-selftests peers bench torture explore \
-	kunit-host litmus prove prove-deep weak tla mutants series series-refresh series-check merge results apply clean \
-	distclean
+	kunit-host litmus prove prove-deep weak tla mutants series series-refresh series-check merge results apply \
+	clean distclean
 
 # The variables, and the targets that take each.
 takes_LINUX_VERSION := kunit kunit-mutants test lint configs csky e2e e2e-mutants e2e-selftests peers bench litmus \
@@ -40,7 +40,8 @@ endif
 # The environment may have the others for other targets.
 $(foreach variable,$(sort $(given) ARCH JOBS SHARD),\
 	$(if $(and $($(variable)),$(filter-out $(takes_$(variable)),$(MAKECMDGOALS))),\
-	$(error $(variable)=$($(variable)) from the $(origin $(variable)): only these take $(variable)=: $(takes_$(variable)))))
+	$(error $(variable)=$($(variable)) from the $(origin $(variable)): \
+	only these take $(variable)=: $(takes_$(variable)))))
 
 export $(variables)
 

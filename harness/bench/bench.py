@@ -72,8 +72,8 @@ def plot(found: dict[Key, tuple[float, float]], out: Path) -> None:
         lines = ["set terminal svg size 800,500 background 'white'", f"set output '{out}-{name}.svg'",
                  f"set title '{thing}'", "set xlabel 'possible CPUs'", f"set ylabel '{unit}'",
                  "set logscale x", "set logscale y" if max(heights) > 10 * min(heights) else "set yrange [0:]",
-                 "set key outside right", f"set xtics ({', '.join(map(str, sizes))})", "set format y '%.0s %c'", "set grid",
-                 "set autoscale fix", "set offsets graph 0.03, graph 0.03, graph 0.05, graph 0.05"]
+                 "set key outside right", f"set xtics ({', '.join(map(str, sizes))})", "set format y '%.0s %c'",
+                 "set grid", "set autoscale fix", "set offsets graph 0.03, graph 0.03, graph 0.05, graph 0.05"]
         parts = []
         # Each curve is thinner than those before it, so that curves that coincide are visible.
         for number, (kind, points) in enumerate(kinds.items()):

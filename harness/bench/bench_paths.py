@@ -71,11 +71,12 @@ ARCHS = {
             slow=("check_and_switch_context", "new_context")),
     )),
     "riscv": Arch("riscv64-linux-gnu-", r"sc\.", r"b\w+\b", r"j\s", r"(jal|jalr|jr|ret|ebreak)\b", r"fence", (
-        Way("process switch", "arch/riscv/mm/context.o", "switch_mm", r"csrw\s+satp", slow=("switch_mm", "__new_context")),
+        Way("process switch", "arch/riscv/mm/context.o", "switch_mm", r"csrw\s+satp",
+            slow=("switch_mm", "__new_context")),
         # The original does this at each guest entry. Ours does it at each vCPU load.
         Way("vCPU load", "arch/riscv/kvm/vmid.o", "kvm_riscv_gstage_vmid_update", r"ret\b",
-            slow=("kvm_riscv_gstage_vmid_update",),
-            before=("kvm_riscv_gstage_vmid_update", "kvm_riscv_gstage_vmid_ver_changed"), before_does=r"\bvmid_version\b"),
+            slow=("kvm_riscv_gstage_vmid_update",), before_does=r"\bvmid_version\b",
+            before=("kvm_riscv_gstage_vmid_update", "kvm_riscv_gstage_vmid_ver_changed")),
     )),
 }
 ARCHS["riscv32"] = ARCHS["riscv"]

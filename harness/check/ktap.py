@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Write tables of results: NAME.csv, and NAME.ktap with the same tests for kunit.py parse, KernelCI and LAVA.
 
-  ktap.py report NAME LOGS [TEST RESULT SECONDS REASON]...   write a table; LOGS/TEST.ktap or .log has a test's own cases
-  COMMAND | ktap.py convert NAME            take the KTAP that COMMAND prints, and if it did not write the table, make that
-                                            with the columns that a comment names: # TEST # COLUMN, COLUMN
-  ktap.py merge TABLE.csv...                merge the tables of all shards, build/e2e-1-of-2.csv and so on. TABLE.ktap and
-                                            TABLE.on are beside each. Shards of two commits or kernels do not merge
-  ktap.py merge --into NAME TABLE.csv...    or of some of them, without TABLE.on
+  ktap.py report NAME LOGS [TEST RESULT SECONDS REASON]...  write a table; LOGS/TEST.ktap or .log has a test's own cases
+  COMMAND | ktap.py convert NAME          take the KTAP that COMMAND prints, and if it did not write the table, make that
+                                          with the columns that a comment names: # TEST # COLUMN, COLUMN
+  ktap.py merge TABLE.csv...              merge the tables of all shards, build/e2e-1-of-2.csv and so on. TABLE.ktap and
+                                          TABLE.on are beside each. Shards of two commits or kernels do not merge
+  ktap.py merge --into NAME TABLE.csv...  or of some of them, without TABLE.on
 
 The first column of a table names the test, with the column "size" if there is one. RESULT is "ok", "not ok" or "skip".
 With SHARD=I/N in the environment, the files are NAME-I-of-N, and VARIANT= comes before that. The last line of the
@@ -123,15 +123,15 @@ def convert(path: Path) -> int:
 
 
 def measured_on(tables: Iterable[Path]) -> str:
-    """The last date, and the commit, kernel and compilers of tables, which must be the same. See table() in common.sh."""
+    """The last date of tables, and their commit, kernel and programs, which must be the same: see table() in common.sh."""
     lines = [table.with_suffix(".on").read_text(encoding="utf-8").strip() for table in tables]
     if len({line.removesuffix("; FAILED").partition(", ")[2] for line in lines}) != 1:
-        raise SystemExit("\n".join(["error: the commit, the kernel or a compiler of the shards differs:", *lines]))
+        raise SystemExit("\n".join(["error: the commit, the kernel or a program of the shards differs:", *lines]))
     return max(lines).removesuffix("; FAILED") + "; FAILED" * any(line.endswith("; FAILED") for line in lines)
 
 
 def merge(tables: list[Path], into: Path | None) -> int:
-    """Merge tables into one. A test that is in several of them, such as the baseline of mutation tests, is in it once."""
+    """Merge tables into one. A test that is in several, such as the baseline of mutation tests, is in it once."""
     shards, of = dict[int, Path](), set[tuple[str, int]]()
     for table in tables:
         match = re.fullmatch(r"(.*)-(\d+)-of-(\d+)\.csv", table.name)

@@ -7,8 +7,8 @@ The mutants are made in a scratch directory. The layers:
   kunit     the library's suite, built for the host
   explore   two steps of each of two CPUs, one preemption
   torture   threads, without the library's own checks; torture-tsan is the same under ThreadSanitizer
-  cbmc      the quick proofs: an invariant is violated or not inductive, or the library warns. A mutant that the model does
-            not fit, for example one with more accesses, is not noticed
+  cbmc      the quick proofs: an invariant is violated or not inductive, or the library warns. A mutant that the model
+            does not fit, for example one with more accesses, is not noticed
   weak      a short program under weak memory (needs GENMC)
 
 At least two of these layers must notice a mutant (torture and torture-tsan count as one), or one if mutants.toml says
@@ -116,7 +116,7 @@ def judge(script: str, scratch: Path, *arguments: str) -> tuple[str, Path]:
 
 
 def cbmc(scratch: Path, mutant: Mutant) -> bool:
-    """Whether a quick proof fails, and not because the model does not fit. Any failure counts for the unchanged files."""
+    """Whether a quick proof fails, other than by a misfit of the model. Of the unchanged files, any failure counts."""
     output, _ = judge("cbmc/run.py", scratch, "--quick", *(["--first"] if mutant["edits"] else []))
     failed = re.findall(r"^not ok \d+ \S+ # \S+ \S+ (.*?) \d+$", output, re.MULTILINE | re.DOTALL)
     return any(not mutant["edits"] or (re.match("(violated|WARN|panic): ", why) and not MISFIT.search(why))

@@ -53,7 +53,7 @@ done
 ((${#missing[@]})) || exit 0
 mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
 install=(apt-get install -y --no-install-recommends "${missing[@]}")
-command -v apt-get >/dev/null || die "this is not a Debian system; install the contents of these packages: ${missing[*]}"
+command -v apt-get >/dev/null || die "this is not a Debian system; install what these packages have: ${missing[*]}"
 if ((EUID)); then
 	echo "error: packages are missing; run this as root, and then try again:" >&2
 	echo "apt-get update && ${install[*]}" >&2

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""labs_test.py TREE: check the jobs of lava.sh against LAVA's own schema, and kernelci.yaml as KernelCI's validation does.
+"""labs_test.py TREE: check the jobs of lava.sh against LAVA's own schema, and kernelci.yaml as KernelCI does.
 
 The steps of a job run here, with programs in place of the board's and the kselftest runner of TREE. The suites,
 kselftests, options and jobs that both files name must exist. PYTHONPATH must have LAVA's lava_common.
@@ -28,8 +28,8 @@ TOP = HERE.parents[1]
 ARCHS = ("arm64", "arm", "riscv")
 # Of what kernelci-pipeline defines, all that kernelci.yaml uses.
 KERNELCI = {"kselftest", "k8s-all", "lava-broonie", "lava-collabora", "trixie-kselftest", "beaglebone-black",
-            "bcm2711-rpi-4-b", "cd8180-orion-o6", "juno-uboot", "stm32mp157a-dhcor-avenger96", "eic7700-hifive-premier-p550",
-            "spacemit-k1-bananapi-f3"}
+            "bcm2711-rpi-4-b", "cd8180-orion-o6", "juno-uboot", "stm32mp157a-dhcor-avenger96",
+            "eic7700-hifive-premier-p550", "spacemit-k1-bananapi-f3"}
 # What a kselftest prints.
 PASSES = ("TAP version 13\n1..3\nok 1 words\nok 2 exits\nok 3 ASIDs rolled over, 30 times, by the trace event\n"
           "# Totals: pass:3\n")

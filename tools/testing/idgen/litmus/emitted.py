@@ -40,8 +40,8 @@ def compile_to(directory: Path, compiler: list[str], source: Path, header: Path)
     if changes != 1 or len(takers) != 1:
         raise SystemExit("error: no ID of 9 bits in the header, or no one function that takes a slot")
     (include / "linux/idgen_alloc.h").write_text(text)
-    command = [*compiler, "-O2", "-march=armv8.1-a", "-S", "-w", "-o", "-", "-DCONFIG_64BIT", "-DCONFIG_IDGEN_ALLOC_32=1",
-               *(f"-DCONFIG_{option}=0" for option in OPTIONS), f'-DSRC="{source}"', f"-DTAKE={takers[0]}",
+    command = [*compiler, "-O2", "-march=armv8.1-a", "-S", "-w", "-o", "-", "-DCONFIG_64BIT",
+               "-DCONFIG_IDGEN_ALLOC_32=1", *(f"-DCONFIG_{option}=0" for option in OPTIONS), f'-DSRC="{source}"', f"-DTAKE={takers[0]}",
                f"-I{include}", f"-I{TOP}/lib", str(HERE / "emitted.c")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -108,8 +108,8 @@ def main() -> int:
             test = Path(directory) / "emitted.litmus"
             test.write_text(litmus(compile_to(Path(directory), compiler.split(), source, header), "emitted"))
             try:
-                done = subprocess.run([herd7, "-variant", "mixed", "-machsize", "short", str(test)], capture_output=True,
-                                      text=True, timeout=LIMIT, check=False)
+                done = subprocess.run([herd7, "-variant", "mixed", "-machsize", "short", str(test)],
+                                      capture_output=True, text=True, timeout=LIMIT, check=False)
             except subprocess.TimeoutExpired as late:
                 raise SystemExit(f"error: herd7 has no verdict in {LIMIT} s; is the machine busy?") from late
             verdict = re.search(r"^Observation \w+ (\w+) (.*)", done.stdout, re.MULTILINE)

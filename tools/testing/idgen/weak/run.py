@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[3]
 OPTIONS = ("IDGEN_ALLOC_KUNIT_TEST", "IDGEN_ALLOC_NEW_ID")
 HOW = """error: no GenMC: give the program as GENMC=/path/genmc
-It is built from its public source (project MPI-SWS/genmc on GitHub, tag v0.9 for the kernel's memory model) with LLVM 14
+Build it from its public source (project MPI-SWS/genmc on GitHub, tag v0.9 for the kernel's memory model) with LLVM 14
 or 15 (Debian 12: llvm-14-dev libclang-14-dev clang-14 libffi-dev libhwloc-dev autoconf automake; autoreconf --install;
 ./configure --with-llvm=/usr/lib/llvm-14 --with-clang=/usr/lib/llvm-14/bin/clang; make), in some minutes."""
 INVARIANTS = sorted(set(re.findall(r"^\t+must\([^;]*, (\w+)\);", (HERE / "weak.c").read_text(), re.MULTILINE)))
@@ -78,7 +78,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=HERE.parent / "build/weak", help="where logs go")
     parser.add_argument("--csv", type=Path, default=HERE.parent / "build/weak.csv")
-    parser.add_argument("--limit", type=int, default=900, help="seconds for each program and model; a timeout is a failure")
+    parser.add_argument("--limit", type=int, default=900, help="seconds for each run of GenMC; a timeout is a failure")
     parser.add_argument("names", nargs="*", help="only these programs")
     args = parser.parse_args()
 

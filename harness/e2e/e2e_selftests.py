@@ -20,8 +20,8 @@ import ktap
 from results import COMPLAINT
 
 SECONDS = 90
-# On a busy machine, the kernel warns there now and then (the vCPU's sysregs are already loaded). That was seen with our files
-# and without in the tests below, and once in dirty_log_test.
+# On a busy machine, the kernel warns there now and then (the vCPU's sysregs are already loaded), in one test of KVM or another,
+# with our files and without.
 KNOWN = "kvm_vcpu_load_debug"
 # The first single-steps a guest. In one run of ten to twenty, it warns so, or a CPU hangs, with our files and without.
 # demand_paging_test fails now and then with -cpu max: 3 of 30 runs on the original kernel, one with that warning; with our files

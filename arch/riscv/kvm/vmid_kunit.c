@@ -12,6 +12,10 @@
 #include <linux/preempt.h>
 #include <linux/sched.h>
 
+#if IS_ENABLED(CONFIG_IDGEN_ALLOC_KUNIT_TEST)
+#include "../../../lib/idgen_alloc_internal.h"
+#endif
+
 /* The maximum on RV32. */
 #define VMID_TEST_BITS	7
 
@@ -239,6 +243,31 @@ static void __init detect_makes_all_cpus_flush(struct kunit *test)
 	}
 }
 
+#if IS_ENABLED(CONFIG_IDGEN_ALLOC_KUNIT_TEST)
+static unsigned long *vmid_test_no_memory(unsigned long nbits)
+{
+	return NULL;
+}
+
+/* Not an allocator without a map: all VMs share VMID 0. */
+static void __init detect_without_memory_disables_vmids(struct kunit *test)
+{
+	struct kvm_vmid vm = {};
+
+	if (!riscv_isa_extension_available(NULL, H))
+		kunit_skip(test, "needs the H extension");
+	kvm_riscv_gstage_vmid_exit();
+	kunit_activate_static_stub(test, idgen_bitmap_zalloc,
+				   vmid_test_no_memory);
+	kvm_riscv_gstage_vmid_detect();
+	kunit_deactivate_static_stub(test, idgen_bitmap_zalloc);
+	KUNIT_EXPECT_NULL(test, vmids.map);
+	KUNIT_ASSERT_EQ(test, kvm_riscv_gstage_vmid_bits(), 0);
+	vmid_test_load(&vm);
+	KUNIT_EXPECT_EQ(test, vm.vmid, 0);
+}
+#endif
+
 static struct kunit_case __refdata riscv_kvm_vmid_cases[] = {
 	KUNIT_CASE(loaded_vcpu_has_vmid),
 	KUNIT_CASE(last_loaded_vm_keeps_vmid),
@@ -248,6 +277,9 @@ static struct kunit_case __refdata riscv_kvm_vmid_cases[] = {
 	KUNIT_CASE(first_load_after_rollover_flushes_once),
 	KUNIT_CASE(vms_without_vmids_use_vmid_0),
 	KUNIT_CASE(detect_makes_all_cpus_flush),
+#if IS_ENABLED(CONFIG_IDGEN_ALLOC_KUNIT_TEST)
+	KUNIT_CASE(detect_without_memory_disables_vmids),
+#endif
 	{}
 };
 

@@ -79,6 +79,8 @@ class Row:
     accel: str = "tcg"
     el2: bool = True
     tlb: bool = False
+    # QEMU 9 or later. The plugin needs it too, as it reads registers.
+    new_qemu: bool = False
     rollovers: dict[str, int] = field(default_factory=dict)
     expect: list[str] = field(default_factory=list)
     quick: bool = False
@@ -113,10 +115,9 @@ class Row:
         machine = MACHINES[self.arch]
         append = f"console={machine.console} kunit.enable=0 panic=-1 oops=panic {STALL} {self.args} -- {commands}"
         qemu = [machine.qemu]
-        if self.tlb:
-            # A QEMU whose plugins can read registers.
+        if self.tlb or self.new_qemu:
             found = subprocess.run([str(HERE.parent / "fetch/tool.sh"), "qemu"], stdout=subprocess.PIPE, text=True, check=True)
-            qemu = [found.stdout.strip(), "-plugin", str(image / "tlb.so")]
+            qemu = [found.stdout.strip(), *(["-plugin", str(image / "tlb.so")] if self.tlb else [])]
         options = machine.options if self.el2 else machine.options.removesuffix(",virtualization=on")
         return [*qemu, *machine.more, "-accel", self.accel, "-M", options, "-cpu", self.cpu, "-smp", str(self.smp), "-m", self.memory,
                 "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",

@@ -4,7 +4,7 @@
  * print "selftest NAME: RESULT, N s". RESULT is pass, skip, fail or timeout. The output
  * of the tests goes to the log.
  *
- *	selftests SECONDS TIMES [NAME...] [-NAME...]	all, only these, or all but those
+ *	selftests SECONDS TIMES [NAME...]	all, or only these
  */
 
 #define _GNU_SOURCE
@@ -75,16 +75,10 @@ static const char *run(const char *name, int seconds)
 
 static bool is_wanted(const char *name, int argc, char **argv)
 {
-	bool all = argc == 3;
-
-	for (int i = 3; i < argc; i++) {
+	for (int i = 3; i < argc; i++)
 		if (!strcmp(name, argv[i]))
 			return true;
-		if (*argv[i] == '-' && !strcmp(name, argv[i] + 1))
-			return false;
-		all |= *argv[i] == '-';
-	}
-	return all && *name != '.';
+	return argc == 3 && *name != '.';
 }
 
 int main(int argc, char **argv)

@@ -27,7 +27,7 @@ Everything ran under QEMU or on the host. Nothing ran on hardware with the archi
 
 Known gaps: no mutation test removes the I-cache and branch predictor flushes of arm, the TLB flush in flush_cpu of arm,
 riscv and KVM/riscv, the flushes of riscv after the probes of ASID and VMID bits, arm64's workaround for ThunderX, or the
-GINVT of mips. QEMU shows no difference without them. Nor is the init of KVM/riscv tested, as KUnit cannot call it.
+GINVT of mips. QEMU shows no difference without them.
 """
 # The command that writes each table, in the order of the sections. MERGED has the two columns of a long table whose
 # rows are merged, see merge().

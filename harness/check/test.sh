@@ -10,7 +10,7 @@
 
 . "$(dirname "$0")/../common.sh"
 "$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv kunit-riscv32 kunit-um lint litmus prove bench e2e-arm64 \
-	e2e-arm series series-check csky
+	e2e-arm e2e-riscv series series-check csky
 lock
 tree=$("$harness/overlay/tree.sh")
 

@@ -16,6 +16,7 @@ mips='gcc-mipsisa64r6el-linux-gnuabi64:mipsisa64r6el-linux-gnuabi64-gcc'
 clang='clang-19 lld-19:ld.lld-19 llvm-19:llvm-nm-19'
 # Without it, checkpatch does not check SPDX lines.
 ply='python3-ply:/usr/lib/python3/dist-packages/ply'
+arm64_libc='libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h'
 declare -A needs=(
 	[kunit-arm64]="$base $arm64 qemu-system-arm:qemu-system-aarch64"
 	[kunit-arm]="$base $arm qemu-system-arm"
@@ -26,14 +27,14 @@ declare -A needs=(
 	[kunit-mips64]="$base gcc-mipsisa64r6-linux-gnuabi64:mipsisa64r6-linux-gnuabi64-gcc
 		qemu-system-mips:qemu-system-mips64"
 	[kunit-um]="$base"
-	[e2e-arm64]="libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
+	[e2e-arm64]="$arm64_libc"
 	[e2e-arm]="libc6-dev-armhf-cross:/usr/arm-linux-gnueabihf/include/stdlib.h"
 	[e2e-riscv32]=""
 	[e2e-riscv]="libc6-dev-riscv64-cross:/usr/riscv64-linux-gnu/include/stdlib.h"
 	[ltp]="autoconf automake pkg-config"
 	[bench]="$base $arm64 qemu-system-arm:qemu-system-aarch64 valgrind gnuplot-nox:gnuplot dwarves:pahole
-		libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/include/stdlib.h"
-	[torture]="$base" [explore]="$base" [weak]="$base" [kunit-host]="$base" [litmus]="$base $arm64 clang-19"
+		$arm64_libc"
+	[torture]="$base" [explore]="$base" [weak]="$base" [kunit-host]="$base" [litmus]="$base $arm64 $arm64_libc clang-19"
 	[prove]="$base cadical" [prove-deep]="$base cadical" [tla]="$base" [mutants]="$base"
 	[series]="git python3 make gcc perl xz-utils:xz $ply"
 	[series-check]="b4"

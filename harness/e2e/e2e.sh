@@ -13,6 +13,9 @@
 . "$(dirname "$0")/../common.sh"
 out=$build/e2e
 
+# The QEMU of e2e.py, for the versions beside the table. It is fetched before a kernel is built.
+use_qemu() { [[ $arch != arm64 ]] || used[0]=$("$harness/fetch/tool.sh" qemu); }
+
 rows() {
 	local table=e2e-$arch kernels needed kernel built
 	[[ $arch != @(mips*|um) ]] || die "ARCH=$arch: there are no rows for it"
@@ -20,7 +23,6 @@ rows() {
 	[[ ${1-} != --quick ]] || VARIANT+=-quick
 	[[ -z ${*/--quick/} ]] || VARIANT+=-some
 	for_arch "$arch"
-	used+=("$build/tools/qemu/qemu")
 	set -- --arch="$arch" "$@"
 	export SHARD=$shard
 	kernels=$("$harness/e2e/e2e.py" --kernels "$@")
@@ -30,6 +32,7 @@ rows() {
 		"$harness/fetch/deps.sh" "kunit-$needed" "e2e-$needed"
 	done <<<"$kernels"
 	lock
+	use_qemu
 	mkdir -p "$out"
 	tree=$("$harness/overlay/tree.sh")
 	while read -r needed kernel built initramfs; do
@@ -53,6 +56,7 @@ mutants() {
 	(($# == 0)) || VARIANT+=-some
 	"$harness/fetch/deps.sh" kunit-arm64 e2e-arm64
 	lock
+	use_qemu
 	tree=$("$harness/overlay/tree.sh")
 	mutants=$tree-mutants
 	"$harness/e2e/e2e-build.sh" "$tree" arm64 plain "$out/mutants"
@@ -98,6 +102,7 @@ selftests() {
 	[[ $arch = arm64 ]] || dir+=-$arch prefix=$arch-
 	"$harness/fetch/deps.sh" "kunit-$arch" "e2e-$arch"
 	lock
+	use_qemu
 	tree=$("$harness/overlay/tree.sh")
 	pristine=$("$harness/overlay/tree.sh" pristine)
 	"$harness/e2e/e2e-build.sh" "$tree" "$arch" plain "$out/${prefix}converted" initramfs-kselftest

@@ -21,12 +21,9 @@ from results import COMPLAINT
 SECONDS = 90
 AGAIN = 10
 ROUNDS = 3
-# Before 8.1 (commit deba78709ae8), QEMU can go on with code that the kernel has patched since. KVM's calls at each context
-# switch are patched in with the first VM, and out with the last. The kernel, ours or the original, then warns in
-# kvm_vcpu_load_debug(), or a CPU hangs.
 MACHINES = {
-    "vhe": e2e.Row(name="vhe", cpu="max,pauth-impdef=on", smp=4, memory="4G", run=[], limit=1500, new_qemu=True),
-    "nvhe": e2e.Row(name="nvhe", cpu="cortex-a57", smp=4, memory="4G", run=[], limit=1500, new_qemu=True),
+    "vhe": e2e.Row(name="vhe", cpu="max,pauth-impdef=on", smp=4, memory="4G", run=[], limit=1500),
+    "nvhe": e2e.Row(name="nvhe", cpu="cortex-a57", smp=4, memory="4G", run=[], limit=1500),
     "rv64": e2e.Row(name="rv64", arch="riscv", cpu="rv64,h=true", smp=4, memory="4G", run=[], limit=1500),
 }
 # The kernel of each boot, and its arguments.

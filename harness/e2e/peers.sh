@@ -20,6 +20,7 @@ missing() {
 [[ -f $KVMTOOL/Makefile || -f $KVMTOOL/lkvm-static ]] || missing "KVMTOOL=$KVMTOOL has no lkvm-static and no Makefile"
 "$harness/fetch/deps.sh" kunit-arm64 e2e-arm64
 lock
+used[0]=$("$harness/fetch/tool.sh" qemu)
 tree=$("$harness/overlay/tree.sh") pristine=$("$harness/overlay/tree.sh" pristine)
 out=$build/e2e/peers
 mkdir -p "$out"

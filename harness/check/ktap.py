@@ -101,9 +101,14 @@ def report(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]],
     path.parent.mkdir(parents=True, exist_ok=True)
     write_csv(path, [columns, *rows])
     cells = [dict(zip(columns, map(str, row), strict=True)) for row in rows]
-    return write(path, [block(f"{row[0]} {cell.get('size', '')}".strip(), cell["result"], cell.get("reason", ""),
-                              own_cases(logs / str(row[0])) if logs else [])
-                        for row, cell in zip(rows, cells)])
+    inner = [own_cases(logs / str(row[0])) if logs else [] for row in rows]
+    # A log that was cut still says at its end what failed.
+    for row, cases in zip(rows, inner):
+        for _, verdict, name in cases:
+            if verdict == "not ok":
+                print(f"not ok {row[0]}: {name}")
+    return write(path, [block(f"{row[0]} {cell.get('size', '')}".strip(), cell["result"], cell.get("reason", ""), cases)
+                        for row, cell, cases in zip(rows, cells, inner)])
 
 
 def convert(path: Path) -> int:

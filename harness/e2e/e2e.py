@@ -140,6 +140,11 @@ class Result:
     hung: bool = False
 
 
+def complains(row: Row, line: str) -> bool:
+    """Whether a line of a log is a warning that the row does not expect."""
+    return bool(COMPLAINT.search(line)) and not any(re.search(want, line) for want in row.expect)
+
+
 def judge(row: Row, lines: list[str]) -> Result:
     """Read the result from a log."""
     result = Result([])
@@ -168,11 +173,11 @@ def judge(row: Row, lines: list[str]) -> Result:
             if match[1] != "0":
                 result.reasons.append(f"programs: {match[1]} failed")
     result.checks = done.total() - done["toggle"]
-    complaints = [line for line in lines if COMPLAINT.search(line) and not any(re.search(want, line) for want in row.expect)]
+    complaints = [line for line in lines if complains(row, line)]
     if complaints:
         label = "invariant" if " violated:" in complaints[0] else "kernel"
         result.reasons.append(f"{label}: {len(complaints)} lines like: {complaints[0]}")
-    found = [line for line in lines if "wrong: " in line or line.startswith("stress-ng: fail:")]
+    found = [line for line in lines if is_wrong(row, line) and line not in complaints]
     if found or result.wrong:
         result.reasons.append(f"contents: {result.wrong} wrong: {found[0] if found else 'none of them shown'}")
     if not ended:
@@ -237,9 +242,9 @@ def read(log: Path) -> list[str]:
     return log.read_text(encoding="utf-8", errors="replace").replace("\r", "").splitlines()
 
 
-def is_wrong(line: str) -> bool:
+def is_wrong(row: Row, line: str) -> bool:
     """Whether a line of a log fails the row."""
-    return "wrong: " in line or line.startswith("stress-ng: fail:") or bool(COMPLAINT.search(line))
+    return "wrong: " in line or line.startswith("stress-ng: fail:") or complains(row, line)
 
 
 def boot(row: Row, image: Path, log: Path, to_first_wrong: bool = False) -> Result:
@@ -250,7 +255,7 @@ def boot(row: Row, image: Path, log: Path, to_first_wrong: bool = False) -> Resu
     hung = False
 
     def enough() -> bool:
-        return to_first_wrong and any(map(is_wrong, read(log)))
+        return to_first_wrong and any(is_wrong(row, line) for line in read(log))
 
     with log.open("wb") as out, subprocess.Popen(row.command(image), stdin=subprocess.DEVNULL, stdout=out,
                                                  stderr=subprocess.STDOUT) as qemu:
@@ -275,7 +280,7 @@ def show_failure(row: Row, result: Result, log: Path) -> None:
     if result.hung or "end: init did not come to it" in result.reasons:
         shown = lines[-50:]
     else:
-        shown = [line for line in lines if is_wrong(line)][:20]
+        shown = [line for line in lines if is_wrong(row, line)][:20]
     for line in shown:
         print(f"    | {line}")
     print(f"    | the log is {log}", flush=True)

@@ -25,25 +25,26 @@ tla) used=(TLC) ;;
 mutants) used=(gcc "$CBMC" "$HERD7" ${GENMC:+"$GENMC"} ${TLA2TOOLS:+TLC}) ;;
 esac
 
-# counted COMMAND...: run COMMAND, which prints KTAP.
-counted() { "$@" | "$harness/check/ktap.py" convert "$what"; }
+# counted NAME COMMAND...: run COMMAND, which prints KTAP, for the table NAME.
+counted() { "${@:2}" | "$harness/check/ktap.py" convert "$1"; }
 
 case $what in
 torture | explore | kunit-host) make --no-print-directory -C "$idgen" O="$build/idgen" "${what%-host}" "$@" ;;
 litmus)
-	LINUX=$tree table litmus counted "$idgen/litmus/run.sh" "$@"
-	CLANG=clang-19 "$idgen/litmus/emitted.py"
+	LINUX=$tree table litmus counted litmus "$idgen/litmus/run.sh" "$@"
+	# $KTAP keeps the cases above.
+	KTAP='' CLANG=clang-19 table emitted counted emitted "$idgen/litmus/emitted.py"
 	"$idgen/litmus/accesses.py"
 	"$idgen/assumptions.py"
 	;;
-tla) OUT=$build/tla table tla counted "$idgen/tla/tla.sh" "$@" ;;
+tla) OUT=$build/tla table tla counted tla "$idgen/tla/tla.sh" "$@" ;;
 prove*)
 	[[ $what = prove ]] || set -- --deep "$@"
-	table "$what" counted "$idgen/cbmc/run.py" --out "$build/prove" --csv "$build/$what$VARIANT.csv" \
+	table "$what" counted "$what" "$idgen/cbmc/run.py" --out "$build/prove" --csv "$build/$what$VARIANT.csv" \
 		--jobs "$(nproc)" "$@"
 	;;
 weak)
-	table weak counted "$idgen/weak/run.py" --out "$build/weak" --csv "$build/weak$VARIANT.csv" "$@"
+	table weak counted weak "$idgen/weak/run.py" --out "$build/weak" --csv "$build/weak$VARIANT.csv" "$@"
 	VARIANT=-weak$VARIANT table mutants "$harness/check/mutants.py" --layer weak
 	;;
 mutants) spread mutants "$harness/check/mutants.py" --linux "$tree" "$@" ;;

@@ -35,8 +35,8 @@ COMMANDS = {
     "test": "make test", **{f"kunit-{arch}": f"make kunit ARCH={arch}" for arch in
                             ("arm64", "arm", "riscv", "riscv32", "mips64el", "mips64", "um")},
     "kunit-arm64-san": "make kunit SAN=1", "kunit-arm64-6.12": "make kunit LINUX_VERSION=6.12",
-    "prove": "make prove", "prove-deep": "make prove-deep", "litmus": "make litmus", "tla": "make tla",
-    "weak": "make weak", "mutants-weak": "make weak (mutants)", "mutants": "make mutants",
+    "prove": "make prove", "prove-deep": "make prove-deep", "litmus": "make litmus",
+    "emitted": "make litmus (emitted code)", "tla": "make tla", "weak": "make weak", "mutants-weak": "make weak (mutants)", "mutants": "make mutants",
     **{f"kunit-mutants-{arch}": f"make kunit-mutants ARCH={arch}" for arch in ("arm64", "arm", "riscv", "mips64el")},
     "e2e-quick": "make e2e ARCH=arm64 (quick)", "e2e-arm-quick": "make e2e ARCH=arm (quick)",
     **{f"e2e{arch}": f"make e2e ARCH={arch[1:] or 'arm64'}" for arch in ("", "-arm", "-riscv", "-riscv32")},

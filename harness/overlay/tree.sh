@@ -16,6 +16,7 @@
 # have been built in. Unchanged files keep their timestamps, so the next build is short.
 
 . "$(dirname "$0")/../common.sh"
+[[ $* = @(|pristine|series|aside) ]] || die "tree.sh: unknown argument in '$*'; its head lists them"
 lock
 
 is_kernel() {

@@ -97,8 +97,11 @@ def main() -> int:
         raise SystemExit("error: no herd7: install it, or set HERD7=")
     source = Path(os.environ.get("SRC", TOP / "lib/idgen_alloc.c")).resolve()
     header = Path(os.environ.get("HEADER", TOP / "include/linux/idgen_alloc.h")).resolve()
+    for file in (source, header):
+        if not file.is_file():
+            raise SystemExit(f"error: no file {file}: set SRC= and HEADER= to versions of lib/idgen_alloc.c and its header")
     asked = failed = 0
-    print(f"KTAP version 1\n1..{len(COMPILERS)}")
+    print(f"KTAP version 1\n1..{len(COMPILERS)}\n# test # observed")
     for number, compiler in enumerate(COMPILERS, 1):
         name = f"{number} emitted by {compiler.split()[0]}"
         if not shutil.which(compiler.split()[0]):

@@ -12,9 +12,7 @@
 #include <linux/preempt.h>
 #include <linux/sched.h>
 
-#if IS_ENABLED(CONFIG_IDGEN_ALLOC_KUNIT_TEST)
 #include "../../../lib/idgen_alloc_internal.h"
-#endif
 
 /* The maximum on RV32. */
 #define VMID_TEST_BITS	7
@@ -243,7 +241,6 @@ static void __init detect_makes_all_cpus_flush(struct kunit *test)
 	}
 }
 
-#if IS_ENABLED(CONFIG_IDGEN_ALLOC_KUNIT_TEST)
 static unsigned long *vmid_test_no_memory(unsigned long nbits)
 {
 	return NULL;
@@ -266,7 +263,6 @@ static void __init detect_without_memory_disables_vmids(struct kunit *test)
 	vmid_test_load(&vm);
 	KUNIT_EXPECT_EQ(test, vm.vmid, 0);
 }
-#endif
 
 static struct kunit_case __refdata riscv_kvm_vmid_cases[] = {
 	KUNIT_CASE(loaded_vcpu_has_vmid),
@@ -277,9 +273,7 @@ static struct kunit_case __refdata riscv_kvm_vmid_cases[] = {
 	KUNIT_CASE(first_load_after_rollover_flushes_once),
 	KUNIT_CASE(vms_without_vmids_use_vmid_0),
 	KUNIT_CASE(detect_makes_all_cpus_flush),
-#if IS_ENABLED(CONFIG_IDGEN_ALLOC_KUNIT_TEST)
 	KUNIT_CASE(detect_without_memory_disables_vmids),
-#endif
 	{}
 };
 

@@ -339,7 +339,7 @@ rates() {
 		from e2e_selftests import misses, rollovers
 		from peers import verdict
 		ok, bad = ["pass"], ["fail"]
-		assert is_same(ok, ok) and is_same(bad, bad) and is_same(3 * bad + ok, bad + 3 * ok)
+		assert is_same(ok, ok) and is_same(ok, bad) and is_same(bad, bad) and is_same(3 * bad + ok, bad + 3 * ok)
 		assert not is_same([], ok) and not is_same(bad, ok) and not is_same(4 * bad, bad + 3 * ok)
 
 		def judged(name, ours, few, theirs):

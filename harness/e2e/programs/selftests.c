@@ -18,7 +18,7 @@
 #include "e2e.h"
 
 #define KSFT_SKIP	4
-#define MAX_ARGS	4
+#define MAX_ARGS	6
 
 /* Options for tests that need some, or are made for hardware: less memory, fewer iterations. */
 static const char *const smaller[][1 + MAX_ARGS] = {
@@ -30,7 +30,7 @@ static const char *const smaller[][1 + MAX_ARGS] = {
 	{ "dirty_log_test", "-i", "2" },
 	{ "kvm_page_table_test", "-b", "32M" },
 	{ "memslot_modification_stress_test", "-b", "8M", "-i", "2" },
-	{ "memslot_perf_test", "-l", "1", "-s", "512" },
+	{ "memslot_perf_test", "-l", "1", "-s", "512", "-t", "60" },
 	{ "mmu_stress_test", "-m", "1", "-s", "1" },
 	{ "uffd-stress", "anon", "8", "4" },
 	{ "vmid_rollover", "-s", "5", "-l", "40" },

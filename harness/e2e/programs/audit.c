@@ -83,7 +83,7 @@ static void pinned(void)
 		asid = ioctl(probe, ASID_PROBE_PIN);
 		if (asid < 0) {
 			if (errno != ENOSPC)
-				wrong("pin: %s", strerror(errno));
+				wrong("pin: %s", errno == EILSEQ ? "pinned to ASID 0" : strerror(errno));
 			atomic_fetch_add(&shared->refused, 1);
 			usleep(20000);
 			continue;

@@ -212,8 +212,9 @@ static int pin_current(struct pin *pin)
 	if (pin->mm)
 		return -EBUSY;
 	asid = arm64_mm_context_get(current->mm);
+	/* 0 means that the pin is refused, so a pinned mm must not have it. */
 	if (!asid)
-		return -ENOSPC;
+		return refcount_read(&current->mm->context.pinned) ? -EILSEQ : -ENOSPC;
 
 	mmgrab(current->mm);
 	pin->mm = current->mm;

@@ -154,10 +154,12 @@ if [[ -n ${DISASM-} ]]; then
 	pahole -C idgen_slot,idgen_alloc "$work/host/asid-ours"
 	echo
 fi
-on="Linux $(make -s -C "${trees[theirs]}" kernelversion), $("${cross}gcc" --version | head -n 1)"
-on+=", $(gcc --version | head -n 1) on the host"
+on="Linux $(make -s -C "${trees[theirs]}" kernelversion)"
+for compiler in "${compilers[@]}"; do
+	! command -v "$compiler" >/dev/null || on+=", $(version "$compiler")"
+done
 echo "$on; harness/bench/bench.kunitconfig"
-used+=(valgrind)
+used=("${used[0]}" "${compilers[@]}" valgrind)
 tree=${trees[ours]} table bench "$harness/bench/bench.py" ${quick:+--quick} "$harness/bench/bench.toml" "$build/bench" \
 	"$work"/*.csv
 if [[ -z $VARIANT ]]; then

@@ -638,7 +638,8 @@ static void __idgen_init add_slot(struct idgen_alloc *a, unsigned int i,
  * Context: Process context. At boot (__init) unless the user is modular. May
  * sleep. cpu_possible_mask is final. @a and @slots are not in use.
  * Return: 0 on success. -EINVAL if @bits is out of range or if @ops has no
- * flush callback. -ENOMEM. No idgen_alloc_destroy() is needed after an error.
+ * flush callback. -ENOMEM if memory is short. After an error, there is nothing
+ * to destroy.
  */
 int idgen_alloc_init(struct idgen_alloc *a, const struct idgen_ops *ops,
 		     unsigned int bits, struct idgen_slot __percpu *slots)

@@ -357,7 +357,7 @@ rates() {
 		    assert len(judge(row, [bad if line == good else line for line in lines]).reasons) == 1, good
 
 		counted = "VMIDs rolled over, 9 times, by the trace event"
-		computed = "VMIDs rolled over, at least 1 times, computed from the number of VMs"
+		computed = "VMIDs rolled over, at least 1 times, computed from the number of VMs, if KVM uses VMIDs"
 		said = {"converted": {"vmid_rollover": counted}, "original": {"vmid_rollover": computed},
 		        "converted-4": {"vmid_rollover": counted, "asid_rollover": counted}}
 		assert not misses("nvhe", said)

@@ -39,7 +39,7 @@ ROLLOVERS = {
     ("converted-4", "vmid_rollover"): COUNTED,
     # 8-bit VMIDs.
     ("converted", "vmid_rollover", "nvhe"): COUNTED,
-    ("original", "vmid_rollover", "nvhe"): r"rolled over, at least \d+ times, computed from the number of VMs$",
+    ("original", "vmid_rollover", "nvhe"): r"rolled over, at least \d+ times, computed from the number of VMs, if KVM uses VMIDs$",
 }
 RESULT = re.compile(r"^selftest (\S+): (\w+), \d+ s$")
 Results = dict[str, dict[str, list[str]]]

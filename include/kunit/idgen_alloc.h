@@ -54,6 +54,8 @@ static inline void kunit_idgen_roll_over(struct kunit *test,
  * kunit_idgen_use_mm() - Run a new mm on this CPU
  * @test: the test, which fails if there is no memory
  *
+ * Context: Process context, in a kernel thread without an mm, as KUnit cases
+ * are. May sleep.
  * Return: the mm, which runs until there is a switch to another one.
  */
 static inline struct mm_struct *kunit_idgen_use_mm(struct kunit *test)
@@ -68,6 +70,9 @@ static inline struct mm_struct *kunit_idgen_use_mm(struct kunit *test)
 /**
  * kunit_idgen_unuse_mm() - End kunit_idgen_use_mm()
  * @mm: the mm, which is freed
+ *
+ * Context: Process context, in the thread that called kunit_idgen_use_mm(). May
+ * sleep.
  */
 static inline void kunit_idgen_unuse_mm(struct mm_struct *mm)
 {

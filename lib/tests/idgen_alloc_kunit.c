@@ -1118,11 +1118,14 @@ static void unmap_with_stale_id_is_safe(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 3, 4);
 	struct sim_context mm, taker;
-	unsigned int cpu;
+	unsigned int cpu, id;
 	u64 old;
 
 	sim_run_new(w, 1, &mm);
 	sim_sched_out(w, 1);
+	/* The flush must remove old entries with any other ID. */
+	for (id = 1; id < 16; id++)
+		w->cpu[1].tlb[id] = (struct sim_entry){ mm.serial, mm.version };
 	/* CPU 2 clears the page table entry and reads the ID. */
 	mm.version++;
 	old = sim_id(&mm);

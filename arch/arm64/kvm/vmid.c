@@ -28,8 +28,8 @@ static const struct idgen_ops vmid_ops = {
 void kvm_arm_vmid_clear_active(void)
 {
 	/*
-	 * VTTBR_EL2 still holds the VMID. See "Sched out is a promise" in
-	 * Documentation/core-api/idgen_alloc.rst.
+	 * With VHE, VTTBR_EL2 may still hold the VMID. See "Sched out is a
+	 * promise" in Documentation/core-api/idgen_alloc.rst.
 	 */
 	idgen_alloc_sched_out(this_cpu_ptr(&vmid_slots));
 }

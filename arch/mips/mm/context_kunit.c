@@ -227,7 +227,7 @@ static void cpus_without_mmids_use_asids(struct kunit *test)
 {
 	unsigned long flags, asid, version;
 	struct mm_struct *mm = mmid_test_new_mm(test);
-	u64 generation = mmids.generation;
+	unsigned long cursor = mmids.cursor;
 	unsigned int cpu;
 	bool same;
 
@@ -244,7 +244,7 @@ static void cpus_without_mmids_use_asids(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, same);
 	KUNIT_EXPECT_NE(test, version, 0);
-	KUNIT_EXPECT_EQ(test, generation, mmids.generation);
+	KUNIT_EXPECT_EQ(test, cursor, mmids.cursor);
 }
 
 static struct kunit_case mips_mmid_cases[] = {

@@ -167,6 +167,8 @@ static void __init vcpus_share_vmid_after_rollover(struct kunit *test)
 	idgen_alloc_switch(&vmids, &elsewhere, &vm.id, NULL);
 	preempt_enable();
 	KUNIT_EXPECT_EQ(test, vmid_test_value(&vm), vmids.generation | vmid);
+	/* The slot of this CPU has the reserved value for the next rollover. */
+	kunit_idgen_roll_over(test, &vmids, vmid);
 	vmid_test_load(&vm);
 	KUNIT_EXPECT_EQ(test, vm.vmid, vmid);
 }
@@ -232,7 +234,8 @@ static void __init detect_makes_all_cpus_flush(struct kunit *test)
 		kunit_skip(test, "needs the H extension");
 	kvm_riscv_gstage_vmid_exit();
 	kvm_riscv_gstage_vmid_detect();
-	KUNIT_ASSERT_GT(test, vmid_bits, 0);
+	if (!vmid_bits)
+		kunit_skip(test, "too few VMIDs");
 	for_each_possible_cpu(cpu) {
 		struct idgen_slot *slot = per_cpu_ptr(&vmid_slots, cpu);
 

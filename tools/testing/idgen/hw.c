@@ -415,9 +415,9 @@ void hw_enter(int cpu, struct context *ctx)
 	c->running = true;
 	/*
 	 * A new ID that this CPU has stored is visible before its walks (A5),
-	 * due to the barrier at the end of the slow path. So before a TLBI with an
-	 * older ID the page table has changed. See hw_unmap() and
-	 * litmus/unmap-*.
+	 * due to the barrier at the end of the slow path. So if an unmap still
+	 * reads an older ID for its TLBI, these walks find its change. See
+	 * hw_unmap() and litmus/unmap-*.
 	 */
 	if (hw_walks_now())
 		fill(cpu);

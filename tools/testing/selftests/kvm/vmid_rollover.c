@@ -461,7 +461,7 @@ static void report(bool stuck, unsigned long start)
 		ksft_test_result_pass("VMIDs rolled over, %s%ld times, %s\n",
 				      counted ? "" : "at least ", had,
 				      counted ? "by the trace event" :
-				      "computed from the number of VMs");
+				      "computed from the number of VMs, if KVM uses VMIDs");
 	else
 		ksft_test_result_code(KSFT_SKIP, "VMIDs rolled over",
 				      "%ld of %lu, %s: %lu VMs in %lu s, %u-bit VMIDs",

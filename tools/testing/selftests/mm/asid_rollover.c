@@ -598,7 +598,7 @@ static void report(uint64_t begin)
 		ksft_test_result_pass("ASIDs rolled over, %s%ld times, %s\n",
 				      counted ? "" : "at least ", had,
 				      counted ? "by the trace event" :
-				      "computed from the number of processes");
+				      "computed from the number of processes, if the CPU has ASIDs");
 	else
 		ksft_test_result_code(KSFT_SKIP, "ASIDs rolled over",
 				      "%ld of %lu, %s: %lu processes in %lu s",

@@ -43,6 +43,9 @@ $(foreach variable,$(sort $(given) ARCH JOBS SHARD),\
 	$(error $(variable)=$($(variable)) from the $(origin $(variable)): \
 	only these take $(variable)=: $(takes_$(variable)))))
 
+$(foreach variable,SAN SIGNOFF EDIT DISASM,\
+	$(if $(filter-out 1,$($(variable))),$(error $(variable)=$($(variable)): give 1, or leave it out)))
+
 export $(variables)
 
 help:

@@ -6,5 +6,5 @@
 . "$(dirname "$0")/common.sh"
 lock
 keep=(! -name .lock ! -name download ! -name 'linux-*')
-[[ ${1-} != all ]] || keep=()
+[[ ${1-} != all ]] || keep=(! -name .lock)
 find "$build" -mindepth 1 -maxdepth 1 "${keep[@]}" -exec rm -rf {} +

@@ -62,6 +62,8 @@ typos() {
 	refuses 'only these take LINUX=: kunit' make prove LINUX=/nonexistent
 	refuses 'only these take SET=: series' make results SET=fixes
 	refuses 'KUNIT_ARGS: --raw_output=all hides the results' make kunit KUNIT_ARGS='--kernel_args a=1 --raw_output=all'
+	refuses "KUNIT_ARGS=--kernel_args 'a=1: a quote is not closed" make kunit KUNIT_ARGS="--kernel_args 'a=1"
+	refuses 'SIGNOFF=0: give 1, or leave it out' make series SIGNOFF=0
 	refuses 'SHARD=3/2: give it as I/N' make configs SHARD=3/2
 	refuses 'JOBS=x: give a number' make e2e JOBS=x
 	refuses 'GENMC=/nonexistent: no such program' make mutants GENMC=/nonexistent
@@ -137,6 +139,9 @@ identity() {
 		"$copy/harness/series/series.py" make "$copy/base" "$copy/out" 7.3 core
 	refuses 'user.name is not set' env SIGNOFF=1 GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0= \
 		"$harness/series/series.py" make "$copy/base" "$copy/out" 7.3 core
+	# It replaces only what it has written.
+	refuses 'is not from make series' "$harness/series/series.py" make "$copy/base" "$copy/harness" 7.3 core
+	[[ -e $copy/harness/common.sh ]]
 }
 
 # interrupts COMMAND...: Ctrl-C ends COMMAND and the programs that it has started, soon and without a traceback or an
@@ -325,6 +330,10 @@ cut_off() {
 	[[ ! -e $copy/build ]]
 	refuses 'nothing ran' bash -c 'mkdir build; echo 1..0 | harness/check/ktap.py convert none'
 	refuses 'nothing ran' harness/check/ktap.py report none build/log
+	refuses 'nothing ran' harness/check/ktap.py report none build/log one skip 0 because
+	# A skipped check has no results, not even those of an earlier run.
+	mkdir -p "$copy/build/log"
+	printf 'KTAP version 1\n1..1\nok 1 old\n' >"$copy/build/log/one.ktap"
 	refuses 'nothing ran' harness/check/ktap.py report none build/log one skip 0 because
 }
 

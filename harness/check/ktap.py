@@ -101,7 +101,7 @@ def report(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]],
     path.parent.mkdir(parents=True, exist_ok=True)
     write_csv(path, [columns, *rows])
     cells = [dict(zip(columns, map(str, row), strict=True)) for row in rows]
-    inner = [own_cases(logs / str(row[0])) if logs else [] for row in rows]
+    inner = [own_cases(logs / str(row[0])) if logs and cell["result"] != "skip" else [] for row, cell in zip(rows, cells)]
     # A log that was cut still says at its end what failed.
     for row, cases in zip(rows, inner):
         for _, verdict, name in cases:
@@ -122,7 +122,7 @@ def convert(path: Path) -> int:
         raise SystemExit(f"error: {path.name}: not all tests ran, so there is no table")
     path = named(path)
     if not Path(f"{path}.csv").exists() and (head := re.search("^# (.*) # (.*)$", text, re.M)):
-        rows = [(name, verdict, *said.split(", ")) for _, verdict, why in tests for name, said in [why.split(" # ")]]
+        rows = [(name, "skip" if said.startswith("SKIP ") else verdict, *said.split(", ")) for _, verdict, why in tests for name, said in [why.split(" # ")]]
         write_csv(path, [(head[1], "result", *head[2].split(", ")), *rows])
     return write(path, tests)
 
@@ -142,6 +142,8 @@ def merge(tables: list[Path], into: Path | None) -> int:
         match = re.fullmatch(r"(.*)-(\d+)-of-(\d+)\.csv", table.name)
         if not match:
             raise SystemExit(f"error: {table}: not the table of a shard, as NAME-1-of-2.csv is")
+        if int(match[2]) in shards:
+            raise SystemExit(f"error: {table}: this shard is given twice")
         shards[int(match[2])] = table
         of.add((match[1], int(match[3])))
     if len(of) != 1:

@@ -10,7 +10,8 @@ for_arch "$arch"
 dir=.kunit-$arch options=("${kunit_all[@]}" "${boot_for[@]}")
 [[ $arch != arm64 ]] || dir=.kunit
 # xargs parses quotes as a shell does, and runs nothing.
-mapfile -t more < <(xargs -r printf '%s\n' <<<"${KUNIT_ARGS-}")
+args=$(xargs -r printf '%s\n' <<<"${KUNIT_ARGS-}") || die "KUNIT_ARGS=$KUNIT_ARGS: a quote is not closed"
+mapfile -t more < <(printf '%s' "${args:+$args$'\n'}")
 for arg in "${more[@]}"; do
 	[[ $arg != --@(b|js|raw)* ]] || die "KUNIT_ARGS: $arg hides the results from this script"
 done

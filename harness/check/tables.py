@@ -22,7 +22,8 @@ HEAD = """# Results
 
 `make results` writes this file from the tables of the last runs, and nothing here is edited by hand. Each section names the
 day, the commit, and the versions of the kernel and of the programs on which the results depend, and says FAILED if the
-command failed. A command without a section did not run, or wrote no table. "Quick" is the part that `make test` runs.
+command failed. A command without a section did not run, or wrote no table; make prove has none if make prove-deep ran at
+the same commit. "Quick" is the part that `make test` runs.
 Everything ran under QEMU or on the host. Nothing ran on hardware with the architectures in question.
 
 Known gaps: no mutation test removes the I-cache and branch predictor flushes of arm, the TLB flush in flush_cpu of arm,

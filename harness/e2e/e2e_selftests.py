@@ -91,7 +91,7 @@ def log_of(name: str, variant: str) -> Path:
 
 
 def differing(found: Results) -> set[str]:
-    """The tests that have other results with our files."""
+    """The tests that are worse with our files."""
     return {test for test, results in found.items() for variant in VARIANTS if not e2e.is_same(results[variant], results["original"])}
 
 

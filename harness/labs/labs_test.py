@@ -89,7 +89,7 @@ class LabsTest(unittest.TestCase):
 
     def job(self, arch: str) -> str:
         """A job for LAVA."""
-        command = [str(HERE / "lava.sh"), arch, "some-board", "https://localhost/idgen", "idgen_alloc.bits=asid:4,vmid:4"]
+        command = [str(HERE / "lava.sh"), arch, "some-board", "https://localhost/idgen?a=1&b=2,3", "idgen_alloc.bits=asid:4,vmid:4"]
         return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
     def test_lava_takes_the_jobs(self) -> None:

@@ -7,7 +7,7 @@
 # idgen_alloc.bits=asid:4,vmid:4 as KERNEL_ARGS, rollovers are frequent, even on hardware with 16 bits.
 
 set -euo pipefail
-(($# >= 3)) || { sed -n '4,7s/^# \?//p' "$0" >&2 && exit 2; }
+(($# == 3 || $# == 4)) || { sed -n '4,7s/^# \?//p' "$0" >&2 && exit 2; }
 arch=$1 image=Image suites="idgen_alloc" selftests="kvm:vmid_rollover mm:asid_rollover"
 case $arch in
 arm64) suites+=" arm64_asid kvm_arm_vmid" ;;
@@ -15,5 +15,8 @@ arm) suites+=" arm_asid" image=zImage selftests=mm:asid_rollover ;;
 riscv) suites+=" riscv_asid riscv_kvm_vmid" ;;
 *) echo "error: $arch: there are only jobs for arm64, arm and riscv" >&2 && exit 1 ;;
 esac
-sed -e "s,@ARCH@,$arch,; s,@DEVICE@,$2,; s,@URL@,$3,; s|@ARGS@|${4-}|; s,@IMAGE@,$image,; s,@TYPE@,${image,,}," \
+# What sed must not take for its own.
+# shellcheck disable=SC2001
+quoted() { sed 's/[\\&,]/\\&/g' <<<"$1"; }
+sed -e "s,@ARCH@,$arch,; s,@DEVICE@,$(quoted "$2"),; s,@URL@,$(quoted "$3"),; s,@ARGS@,$(quoted "${4-}"),; s,@IMAGE@,$image,; s,@TYPE@,${image,,}," \
 	-e "s,@SUITES@,$suites,; s,@SELFTESTS@,$selftests," "$(dirname "$0")/lava.yaml"

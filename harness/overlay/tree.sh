@@ -58,7 +58,7 @@ debian_source() {
 # List the files of the current directory that its .gitignore files do not exclude. It need not be a git repository.
 # Debian's top .gitignore excludes everything beside it, so these options decide about the top directory.
 list() {
-	git --git-dir="$build/empty.git" --work-tree=. ls-files --others --exclude-standard -x '!/[A-Za-z]*' -x '!.gitignore' -x '!/.kunitconfig' \
+	git -c core.quotePath=false --git-dir="$build/empty.git" --work-tree=. ls-files --others --exclude-standard -x '!/[A-Za-z]*' -x '!.gitignore' -x '!/.kunitconfig' \
 		-x '/vmlinux*' -x /System.map -x /Module.symvers -x '/modules.*' -x '/tags'
 }
 
@@ -82,7 +82,8 @@ lay_over() {
 }
 
 copy() {
-	(cd "$from" && list) | grep -vxFf "$removed" >"$work/wanted"
+	# Other repositories in the tree end in "/", and are left out.
+	(cd "$from" && list) | grep -vxFf "$removed" | sed '/\/$/d' >"$work/wanted"
 	[[ -s $work/wanted ]] || die "found no source files in $from"
 	mkdir -p "$tree"
 	(cd "$tree" && list) >"$work/held"

@@ -250,6 +250,8 @@ def make(base: Path, out: Path, version: str, commit: str, wanted: str) -> int:
     description = Description()
     if wanted not in description.sets:
         raise Failure(f"SET={wanted}: there is no such set, only {', '.join(description.sets)}")
+    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / "names").is_file())):
+        raise Failure(f"{out} would be replaced, and is not from make series: give another directory")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         new = Path(scratch, "new")

@@ -3,6 +3,7 @@
 #
 # series.sh [DIRECTORY]: write a set of patches against a kernel tree (LINUX= or Debian's, see tree.sh), with a cover
 # letter, as single files and as one mbox. The default is SET=core, in build/series. Other sets go to build/series-SET.
+# DIRECTORY is replaced. It must be empty, or from an earlier run.
 # README.md lists the sets. The tree is only read. SIGNOFF=1 adds your Signed-off-by. "series.sh refresh" instead
 # rebases the patch files in harness/series/patches onto our files.
 
@@ -34,7 +35,6 @@ fi
 
 echo "==> making the set \"$set\" for Linux $(<"$work/version")" >&2
 status=0
-rm -f "$out/series.mbox"
 "$harness/series/series.py" make "$work/base" "$out" "$(<"$work/version")" "$set" "$commit" || status=$?
 ((status < 2)) || exit "$status"
 [[ -s $out/series.mbox ]] || exit 1

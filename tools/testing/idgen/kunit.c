@@ -194,16 +194,18 @@ static int run(const struct kunit_case *c, const void *param, const char *desc, 
 static bool set_param(const char *arg)
 {
 	struct kunit_param *p;
+	unsigned long value;
 	size_t length;
-	long value;
 	char *end;
 
 	for (p = kunit_params; p; p = p->next) {
 		length = strlen(p->name);
 		if (strncmp(arg, p->name, length) || arg[length] != '=')
 			continue;
-		value = strtol(arg + length + 1, &end, 0);
-		if (end == arg + length + 1 || *end)
+		errno = 0;
+		value = strtoul(arg + length + 1, &end, 0);
+		if (errno || end == arg + length + 1 || *end ||
+		    (p->size != sizeof(long) && value > INT_MAX))
 			return false;
 		if (p->size == sizeof(long))
 			*p->value = value;

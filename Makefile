@@ -58,9 +58,9 @@ help:
 #help   kunit          KUnit suites of the library and its users         1 min, first 8 min
 #help   kunit-mutants  mutation tests of the architectures' suites
 #help   e2e            real processes and guests on QEMU at EL2
-#help   e2e-mutants    mutation tests of the e2e suite                    10 min
+#help   e2e-mutants    mutation tests of the e2e suite                    15 min
 #help   e2e-selftests  the kernel's own KVM and mm selftests and ours,
-#help                  before and after; ARCH=riscv
+#help                  before and after; ARCH=riscv                       arm64 1 h
 #help   peers          kvm-unit-tests and Linux under kvmtool, before and 9 min
 #help                  after; needs KVM_UNIT_TESTS= and KVMTOOL=
 #help   bench          instructions and bytes, before and after           11 min

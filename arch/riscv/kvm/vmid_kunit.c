@@ -232,10 +232,11 @@ static void __init detect_makes_all_cpus_flush(struct kunit *test)
 
 	if (!riscv_isa_extension_available(NULL, H))
 		kunit_skip(test, "needs the H extension");
+	if (!vmid_test_saved_bits)
+		kunit_skip(test, "too few VMIDs");
 	kvm_riscv_gstage_vmid_exit();
 	kvm_riscv_gstage_vmid_detect();
-	if (!vmid_bits)
-		kunit_skip(test, "too few VMIDs");
+	KUNIT_ASSERT_GT(test, vmid_bits, 0);
 	for_each_possible_cpu(cpu) {
 		struct idgen_slot *slot = per_cpu_ptr(&vmid_slots, cpu);
 

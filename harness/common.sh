@@ -149,11 +149,19 @@ version() {
 	echo "${1##*/} $({ "${ask[@]}" 2>&1 || true; } | grep -oE '[0-9]+\.[0-9.]*[0-9]|^sc20[0-9]+' | sed -n 1p)"
 }
 
+# versions PROGRAM...: ", NAME VERSION" of each that is there.
+versions() {
+	local program
+	for program; do
+		[[ $program != TLC ]] && ! command -v "$program" >/dev/null || printf ', %s' "$(version "$program")"
+	done
+}
+
 # table NAME COMMAND...: run COMMAND, which writes the table NAME, and write to build/NAME.on when and on what, for make
 # results and make merge: the commit, the kernel, and the programs in "used". A table with failures is recorded as well.
 # The result is that of COMMAND, which may be a function that does not depend on set -e.
 table() {
-	local name=$1$VARIANT status=0 on program start=$SECONDS
+	local name=$1$VARIANT status=0 on start=$SECONDS
 	shift
 	[[ $shard = 1/1 ]] || name+=-${shard/\//-of-}
 	name=$repo/build/$name
@@ -166,9 +174,7 @@ table() {
 	[[ -f $name.csv ]] || return "$status"
 	on="$(date -u +%F), commit $(git -C "$repo" describe --always --dirty --abbrev=12 || echo unknown)"
 	[[ -z ${tree-} ]] || on+=", Linux $(make -s -C "$tree" kernelversion || echo unknown)"
-	for program in "${used[@]}"; do
-		[[ $program != TLC ]] && ! command -v "$program" >/dev/null || on+=", $(version "$program")"
-	done
+	on+=$(versions "${used[@]}")
 	((status == 0)) || on+="; FAILED"
 	echo "$on" >"$name.on"
 	return "$status"

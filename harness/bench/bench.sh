@@ -155,9 +155,7 @@ if [[ -n ${DISASM-} ]]; then
 	echo
 fi
 on="Linux $(make -s -C "${trees[theirs]}" kernelversion)"
-for compiler in "${compilers[@]}"; do
-	! command -v "$compiler" >/dev/null || on+=", $(version "$compiler")"
-done
+on+=$(versions "${compilers[@]}")
 echo "$on; harness/bench/bench.kunitconfig"
 used=("${used[0]}" "${compilers[@]}" valgrind)
 tree=${trees[ours]} table bench "$harness/bench/bench.py" ${quick:+--quick} "$harness/bench/bench.toml" "$build/bench" \

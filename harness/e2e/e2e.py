@@ -140,6 +140,11 @@ class Result:
     hung: bool = False
 
 
+def finds_fault(line: str) -> bool:
+    """Whether a program says in a line of a log that it found a fault."""
+    return "wrong: " in line or line.startswith("stress-ng: fail:")
+
+
 def complains(row: Row, line: str) -> bool:
     """Whether a line of a log is a warning that the row does not expect."""
     return bool(COMPLAINT.search(line)) and not any(re.search(want, line) for want in row.expect)
@@ -177,7 +182,7 @@ def judge(row: Row, lines: list[str]) -> Result:
     if complaints:
         label = "invariant" if " violated:" in complaints[0] else "kernel"
         result.reasons.append(f"{label}: {len(complaints)} lines like: {complaints[0]}")
-    found = [line for line in lines if is_wrong(row, line) and line not in complaints]
+    found = [line for line in lines if finds_fault(line)]
     if found or result.wrong:
         result.reasons.append(f"contents: {result.wrong} wrong: {found[0] if found else 'none of them shown'}")
     if not ended:
@@ -244,7 +249,7 @@ def read(log: Path) -> list[str]:
 
 def is_wrong(row: Row, line: str) -> bool:
     """Whether a line of a log fails the row."""
-    return "wrong: " in line or line.startswith("stress-ng: fail:") or complains(row, line)
+    return finds_fault(line) or complains(row, line)
 
 
 def boot(row: Row, image: Path, log: Path, to_first_wrong: bool = False) -> Result:

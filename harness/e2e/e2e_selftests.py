@@ -137,7 +137,9 @@ def main() -> int:
             unsure |= differ
             if unsure and (differ or new_complaints()):
                 again = f"selftests {SECONDS} {AGAIN} {' '.join(sorted(unsure))}"
-                broken += run(replace(row, name=f"{machine}-again-{number + 1}", run=[again]), images, found, heard)
+                limit = row.limit + AGAIN * SECONDS * len(unsure)
+                rerun = replace(row, name=f"{machine}-again-{number + 1}", run=[again], limit=limit)
+                broken += run(rerun, images, found, heard)
         new = new_complaints()
         for line in new:
             print(f"{machine}: only the converted kernel says: {line}")

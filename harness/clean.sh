@@ -4,6 +4,7 @@
 # clean.sh [all]: remove what was built, unless a run is using it; with "all" the fetched kernel sources as well.
 
 . "$(dirname "$0")/common.sh"
+only all "$@"
 lock
 keep=(! -name .lock ! -name download ! -name 'linux-*')
 [[ ${1-} != all ]] || keep=(! -name .lock)

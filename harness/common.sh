@@ -48,6 +48,12 @@ die() {
 	die "$repo: the kernel cannot be built below a path with a space or a colon; move this checkout"
 [[ -v crosses[$arch] ]] || die "ARCH=$arch: give one of $(printf '%s\n' "${!crosses[@]}" | sort | paste -sd ' ')"
 
+# only "WORD..." ARGUMENT...: a script takes one of these words as its argument, or none. Otherwise end it.
+only() {
+	(($# == 1)) || [[ $# = 2 && " $1 " = *" ${2:-*} "* ]] ||
+		die "${0##*/}: unknown argument in '${*:2}'; it takes ${1:+$1, or }none"
+}
+
 # watch END COMMAND...: on a terminal, show every ten seconds what COMMAND prints, until unwatch. END is "\r" to
 # overwrite the line, or "\n" if there is other output, with which it would mix. It does not inherit the lock.
 watcher=

@@ -7,8 +7,8 @@
 # of our patches go to build/figures.csv, from where make results takes them.
 
 . "$(dirname "$0")/../common.sh"
+only quick "$@"
 quick=${1-}
-[[ $quick = @(|quick) ]] || die "$quick: give quick or nothing"
 VARIANT+=${quick:+-quick}
 "$harness/fetch/deps.sh" bench
 lock

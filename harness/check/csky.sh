@@ -8,6 +8,7 @@
 # the same way.
 
 . "$(dirname "$0")/../common.sh"
+only "" "$@"
 "$harness/fetch/deps.sh" csky
 lock
 work=$build/csky

@@ -5,6 +5,7 @@
 # must fail in a tree with our files only, and pass once the tree has the fix as well.
 
 . "$(dirname "$0")/../common.sh"
+only "" "$@"
 "$harness/fetch/deps.sh" kunit-riscv
 lock
 for_arch riscv

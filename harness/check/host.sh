@@ -12,6 +12,8 @@ shift
 [[ -z ${TLA2TOOLS-} || -e ${TLA2TOOLS%%:*} ]] || die "TLA2TOOLS=$TLA2TOOLS: no such file"
 "$harness/fetch/deps.sh" "$what"
 lock
+# The others take no kernel tree, and LINUX= may be in the environment.
+[[ $what = @(litmus|mutants) ]] || VARIANT=
 # The tree comes first: if LINUX= is wrong, nothing is fetched.
 export HERD7 CBMC
 [[ $what != @(litmus|mutants) ]] || { tree=$("$harness/overlay/tree.sh"); HERD7=$("$harness/fetch/tool.sh" herd7); }

@@ -51,6 +51,7 @@ refuses() {
 }
 
 typos() {
+	local script
 	fresh
 	refuses 'unknown variable linux;' make kunit linux=/path
 	refuses 'unknown target kunti;' make kunit kunti
@@ -72,6 +73,16 @@ typos() {
 	refuses 'LTP=/nonexistent has no testcases' make e2e LTP=/nonexistent
 	refuses 'there are no quick rows for riscv' env ARCH=riscv harness/e2e/e2e.sh --quick
 	refuses 'there are only mutants for arm arm64' make kunit-mutants ARCH=um
+	for script in {check/{test,lint,csky,kunit,kunit-mutants,gstage-fence},e2e/peers,bench/bench,series/series-check,clean}.sh \
+		overlay/{apply,tree}.sh; do
+		refuses "${script##*/}: unknown argument in 'foo'; it takes" "harness/$script" foo
+	done
+	refuses "e2e.sh: unknown argument in 'foo'" harness/e2e/e2e.sh selftests foo
+	for script in harness/check/tables.py tools/testing/idgen/{assumptions,litmus/accesses,litmus/emitted}.py; do
+		refuses 'unrecognized arguments: foo' "$script" foo
+	done
+	refuses 'unknown arguments' harness/check/ktap.py foo
+	refuses '/nonexistent: not a kernel source tree' harness/overlay/overlay.py --learn 9.9 /nonexistent
 	[[ ! -e $copy/build ]]
 }
 
@@ -302,6 +313,11 @@ shards() {
 	done
 	rm "$copy/build/rows-2-of-3.on"
 	refuses 'rows-2-of-3.on: no such file' make merge TABLES="$all"
+	cp "$scratch/rows.on" "$copy/build/rows-2-of-3.on"
+	cp "$copy/build/rows-2-of-3.ktap" "$scratch/part.ktap"
+	cp "$copy/build/"rows-{1,2}-of-3.ktap
+	refuses 'rows-2-of-3.csv: it is empty, or its .ktap is from another run' make merge TABLES="$all"
+	cp "$scratch/part.ktap" "$copy/build/rows-2-of-3.ktap"
 	refuses '5 passed, 1 failed, 2 skipped' env JOBS=2 harness/rows.sh
 	as_before
 }
@@ -405,9 +421,13 @@ results() {
 	bash "$copy/harness/ends.sh" e2e ok -some
 	bash "$copy/harness/ends.sh" e2e ok -quick
 	LINUX_VERSION=9.9 bash "$copy/harness/ends.sh" litmus ok
+	bash "$copy/harness/ends.sh" csky ok
+	sed -i 's/commit unknown/commit abc-dirty/' "$copy/build/csky.on"
 	make -C "$copy" results >"$said"
 	cat "$said"
 	grep '^no new section for make lint: ' "$said"
+	grep '^no new section for make csky: its last run had uncommitted changes' "$said"
+	grep '^no section for e2e-some: ' "$said"
 	grep -E '^(## |\| (new|old)|.*FAILED$)' "$copy/RESULTS.md" | sed 's/.*FAILED$/FAILED/' | diff - <(printf '%s\n' \
 		'## make litmus' '| new | ok |' '## make e2e ARCH=arm64 (quick)' '| new | ok |' '## make e2e ARCH=arm64' \
 		FAILED '| new | not ok |' '## make lint' '| old |' '## make csky' '| old |')

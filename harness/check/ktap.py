@@ -155,9 +155,14 @@ def merge(tables: list[Path], into: Path | None) -> int:
     rows: dict[str, list[str]] = {}
     tests: dict[str, Block] = {}
     for _, table in sorted(shards.items()):
-        with table.open(newline="", encoding="utf-8") as lines:
-            columns, *found = csv.reader(lines)
-        for row, test in zip(found, blocks(table.with_suffix(".ktap").read_text(encoding="utf-8")), strict=True):
+        ktap = table.with_suffix(".ktap").read_text(encoding="utf-8")
+        try:
+            with table.open(newline="", encoding="utf-8") as lines:
+                columns, *found = csv.reader(lines)
+            pairs = [*zip(found, blocks(ktap), strict=True)]
+        except ValueError:
+            raise SystemExit(f"error: {table}: it is empty, or its .ktap is from another run; run this shard again") from None
+        for row, test in pairs:
             if row[0] not in rows or test[1] == "not ok":
                 rows[row[0]], tests[row[0]] = row, test
     into = into or BUILD / name
@@ -169,18 +174,19 @@ def merge(tables: list[Path], into: Path | None) -> int:
 
 def main() -> int:
     """Run the command."""
-    verb, *args = sys.argv[1:]
-    if verb == "report":
-        name, logs, *cells = args
-        return report(BUILD / name, ("check", "result", "seconds", "reason"),
-                      [cells[at:at + 4] for at in range(0, len(cells), 4)], Path(logs))
-    if verb == "convert":
-        return convert(BUILD / args[0])
-    into = BUILD / args[1] if args[:1] == ["--into"] else None
-    try:
-        return merge([Path(table) for table in args[2 * bool(into):]], into)
-    except FileNotFoundError as error:
-        raise SystemExit(f"error: {error.filename}: no such file") from None
+    match sys.argv[1:]:
+        case ["report", name, logs, *cells]:
+            rows = [cells[at:at + 4] for at in range(0, len(cells), 4)]
+            return report(BUILD / name, ("check", "result", "seconds", "reason"), rows, Path(logs))
+        case ["convert", name]:
+            return convert(BUILD / name)
+        case ["merge", *tables]:
+            into = BUILD / tables[1] if tables[:1] == ["--into"] and tables[1:] else None
+            try:
+                return merge([*map(Path, tables[2 * bool(into):])], into)
+            except FileNotFoundError as error:
+                raise SystemExit(f"error: {error.filename}: no such file") from None
+    raise SystemExit(f"error: unknown arguments\n\n{__doc__}")
 
 
 if __name__ == "__main__":

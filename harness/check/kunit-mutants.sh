@@ -5,6 +5,7 @@
 # defaults to arm64.
 
 . "$(dirname "$0")/../common.sh"
+only "" "$@"
 list=$harness/check/kunit-mutants.toml
 grep -qx "arch = \"$arch\"" "$list" ||
 	die "ARCH=$arch: there are only mutants for $(sed -n 's/^arch = "\(.*\)"$/\1/p' "$list" | sort -u | paste -sd ' ')"

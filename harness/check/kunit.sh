@@ -6,6 +6,7 @@
 # the kernel of the sanitised rows of e2e.toml (arm64 only).
 
 . "$(dirname "$0")/../common.sh"
+only "" "$@"
 for_arch "$arch"
 dir=.kunit-$arch options=("${kunit_all[@]}" "${boot_for[@]}")
 [[ $arch != arm64 ]] || dir=.kunit

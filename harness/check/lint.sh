@@ -5,6 +5,7 @@
 # warnings, and each checker must report a planted fault or list the files that it read.
 
 . "$(dirname "$0")/../common.sh"
+only "" "$@"
 "$harness/fetch/deps.sh" lint
 lock
 tree=$("$harness/overlay/tree.sh")

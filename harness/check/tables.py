@@ -4,12 +4,13 @@
 
 A table NAME.csv has beside it NAME.on: the date, the commit, the kernel and the programs, from common.sh or make merge.
 If the last run wrote no table, NAME.on is empty. The section in RESULTS.md then stays as it is, with its own date and
-commit, as it does if build/ has no such table.
+commit, as it does if build/ has no such table, or if there were uncommitted changes.
 
 Complete and quick runs have tables of their own. Runs of other parts, or with LINUX=, have no section. make prove has
 none if make prove-deep, which includes it, ran at the same commit.
 """
 
+import argparse
 import csv
 import re
 import shutil
@@ -82,6 +83,7 @@ def section(name: str, on: str) -> str:
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     held = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
     sections = {text.split("\n", 1)[0].removeprefix("## "): text.rstrip("\n") + "\n"
                 for text in re.split(r"^(?=## )", held, flags=re.M)[1:]}
@@ -92,10 +94,17 @@ def main() -> int:
         if not table.exists() or on.stat().st_mtime < table.stat().st_mtime:
             print(f"no new section for {command}: its last run wrote no complete table; run it again")
             continue
-        sections[command] = section(name, on.read_text(encoding="utf-8").strip())
+        text = on.read_text(encoding="utf-8").strip()
+        if "-dirty," in text:
+            print(f"no new section for {command}: its last run had uncommitted changes; commit them, and run it again")
+            continue
+        sections[command] = section(name, text)
         print(f"{table.relative_to(TOP)} is in {RESULTS.name}")
         if name == "bench" and (figures := BUILD / "figures.csv").exists():
             shutil.copy(figures, TOP / "harness/series/figures.csv")
+    for on in sorted(BUILD.glob("*.on")):
+        if on.stem not in COMMANDS:
+            print(f"no section for {on.stem}: a part, another kernel, or not in COMMANDS of tables.py")
     quick, deep = (re.findall(r", (commit \S+), ", sections.get(name, "")) for name in ("make prove", "make prove-deep"))
     if quick == deep:
         sections.pop("make prove", None)

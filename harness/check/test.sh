@@ -9,6 +9,7 @@
 # take about eight minutes.
 
 . "$(dirname "$0")/../common.sh"
+only "" "$@"
 "$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv kunit-riscv32 kunit-um lint litmus prove bench e2e-arm64 \
 	e2e-arm e2e-riscv series series-check csky
 lock

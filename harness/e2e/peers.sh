@@ -5,6 +5,7 @@
 # result may be worse with them. KVM_UNIT_TESTS= and KVMTOOL= are directories, built for arm64 or sources, which are only read.
 
 . "$(dirname "$0")/../common.sh"
+only "" "$@"
 missing() {
 	cat >&2 <<-'TEXT'
 		give the directories of both, built for arm64 or as sources:

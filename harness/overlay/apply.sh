@@ -4,6 +4,7 @@
 # apply.sh: lay our files over the tree LINUX=/path, all of them or none.
 
 . "$(dirname "$0")/../common.sh"
+only "" "$@"
 [[ -n ${LINUX-} ]] || die "name the tree to lay our files over: make apply LINUX=/path"
 [[ -f $LINUX/Kconfig && -f $LINUX/MAINTAINERS ]] || die "LINUX=$LINUX: not a kernel source tree"
 command -v python3 >/dev/null || die "python3 (3.11 or later) is missing: apt-get install python3"

@@ -370,6 +370,8 @@ def main() -> int:
     try:
         overlay = Overlay(OURS, args.tree, table, load("forms.toml"))
         if args.learn:
+            if not (args.tree / "Kconfig").exists():
+                raise ValueError("not a kernel source tree")
             others = [Overlay(ours, args.tree, table, {}) for ours, table in fixes()]
             # A fix that the tree has replaces nothing.
             for each in [overlay, *(fix for fix in others if not fix.there())]:

@@ -16,7 +16,7 @@
 # have been built in. Unchanged files keep their timestamps, so the next build is short.
 
 . "$(dirname "$0")/../common.sh"
-[[ $* = @(|pristine|series|aside) ]] || die "tree.sh: unknown argument in '$*'; its head lists them"
+only "pristine series aside" "$@"
 lock
 
 is_kernel() {
@@ -125,6 +125,6 @@ aside)
 	;;
 esac
 free=$(df --output=avail -k "$build" | tail -n 1)
-((free > 6000000)) || die "$build has $((free / 1024)) MiB of free space, and a build needs up to 6 GiB"
+[[ -d $tree ]] || ((free > 6000000)) || die "$build has $((free / 1024)) MiB of free space, and a build needs up to 6 GiB"
 step "copying the rest to $tree" copy
 echo "$tree"

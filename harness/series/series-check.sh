@@ -8,7 +8,7 @@
 # last patch, and tries other kernels. Each shard makes and applies all sets.
 
 . "$(dirname "$0")/../common.sh"
-[[ $* = @(|quick) ]] || die "series-check.sh: unknown argument in '$*'; the only one is quick"
+only quick "$@"
 "$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv e2e-arm64 e2e-riscv series series-check
 lock
 quick=${1-}

@@ -9,6 +9,7 @@ statement, or above the loop or condition that the statement is in. With "here a
 statements up to an empty line.
 """
 
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -34,6 +35,7 @@ def named_above(lines: list[str], nr: int) -> bool:
 
 def main() -> int:
     """Print the differences."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     listed = set(re.findall(r"^\*\*(A\d+)\*\*", LIST.read_text(), re.MULTILINE))
     files = [file for kind in KINDS for file in sorted(HERE.glob(kind))]
     named: set[str] = set()

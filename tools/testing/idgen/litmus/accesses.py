@@ -9,6 +9,7 @@ an access is not listed, if a listed one does not exist, or if what covers it do
 environment replace the library's two files.
 """
 
+import argparse
 import os
 import re
 import sys
@@ -38,6 +39,7 @@ def accesses(text: str) -> list[tuple[str, str]]:
 
 def main() -> int:
     """Compare the list with the files."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     instead = {"lib/idgen_alloc.c": os.environ.get("SRC"), "include/linux/idgen_alloc.h": os.environ.get("HEADER")}
     files = [*instead, *sorted(str(file.relative_to(TOP)) for kind in ("mm/*.c", "kvm/*.c", "include/asm/*.h")
                                for file in TOP.glob(f"arch/*/{kind}")

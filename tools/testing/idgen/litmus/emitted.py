@@ -12,6 +12,7 @@ skipped. SRC and HEADER name other versions of the files. The code is compiled w
 are inline assembly, so only the store of sched out is as in a kernel.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -92,6 +93,7 @@ def litmus(assembly: str, name: str) -> str:
 
 def main() -> int:
     """Ask for each compiler that is there."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     herd7 = shutil.which(os.environ.get("HERD7", "herd7"))
     if not herd7:
         raise SystemExit("error: no herd7: install it, or set HERD7=")

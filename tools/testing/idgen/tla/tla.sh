@@ -41,7 +41,9 @@ if [[ -z ${TLA2TOOLS-} || $(java -cp "$TLA2TOOLS" tlc2.TLC 2>&1 || true) != TLC2
 	exit 1
 fi
 
-[[ $TLA2TOOLS == *:* ]] || TLA2TOOLS=$(realpath "$TLA2TOOLS")
+# TLC runs in other directories.
+IFS=: read -ra paths <<<"$TLA2TOOLS"
+TLA2TOOLS=$(realpath -- "${paths[@]}" | paste -sd:)
 
 # TLC sends usage statistics unless this file exists.
 mkdir -p "$out/home/.tlaplus"

@@ -95,7 +95,7 @@ def main() -> int:
     for what, size in rows | found:
         ours, theirs = found.get((what, size), (math.nan, math.nan))
         limit = rows.get((what, size))
-        # If the original is 0, only 0 is within the limit.
+        # If the original is 0, any other figure is above the limit.
         ratio = ours / theirs if theirs else math.inf if ours else 1.0
         wrong = "not measured" if (what, size) not in found else "not in bench.toml" if (what, size) not in rows else \
             "over the limit" if limit is not None and ratio > limit else ""

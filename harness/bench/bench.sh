@@ -4,7 +4,7 @@
 # bench.sh [quick]: compare instructions and bytes with and without our files. bench.toml has the rows and their limits.
 # "quick" leaves out whole kernels, other architectures and real threads. DISASM=1 also prints the fast and slow paths
 # side by side, the variables that a switch reads and a rollover writes, and their layout. The figures for the messages
-# of our patches go to build/figures.csv, from where make results takes them.
+# of our patches go to build/figures.csv. make results copies them from there.
 
 . "$(dirname "$0")/../common.sh"
 only quick "$@"
@@ -45,8 +45,8 @@ resident() {
 			END { print sum }'
 }
 
-# For the other architectures, only the fast paths are compared, as the library is the same. for_arch in the subshell
-# does not affect the rest, which is for arm64.
+# For the other architectures, only the fast paths are compared, as the library is the same. for_arch runs in a
+# subshell, as the rest is for arm64.
 ports=(arm arm-lpae riscv riscv32 mips64el)
 compile_port() (
 	port=$1 fragment=/dev/null sizes=

@@ -71,6 +71,7 @@ typos() {
 	refuses 'TLA2TOOLS=/nonexistent: no such file' make tla TLA2TOOLS=/nonexistent
 	refuses 'no such mutant: foo' harness/e2e/e2e.sh mutants foo
 	refuses 'LTP=/nonexistent has no testcases' make e2e LTP=/nonexistent
+	refuses 'ARCH=arm64 has no row arm-processes; it has guests-vhe' make e2e ROWS=arm-processes
 	refuses 'there are no quick rows for riscv' env ARCH=riscv harness/e2e/e2e.sh --quick
 	refuses 'there are only mutants for arm arm64' make kunit-mutants ARCH=um
 	for script in {check/{test,lint,csky,kunit,kunit-mutants,gstage-fence},e2e/peers,bench/bench,series/series-check,clean}.sh \

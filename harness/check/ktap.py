@@ -3,11 +3,11 @@
 """Write tables of results: NAME.csv, and NAME.ktap with the same tests for kunit.py parse, KernelCI and LAVA.
 
   ktap.py report NAME LOGS [TEST RESULT SECONDS REASON]...  write a table; LOGS/TEST.ktap or .log has a test's own cases
-  COMMAND | ktap.py convert NAME          take the KTAP that COMMAND prints, and if it did not write the table, make that
-                                          with the columns that a comment names: # TEST # COLUMN, COLUMN
-  ktap.py merge TABLE.csv...              merge the tables of all shards, build/e2e-1-of-2.csv and so on. TABLE.ktap and
+  COMMAND | ktap.py convert NAME          take the KTAP that COMMAND prints. If COMMAND wrote no table, write one. Its
+                                          columns are named by a comment in the KTAP: # TEST # COLUMN, COLUMN
+  ktap.py merge TABLE.csv...              merge the tables of all shards: build/e2e-1-of-2.csv and so on. TABLE.ktap and
                                           TABLE.on are beside each. Shards of two commits or kernels do not merge
-  ktap.py merge --into NAME TABLE.csv...  or of some of them, without TABLE.on
+  ktap.py merge --into NAME TABLE.csv...  merge the tables of some shards, without TABLE.on
 
 The first column of a table names the test, with the column "size" if there is one. RESULT is "ok", "not ok" or "skip".
 With SHARD=I/N in the environment, the files are NAME-I-of-N, and VARIANT= comes before that. The last line of the

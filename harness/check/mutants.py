@@ -11,8 +11,8 @@ The mutants are made in a scratch directory. The layers:
             does not fit, for example one with more accesses, is not noticed
   weak      a short program under weak memory (needs GENMC)
 
-At least two of these layers must notice a mutant (torture and torture-tsan count as one), or one if mutants.toml says
-why it is "alone", which two must not notice. The unchanged files run first, and must pass in all of them, weak with
+At least two of these layers must notice a mutant (torture and torture-tsan count as one). If mutants.toml gives a reason
+as "alone", exactly one must. The unchanged files run first, and must pass in all of them, weak with
 each program that a mutant names.
 
 Two more columns say whether the same fault has its bad outcome in a model. They do not run the mutant, so they do not

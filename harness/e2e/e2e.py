@@ -312,12 +312,11 @@ def load() -> list[Row]:
 
 
 def select(names: list[str], arch: str, quick: bool) -> list[Row]:
-    """The rows to run: those named, or all or the quick ones of an architecture."""
-    rows = load()
-    unknown = set(names) - {row.name for row in rows}
-    if unknown:
-        raise SystemExit(f"error: no such row: {', '.join(sorted(unknown))}; there are {', '.join(row.name for row in rows)}")
-    selected = [row for row in rows if row.name in names or not names and row.arch == arch and (row.quick or not quick)]
+    """The rows of an architecture to run: those named, or all, or the quick ones."""
+    rows = [row for row in load() if row.arch == arch]
+    if unknown := set(names) - {row.name for row in rows}:
+        raise SystemExit(f"error: ARCH={arch} has no row {', '.join(sorted(unknown))}; it has {', '.join(row.name for row in rows)}")
+    selected = [row for row in rows if (row.name in names if names else row.quick or not quick)]
     if not selected:
         raise SystemExit(f"error: there are no {'quick ' * quick}rows for {arch}")
     return selected
@@ -327,7 +326,7 @@ def main() -> int:
     """Run the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="only the rows that the table calls quick")
-    parser.add_argument("--arch", choices=MACHINES, default="arm64", help="the architecture, if no rows are named")
+    parser.add_argument("--arch", choices=MACHINES, default="arm64", help="the architecture")
     parser.add_argument("--kernels", action="store_true", help="only print the kernels of the rows: architecture, name, directory, initramfs")
     parser.add_argument("rows", nargs="*", help="only these rows")
     args = parser.parse_args()

@@ -17,6 +17,7 @@ mapfile -t ours < <("$harness/overlay/overlay.py" --paths |
 	done)
 sources='(lib/(tests/)?idgen_alloc(_kunit)?|arch/[a-z0-9]*/(mm/context|kvm/vmid)(_kunit)?)\.c'
 sources+='|include/((kunit|linux)/idgen_alloc|trace/events/idgen)\.h|arch/riscv/include/asm/kvm_vmid\.h'
+sources+='|arch/riscv/kvm/(main|vcpu|vcpu_exit)\.c'
 
 # complaints DIR FILE: the remarks of checkpatch about a file, without line numbers. It dislikes the usual layout of
 # trace events. It allows a typedef of atomic_t, but not of atomic64_t.

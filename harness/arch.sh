@@ -49,8 +49,8 @@ for_arch() {
 	riscv*)
 		suites+=(riscv_asid riscv_kvm_vmid)
 		kunitconfigs+=(arch/riscv/kvm/.kunitconfig)
-		# vcpu.o and main.o have the inline functions.
-		objects+=(arch/riscv/kvm/{vmid,vcpu,main}.o)
+		# All files there that we change.
+		objects+=(arch/riscv/kvm/{vmid,vcpu,main,vcpu_exit}.o)
 		;;
 	mips64*)
 		suites+=(mips_mmid)

@@ -340,6 +340,11 @@ def bench(pattern: str) -> str:
     on, *rows = FIGURES.read_text(encoding="utf-8").splitlines()
     lines = [f"  {'':50}{'here':>10}{'before':>10}"]
     what = ""
+
+    def shown(number: str) -> str:
+        value = float(number)
+        return f"{value:10.{0 if value >= 10 or value.is_integer() else 2}f}"
+
     for row in csv.DictReader(rows):
         label = " ".join(filter(None, (row["what"], row["size"])))
         if not re.search(pattern, label) or ", against " in label:
@@ -348,7 +353,7 @@ def bench(pattern: str) -> str:
             lines.append(f"  {row['what']}")
         what = row["what"]
         lines.append(f"  {'  ' + row['size'] if row['size'] else what:50}"
-                     f"{float(row['ours']):10.0f}{float(row['theirs']):10.0f}")
+                     f"{shown(row['ours'])}{shown(row['theirs'])}")
     if len(lines) == 1:
         raise Failure(f"series.toml: @BENCH {pattern}@ matches nothing in {FIGURES}")
     source = textwrap.fill(f"({on.removeprefix('# ').rsplit(',', 1)[0]})", 72, initial_indent="  ", subsequent_indent="   ")

@@ -147,12 +147,13 @@ skip() {
 	checks+=("$1" skip 0 "$2")
 }
 
-# version PROGRAM: its name and version. TLC is a class of $TLA2TOOLS. Debian's sparse knows its version from the package.
+# version PROGRAM: its name and version. TLC is a class of $TLA2TOOLS. Debian's sparse adds the version of its package.
 version() {
 	local ask=("$1" --version)
 	[[ $1 != */herd7 ]] || ask[1]=-version
 	[[ $1 != TLC ]] || ask=(java -cp "${TLA2TOOLS-}" tlc2.TLC)
-	echo "${1##*/} $({ "${ask[@]}" 2>&1 || true; } | sed 's/.*(Debian: //' | grep -oE '[0-9]+\.[0-9.]*[0-9]|^sc20[0-9]+' | sed -n 1p)"
+	echo "${1##*/} $({ "${ask[@]}" 2>&1 || true; } | sed 's/.*(Debian: //' |
+		grep -oE '[0-9]+\.[0-9.]*[0-9]|^sc20[0-9]+' | sed -n 1p)"
 }
 
 # versions PROGRAM...: ", NAME VERSION" of each that is there.

@@ -79,8 +79,8 @@ def plot(found: dict[Key, tuple[float, float]], out: Path) -> None:
         for number, (kind, points) in enumerate(kinds.items()):
             lines += [f"$data{number} << END", *(f"{cpus} {ours} {theirs}" for cpus, ours, theirs in points), "END"]
             style = f"lc rgb '{COLOURS[number]}' lw {(5, 3, 1)[number]}"
-            parts += [f"$data{number} using 1:2 with linespoints pt {5 + 2 * number} ps {(1.0, 0.7, 0.4)[number]} {style} "
-                      f"title '{kind}, ours'",
+            parts += [f"$data{number} using 1:2 with linespoints pt {5 + 2 * number} ps {(1.0, 0.7, 0.4)[number]} "
+                      f"{style} title '{kind}, ours'",
                       f"$data{number} using 1:3 with linespoints pt {4 + 2 * number} ps {(1.3, 0.9, 0.5)[number]} "
                       f"{style} dt 2 title '{kind}, original'"]
         lines.append("plot " + ", ".join(parts))
@@ -99,8 +99,8 @@ def main() -> int:
         ratio = ours / theirs if theirs else math.inf if ours else 1.0
         wrong = "not measured" if (what, size) not in found else "not in bench.toml" if (what, size) not in rows else \
             "over the limit" if limit is not None and ratio > limit else ""
-        table.append((what, size, f"{ours:.10g}", f"{theirs:.10g}", f"{ratio:.4f}", "" if limit is None else f"{limit:g}",
-                      "not ok" if wrong else "ok", wrong))
+        table.append((what, size, f"{ours:.10g}", f"{theirs:.10g}", f"{ratio:.4f}",
+                      "" if limit is None else f"{limit:g}", "not ok" if wrong else "ok", wrong))
     columns = ("what", "size", "ours", "theirs", "ratio", "limit", "result", "reason")
     for row in (columns, *table):
         print("{:76} {:18} {:>14} {:>14} {:>8} {:>6} {:6} {}".format(*row))

@@ -57,7 +57,8 @@ class Names:
         for start, size, name in self.variables:
             if start <= at < start + size:
                 field = self.fields.get(name, {}).get(at - start)
-                return ("" if not mine else "its own " if cpu == 0 else "others' ") + name + (f".{field}" if field else "")
+                whose = "" if not mine else "its own " if cpu == 0 else "others' "
+                return whose + name + (f".{field}" if field else "")
         return None
 
 

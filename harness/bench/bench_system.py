@@ -44,7 +44,8 @@ def boot(build: Path, initramfs: Path, cpu: str, options: list[str], args: str) 
                "-kernel", str(build / "arch/arm64/boot/Image"), "-initrd", str(initramfs),
                "-append", f"console=ttyAMA0 quiet panic=-1 norandmaps kunit.enable=0 {args}"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LIMIT_SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LIMIT_SECONDS,
+                              check=False)
     except subprocess.TimeoutExpired as error:
         raise SystemExit(f"error: timeout after {LIMIT_SECONDS} s: {' '.join(command)}") from error
     if not re.search(r"^bench: end\r?$", done.stdout, re.M):

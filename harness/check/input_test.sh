@@ -74,8 +74,8 @@ typos() {
 	refuses 'ARCH=arm64 has no row arm-processes; it has guests-vhe' make e2e ROWS=arm-processes
 	refuses 'there are no quick rows for riscv' env ARCH=riscv harness/e2e/e2e.sh --quick
 	refuses 'there are only mutants for arm arm64' make kunit-mutants ARCH=um
-	for script in {check/{test,lint,csky,kunit,kunit-mutants,gstage-fence},e2e/peers,bench/bench,series/series-check,clean}.sh \
-		overlay/{apply,tree}.sh; do
+	for script in check/{test,lint,csky,kunit,kunit-mutants,gstage-fence}.sh e2e/peers.sh bench/bench.sh \
+		series/series-check.sh clean.sh overlay/{apply,tree}.sh; do
 		refuses "${script##*/}: unknown argument in 'foo'; it takes" "harness/$script" foo
 	done
 	refuses "e2e.sh: unknown argument in 'foo'" harness/e2e/e2e.sh selftests foo
@@ -375,7 +375,8 @@ rates() {
 		assert {judged("linux", bad, bad, bad), judged("many-bp", [], [], []), judged("timer", [], [], [])} == {"not ok"}
 
 		row = Row(name="", cpu="", run=["toggle", "guests"], tlb=True, args="idgen_alloc.bits=asid:4,vmid:5 quiet")
-		lines = {"asid: using 4 bits of 8": "asid: using 5 bits of 8", "vmid: using 5 bits of 8": "", "e2e: end, 0 failures": "",
+		lines = {"asid: using 4 bits of 8": "asid: using 5 bits of 8", "vmid: using 5 bits of 8": "",
+		         "e2e: end, 0 failures": "",
 		         "toggle: CPUs were taken down 1 times": "toggle: CPUs were taken down 0 times",
 		         "guests: 1 checks, 0 wrong;": "guests: 0 checks, 0 wrong;", "tlb: 1 checks, 0 wrong;": ""}
 		assert not judge(row, [*lines]).reasons

@@ -101,7 +101,8 @@ def report(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]],
     path.parent.mkdir(parents=True, exist_ok=True)
     write_csv(path, [columns, *rows])
     cells = [dict(zip(columns, map(str, row), strict=True)) for row in rows]
-    inner = [own_cases(logs / str(row[0])) if logs and cell["result"] != "skip" else [] for row, cell in zip(rows, cells)]
+    inner = [own_cases(logs / str(row[0])) if logs and cell["result"] != "skip" else []
+             for row, cell in zip(rows, cells)]
     # A log that was cut still says at its end what failed.
     for row, cases in zip(rows, inner):
         for _, verdict, name in cases:
@@ -122,13 +123,14 @@ def convert(path: Path) -> int:
         raise SystemExit(f"error: {path.name}: not all tests ran, so there is no table")
     path = named(path)
     if not Path(f"{path}.csv").exists() and (head := re.search("^# (.*) # (.*)$", text, re.M)):
-        rows = [(name, "skip" if said.startswith("SKIP ") else verdict, *said.split(", ")) for _, verdict, why in tests for name, said in [why.split(" # ")]]
+        rows = [(name, "skip" if said.startswith("SKIP ") else verdict, *said.split(", "))
+                for _, verdict, why in tests for name, said in [why.split(" # ")]]
         write_csv(path, [(head[1], "result", *head[2].split(", ")), *rows])
     return write(path, tests)
 
 
 def measured_on(tables: Iterable[Path]) -> str:
-    """The last date of tables, and their commit, kernel and programs, which must be the same: see table() in common.sh."""
+    """The last date of tables, and their commit, kernel and programs, which must agree: see table() in common.sh."""
     lines = [table.with_suffix(".on").read_text(encoding="utf-8").strip() for table in tables]
     if len({line.removesuffix("; FAILED").partition(", ")[2] for line in lines}) != 1:
         raise SystemExit("\n".join(["error: the commit, the kernel or a program of the shards differs:", *lines]))
@@ -161,7 +163,8 @@ def merge(tables: list[Path], into: Path | None) -> int:
                 columns, *found = csv.reader(lines)
             pairs = [*zip(found, blocks(ktap), strict=True)]
         except ValueError:
-            raise SystemExit(f"error: {table}: it is empty, or its .ktap is from another run; run this shard again") from None
+            raise SystemExit(f"error: {table}: it is empty, or its .ktap is from another run; "
+                             "run this shard again") from None
         for row, test in pairs:
             if row[0] not in rows or test[1] == "not ok":
                 rows[row[0]], tests[row[0]] = row, test

@@ -50,10 +50,9 @@ def main() -> int:
             found = failed_cases(command, tree, mutant.get("cpu", ""))
         finally:
             place.write_text(texts[mutant["file"]], encoding="utf-8")
-        noticed = mutant["case"] in found
-        rows.append((name, mutant["case"], "ok" if noticed else "not ok", ", ".join(sorted(found))))
-        print(f"{name}: {'' if noticed else 'error: not noticed by ' + mutant['case'] + ': '}{', '.join(sorted(found))}",
-              flush=True)
+        noticed, cases = mutant["case"] in found, ", ".join(sorted(found))
+        rows.append((name, mutant["case"], "ok" if noticed else "not ok", cases))
+        print(f"{name}: {cases}" if noticed else f"{name}: error: not noticed by {mutant['case']}: {cases}", flush=True)
     return ktap.report(ktap.BUILD / f"kunit-mutants-{arch}", ("mutant", "case", "result", "reason"), rows)
 
 

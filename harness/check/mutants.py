@@ -11,9 +11,9 @@ The mutants are made in a scratch directory. The layers:
             does not fit, for example one with more accesses, is not noticed
   weak      a short program under weak memory (needs GENMC)
 
-At least two of these layers must notice a mutant (torture and torture-tsan count as one). If mutants.toml gives a reason
-as "alone", exactly one must. The unchanged files run first, and must pass in all of them, weak with
-each program that a mutant names.
+At least two of these layers must notice a mutant (torture and torture-tsan count as one). If mutants.toml gives a
+reason as "alone", exactly one must. The unchanged files run first, and must pass in all of them, weak with each
+program that a mutant names.
 
 Two more columns say whether the same fault has its bad outcome in a model. They do not run the mutant, so they do not
 count as layers that notice it. make litmus and make tla show the models without the fault.
@@ -82,7 +82,8 @@ def fails(command: list[str], tries: int = 1, **options: Any) -> bool:
     limit = ["prlimit", f"--cpu={SPINS}"]
     try:
         for _ in range(tries):
-            done = subprocess.run([*limit, *command], capture_output=True, text=True, timeout=WAIT, check=False, **options)
+            done = subprocess.run([*limit, *command], capture_output=True, text=True, timeout=WAIT, check=False,
+                                  **options)
             if done.returncode:
                 said.append(done.stdout + done.stderr)
                 return True
@@ -128,8 +129,8 @@ def litmus(tree: Path) -> Callable[[Path, Mutant], bool | None]:
     def layer(_: Path, mutant: Mutant) -> bool | None:
         if "litmus" not in mutant:
             return None
-        done = subprocess.run([str(IDGEN / "litmus/run.sh"), mutant["litmus"]], capture_output=True, text=True, check=False,
-                              env={**os.environ, "LINUX": str(tree)})
+        done = subprocess.run([str(IDGEN / "litmus/run.sh"), mutant["litmus"]], capture_output=True, text=True,
+                              check=False, env={**os.environ, "LINUX": str(tree)})
         if not (observed := re.search(r" # \w+, (Never|Sometimes), ", done.stdout)):
             raise SystemExit(f"error: {mutant['litmus']}: no verdict:\n{done.stdout}{done.stderr}")
         return observed[1] == "Sometimes"

@@ -21,15 +21,15 @@ TOP = Path(__file__).resolve().parents[2]
 RESULTS, BUILD = TOP / "RESULTS.md", TOP / "build"
 HEAD = """# Results
 
-`make results` writes this file from the tables of the last runs, and nothing here is edited by hand. Each section names the
-day, the commit, and the versions of the kernel and of the programs on which the results depend, and says FAILED if the
-command failed. A command without a section did not run, or wrote no table; make prove has none if make prove-deep ran at
-the same commit. "Quick" is the part that `make test` runs.
+`make results` writes this file from the tables of the last runs, and nothing here is edited by hand. Each section
+names the day, the commit, and the versions of the kernel and of the programs on which the results depend, and says
+FAILED if the command failed. A command without a section did not run, or wrote no table; make prove has none if make
+prove-deep ran at the same commit. "Quick" is the part that `make test` runs.
 Everything ran under QEMU or on the host. Nothing ran on hardware with the architectures in question.
 
-Known gaps: no mutation test removes the I-cache and branch predictor flushes of arm, the TLB flush in flush_cpu of arm,
-riscv and KVM/riscv, the flushes of riscv after the probes of ASID and VMID bits, arm64's workaround for ThunderX, or the
-GINVT of mips. QEMU shows no difference without them.
+Known gaps: no mutation test removes the I-cache and branch predictor flushes of arm, the TLB flush in flush_cpu of
+arm, riscv and KVM/riscv, the flushes of riscv after the probes of ASID and VMID bits, arm64's workaround for
+ThunderX, or the GINVT of mips. QEMU shows no difference without them.
 """
 # The command that writes each table, in the order of the sections. MERGED has the two columns of a long table whose
 # rows are merged, see merge().
@@ -38,7 +38,8 @@ COMMANDS = {
                             ("arm64", "arm", "riscv", "riscv32", "mips64el", "mips64", "um")},
     "kunit-arm64-san": "make kunit SAN=1", "kunit-arm64-6.12": "make kunit LINUX_VERSION=6.12",
     "prove": "make prove", "prove-deep": "make prove-deep", "litmus": "make litmus",
-    "emitted": "make litmus (emitted code)", "tla": "make tla", "weak": "make weak", "mutants-weak": "make weak (mutants)", "mutants": "make mutants",
+    "emitted": "make litmus (emitted code)", "tla": "make tla",
+    "weak": "make weak", "mutants-weak": "make weak (mutants)", "mutants": "make mutants",
     **{f"kunit-mutants-{arch}": f"make kunit-mutants ARCH={arch}" for arch in ("arm64", "arm", "riscv", "mips64el")},
     "e2e-quick": "make e2e ARCH=arm64 (quick)", "e2e-arm-quick": "make e2e ARCH=arm (quick)",
     **{f"e2e{arch}": f"make e2e ARCH={arch[1:] or 'arm64'}" for arch in ("", "-arm", "-riscv", "-riscv32")},
@@ -70,8 +71,8 @@ def section(name: str, on: str) -> str:
     with (BUILD / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         rows: Rows = list(csv.DictReader(file))
     if name.startswith("kunit-") and "mutants" not in name:
-        rows = merge([{"suite": row["case"].split(".")[0], "cases": row["case"].replace(" ", "-"), "result": row["result"]}
-                      for row in rows], "cases", "result")
+        rows = merge([{"suite": row["case"].split(".")[0], "cases": row["case"].replace(" ", "-"),
+                       "result": row["result"]} for row in rows], "cases", "result")
         for row in rows:
             row["result"] = "; ".join(f"{len(cases.split())} {what}" for what, cases in
                                       (part.split(": ") for part in row["result"].split("; ")))
@@ -105,7 +106,8 @@ def main() -> int:
     for on in sorted(BUILD.glob("*.on")):
         if on.stem not in COMMANDS:
             print(f"no section for {on.stem}: a part, another kernel, or not in COMMANDS of tables.py")
-    quick, deep = (re.findall(r", (commit \S+), ", sections.get(name, "")) for name in ("make prove", "make prove-deep"))
+    quick, deep = (re.findall(r", (commit \S+), ", sections.get(name, ""))
+                   for name in ("make prove", "make prove-deep"))
     if quick == deep:
         sections.pop("make prove", None)
     RESULTS.write_text("\n".join([HEAD, *(sections[command] for command in COMMANDS.values() if command in sections)]),

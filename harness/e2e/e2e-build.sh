@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# e2e-build.sh TREE ARCH KERNEL OUT [initramfs-stress-ng | initramfs-ltp | initramfs-kselftest]: build in the directory OUT,
-# an absolute path, what e2e.py boots: the kernel of TREE (Image), and the programs of harness/e2e/programs with our selftests
-# (initramfs). The last argument adds an initramfs that also has Debian's stress-ng, mmapstress01 of LTP=, a directory that is
-# only read, or the kernel's runner of selftests.
+# e2e-build.sh TREE ARCH KERNEL OUT [initramfs-stress-ng | initramfs-ltp | initramfs-kselftest]: build in the
+# directory OUT, an absolute path, what e2e.py boots: the kernel of TREE (Image), and the programs of
+# harness/e2e/programs with our selftests (initramfs). The last argument adds an initramfs that also has Debian's
+# stress-ng, mmapstress01 of LTP=, a directory that is only read, or the kernel's runner of selftests.
 #
-# The kernel has the options of ARCH's .kunitconfig and of e2e.kunitconfig; unless ARCH is arm64, of e2e-ARCH.kunitconfig; and
-# unless KERNEL is "plain", of KERNEL.kunitconfig. A tree without our files gets the same kernel without our options, from a
-# copy of the objects of the tree with our files, which is built first.
+# The kernel has the options of ARCH's .kunitconfig and of e2e.kunitconfig; unless ARCH is arm64, of
+# e2e-ARCH.kunitconfig; and unless KERNEL is "plain", of KERNEL.kunitconfig. A tree without our files gets the same
+# kernel without our options, from a copy of the objects of the tree with our files, which is built first.
 
 . "$(dirname "$0")/../common.sh"
 lock
@@ -23,13 +23,14 @@ for_arch "$arch"
 [[ $arch != arm ]] || boot=arch/arm/boot/zImage
 [[ -f $tree/lib/idgen_alloc.c ]] || sed -Ei '/IDGEN|ASID|VMID/d' "$out/kunitconfig"
 if [[ $kernel != plain ]]; then
-	[[ -f $harness/e2e/$kernel.kunitconfig ]] || die "e2e.toml has a kernel $kernel, but there is no $harness/e2e/$kernel.kunitconfig"
-	dir=.kunit-$kernel fragments+=("--kunitconfig=$harness/e2e/$kernel.kunitconfig")
+	options=$harness/e2e/$kernel.kunitconfig
+	[[ -f $options ]] || die "e2e.toml has a kernel $kernel, but there is no $options"
+	dir=.kunit-$kernel fragments+=("--kunitconfig=$options")
 fi
 programs=$repo/harness/e2e/programs
 
-# KCSAN watches only a few accesses, so it is limited to our files and to the locks, which act as barriers. Our files share
-# only atomics with others.
+# KCSAN watches only a few accesses, so it is limited to our files and to the locks, which act as barriers. Our files
+# share only atomics with others.
 flags=()
 if [[ $kernel = kcsan ]]; then
 	flags=(KCSAN_SANITIZE=n KCSAN_SANITIZE_spinlock.o=y)
@@ -49,8 +50,8 @@ build_kernel() {
 	cp "$tree/$dir/$boot" "$out/Image"
 }
 
-# Our selftests, by the rules of the tree's own Makefiles. All kernels of an architecture have the same: one without our files
-# has those that were built before.
+# Our selftests, by the rules of the tree's own Makefiles. All kernels of an architecture have the same: one without
+# our files has those that were built before.
 build_selftests() {
 	local to=$build/e2e/selftests-$arch program make wanted=(mm/asid_rollover)
 	[[ $arch = arm ]] || wanted+=(kvm/vmid_rollover)
@@ -90,8 +91,8 @@ build_initramfs() {
 	"$tree/$dir/usr/gen_init_cpio" "$out/initramfs.list" >"$out/initramfs"
 }
 
-# debian PACKAGE: unpack a package and all that it needs, and print the directory. They are always those of Debian trixie, so
-# that results do not depend on this machine.
+# debian PACKAGE: unpack a package and all that it needs, and print the directory. They are always those of Debian
+# trixie, so that results do not depend on this machine.
 debian() {
 	local root=$build/$1-$arch deb
 	if [[ ! -d $root ]]; then
@@ -131,8 +132,8 @@ add_stress_ng() {
 	add stress-ng
 }
 
-# Our selftests as "make install" of the tree lays them out, with the tree's own runner, and what that needs. It ends tests
-# by GNU's timeout.
+# Our selftests as "make install" of the tree lays them out, with the tree's own runner, and what that needs. It ends
+# tests by GNU's timeout.
 add_kselftest() {
 	local from=$tree/tools/testing/selftests to=$build/e2e/selftests-$arch file busybox
 	busybox=$(debian busybox-static)

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boot the rows of e2e.toml on QEMU, judge each by its log, and write the table to e2e.csv or e2e-ARCH.csv.
 
-A row passes if each program exits with 0, has checked something and has found no wrong word, each allocator uses the bits and
-rolls over as often as the row says, the log has the lines that the row expects and no other warning of the kernel, and the
-machine powers off in time. e2e-build.sh builds the kernels and programs, each kernel in a directory of its own.
+A row passes if each program exits with 0, has checked something and has found no wrong word, each allocator uses the
+bits and rolls over as often as the row says, the log has the lines that the row expects and no other warning of the
+kernel, and the machine powers off in time. e2e-build.sh builds the kernels and programs, each kernel in a directory
+of its own.
 """
 
 import argparse
@@ -27,8 +28,8 @@ from results import COMPLAINT
 HERE = Path(__file__).resolve().parent
 OUT = ktap.BUILD / "e2e"
 
-# RCU warns after 21 s by default. QEMU's CPUs share those of this machine, and one that spins in stop_machine() can keep
-# another from running for that long, even without our files. 100 s is a hang.
+# RCU warns after 21 s by default. QEMU's CPUs share those of this machine, and one that spins in stop_machine() can
+# keep another from running for that long, even without our files. 100 s is a hang.
 STALL = "rcupdate.rcu_cpu_stall_timeout=100"
 
 SUMMARY = re.compile(r"^(?:# )*(\w+): (\d+) checks, (\d+) wrong")
@@ -61,9 +62,10 @@ class Machine:
         return self.qemu or subprocess.run(tool, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
-# Before 8.1 (commit deba78709ae8), QEMU can go on with code that the kernel has patched since. KVM's calls at each context
-# switch are patched in with the first VM, and out with the last. The kernel, ours or the original, then warns in
-# kvm_vcpu_load_debug(), or a CPU hangs. So arm64 has the QEMU of fetch/tool.sh, whose plugins can read registers too.
+# Before 8.1 (commit deba78709ae8), QEMU can go on with code that the kernel has patched since. KVM's calls at each
+# context switch are patched in with the first VM, and out with the last. The kernel, ours or the original, then warns
+# in kvm_vcpu_load_debug(), or a CPU hangs. So arm64 has the QEMU of fetch/tool.sh, whose plugins can read registers
+# too.
 MACHINES = {
     "arm64": Machine("", "virt,gic-version=3,virtualization=on", "ttyAMA0"),
     "arm": Machine("qemu-system-arm", "virt", "ttyAMA0"),
@@ -123,8 +125,9 @@ class Row:
         options = machine.options if self.el2 else machine.options.removesuffix(",virtualization=on")
         plugin = ["-plugin", str(image / "tlb.so")] if self.tlb else []
         return [machine.program(), *machine.more, *plugin, "-accel", self.accel, "-M", options, "-cpu", self.cpu,
-                "-smp", str(self.smp), "-m", self.memory, "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
-                "-kernel", str(image / "Image"), "-initrd", str(image / self.initramfs()), "-append", append]
+                "-smp", str(self.smp), "-m", self.memory, "-nodefaults", "-display", "none", "-serial", "stdio",
+                "-no-reboot", "-kernel", str(image / "Image"), "-initrd", str(image / self.initramfs()),
+                "-append", append]
 
 
 @dataclass
@@ -220,7 +223,7 @@ def ran_and_waited(pid: int) -> tuple[float, float]:
 def wait(qemu: subprocess.Popen[bytes], limit: float, enough: Callable[[], bool]) -> bool:
     """Wait until QEMU exits or enough() is true. Returns False on a timeout.
 
-    Time counts only in proportion to the CPU time that QEMU gets, so that load on this machine does not look like a hang.
+    Time counts only in proportion to the CPU time that QEMU gets, so that other load does not look like a hang.
     """
     cpus = len(os.sched_getaffinity(0))
     since, ran, waited = time.monotonic(), 0.0, 0.0
@@ -293,7 +296,8 @@ def show_failure(row: Row, result: Result, log: Path) -> None:
 
 def shown(results: list[str]) -> str:
     """Each result of a test once, with its count."""
-    return " ".join(f"{result}*{results.count(result)}" if len(results) > 1 else result for result in sorted(set(results)))
+    return " ".join(f"{result}*{results.count(result)}" if len(results) > 1 else result
+                    for result in sorted(set(results)))
 
 
 def is_same(ours: list[str], theirs: list[str]) -> bool:
@@ -302,7 +306,8 @@ def is_same(ours: list[str], theirs: list[str]) -> bool:
     Of N runs of each kernel, B of which fail without our files, at most 2 B + 1 may fail in the same way with them.
     """
     return bool(ours) and {*ours} - {"pass"} <= {*theirs} and all(
-        ours.count(result) * len(theirs) <= (2 * theirs.count(result) + 1) * len(ours) for result in {*ours} - {"pass", "skip"})
+        ours.count(result) * len(theirs) <= (2 * theirs.count(result) + 1) * len(ours)
+        for result in {*ours} - {"pass", "skip"})
 
 
 def load() -> list[Row]:
@@ -315,7 +320,8 @@ def select(names: list[str], arch: str, quick: bool) -> list[Row]:
     """The rows of an architecture to run: those named, or all, or the quick ones."""
     rows = [row for row in load() if row.arch == arch]
     if unknown := set(names) - {row.name for row in rows}:
-        raise SystemExit(f"error: ARCH={arch} has no row {', '.join(sorted(unknown))}; it has {', '.join(row.name for row in rows)}")
+        known = ", ".join(row.name for row in rows)
+        raise SystemExit(f"error: ARCH={arch} has no row {', '.join(sorted(unknown))}; it has {known}")
     selected = [row for row in rows if (row.name in names if names else row.quick or not quick)]
     if not selected:
         raise SystemExit(f"error: there are no {'quick ' * quick}rows for {arch}")
@@ -327,12 +333,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="only the rows that the table calls quick")
     parser.add_argument("--arch", choices=MACHINES, default="arm64", help="the architecture")
-    parser.add_argument("--kernels", action="store_true", help="only print the kernels of the rows: architecture, name, directory, initramfs")
+    parser.add_argument("--kernels", action="store_true",
+                        help="only print the kernels of the rows: architecture, name, directory, initramfs")
     parser.add_argument("rows", nargs="*", help="only these rows")
     args = parser.parse_args()
     rows = ktap.part(select(args.rows, args.arch, args.quick))
     if args.kernels:
-        print("\n".join(dict.fromkeys(f"{row.arch} {row.kernel} {row.built()} {row.initramfs()}" for row in rows if not row.missing())))
+        kernels = [f"{row.arch} {row.kernel} {row.built()} {row.initramfs()}" for row in rows if not row.missing()]
+        print("\n".join(dict.fromkeys(kernels)))
         return 0
 
     columns = "row configuration ran asid_rollovers vmid_rollovers checks wrong seconds result reason log".split()
@@ -352,7 +360,8 @@ def main() -> int:
         if result.reasons:
             show_failure(row, result, log)
         table.append((row.name, row.configuration(), "; ".join(row.run), result.asid, result.vmid, result.checks,
-                      result.wrong, round(result.seconds), verdict, "; ".join(result.reasons), log.relative_to(OUT.parent)))
+                      result.wrong, round(result.seconds), verdict, "; ".join(result.reasons),
+                      log.relative_to(OUT.parent)))
     return ktap.report(OUT.parent / ("e2e" if args.arch == "arm64" else f"e2e-{args.arch}"), columns, table)
 
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# [JOBS=N] [SHARD=I/N] e2e.sh [--quick] [ROW...]: run real processes and guests. Builds the kernels for the rows of e2e.toml,
-# which e2e.py boots on QEMU. ARCH= defaults to arm64.
+# [JOBS=N] [SHARD=I/N] e2e.sh [--quick] [ROW...]: run real processes and guests. Builds the kernels for the rows of
+# e2e.toml, which e2e.py boots on QEMU. ARCH= defaults to arm64.
 #
-# e2e.sh mutants [NAME...]: boot kernels with the faults of e2e-mutants.toml, each of which e2e must notice. They are built in
-# a tree of hard links to the files of e2e's kernel, with a copy of its objects.
+# e2e.sh mutants [NAME...]: boot kernels with the faults of e2e-mutants.toml, each of which e2e must notice. They are
+# built in a tree of hard links to the files of e2e's kernel, with a copy of its objects.
 #
-# e2e.sh selftests: boot the kernel's own selftests of KVM and mm, and ours, with our files and without: on arm64 with and
-# without VHE, or on riscv with ARCH=riscv. No result may be worse than without our files.
+# e2e.sh selftests: boot the kernel's own selftests of KVM and mm, and ours, with our files and without: on arm64 with
+# and without VHE, or on riscv with ARCH=riscv. No result may be worse than without our files.
 
 . "$(dirname "$0")/../common.sh"
 out=$build/e2e
@@ -19,7 +19,8 @@ use_qemu() { [[ $arch != arm64 ]] || used[0]=$("$harness/fetch/tool.sh" qemu); }
 rows() {
 	local table=e2e-$arch kernels needed kernel built
 	[[ $arch != @(mips*|um) ]] || die "ARCH=$arch: there are no rows for it"
-	[[ -z ${LTP-} || -f $LTP/testcases/kernel/mem/mmapstress/Makefile ]] || die "LTP=$LTP has no testcases/kernel/mem/mmapstress"
+	[[ -z ${LTP-} || -f $LTP/testcases/kernel/mem/mmapstress/Makefile ]] ||
+		die "LTP=$LTP has no testcases/kernel/mem/mmapstress"
 	[[ ${1-} != --quick ]] || VARIANT+=-quick
 	[[ -z ${*/--quick/} ]] || VARIANT+=-some
 	for_arch "$arch"
@@ -64,9 +65,10 @@ mutants() {
 	table e2e-mutants "$harness/e2e/e2e_mutants.py" "$mutants" "$out/mutants" "$@"
 }
 
-# The selftests of mm that need no more libraries, huge pages, devices or scripts, and pass in seconds without our files.
-mm=(cow droppable guard-regions gup_longterm madv_populate map_fixed_noreplace mdwe_test merge mlock2-tests mrelease_test
-	mremap_dontunmap mremap_test mseal_test on-fault-limit prctl_thp_disable process_madv uffd-stress uffd-wp-mremap)
+# Selftests of mm that need no more libraries, huge pages, devices or scripts, and pass in seconds without our files.
+mm=(cow droppable guard-regions gup_longterm madv_populate map_fixed_noreplace mdwe_test merge mlock2-tests
+	mrelease_test mremap_dontunmap mremap_test mseal_test on-fault-limit prctl_thp_disable process_madv uffd-stress
+	uffd-wp-mremap)
 
 # e2e-build.sh has built asid_rollover and the headers.
 build_selftests() {
@@ -110,7 +112,8 @@ selftests() {
 	"$harness/e2e/e2e-build.sh" "$pristine" "$arch" plain "$out/${prefix}pristine" initramfs-kselftest
 	step "building the kernel's selftests" build_selftests
 	step "adding the selftests to the initramfs of each kernel" add_selftests
-	table "e2e-selftests${prefix:+-$arch}" "$harness/e2e/e2e_selftests.py" "$arch" "$out/${prefix}converted" "$out/${prefix}pristine"
+	table "e2e-selftests${prefix:+-$arch}" "$harness/e2e/e2e_selftests.py" "$arch" \
+		"$out/${prefix}converted" "$out/${prefix}pristine"
 }
 
 what=rows

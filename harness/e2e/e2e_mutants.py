@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """e2e_mutants.py TREE IMAGE [NAME...]: boot kernels with the faults of e2e-mutants.toml, which e2e must notice.
 
-TREE is a kernel tree that may be changed, and has a build of the e2e kernel. IMAGE is the directory for the kernel, and has
-the programs. Each mutant is built once and boots its rows without the library's own checks, as these would hide what guests
-and processes notice. A row ends at the first line that fails it, but our selftests run to their end, for their own verdict:
-the column noticed_by has all checks that failed until then. The unchanged kernel comes first, and must pass all rows.
+TREE is a kernel tree that may be changed, and has a build of the e2e kernel. IMAGE is the directory for the kernel,
+and has the programs. Each mutant is built once and boots its rows without the library's own checks, as these would
+hide what guests and processes notice. A row ends at the first line that fails it, but our selftests run to their end,
+for their own verdict: the column noticed_by has all checks that failed until then. The unchanged kernel comes first,
+and must pass all rows.
 """
 
 import os
@@ -103,7 +104,8 @@ def main() -> int:
         print(f"{name}: built in {time.monotonic() - start:.0f} s", flush=True)
         for row in used:
             log = image / f"{name}-{row}.log"
-            result = e2e.boot(rows[row], image, log, to_first_wrong=name != "unchanged" and not row.startswith("selftests"))
+            to_first_wrong = name != "unchanged" and not row.startswith("selftests")
+            result = e2e.boot(rows[row], image, log, to_first_wrong)
             found = noticed_by(result, e2e.read(log)) if result.reasons else {"nothing": ""}
             checks, said = ", ".join(found), next(iter(found.values()))
             good = ("nothing" in found) == (name == "unchanged")

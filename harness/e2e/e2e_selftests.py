@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """e2e_selftests.py ARCH CONVERTED PRISTINE: boot two kernels with the same selftests, and compare test by test.
 
-e2e.sh builds the directories. The kernel with our files boots with few IDs as well. Tests with different results run again
-on each kernel, ten times and more, as some results depend on the speed of QEMU. Fails if a test fails with our files in a
-way that it does not without, or much more often (see is_same() of e2e.py), if our selftests do not report the rollovers
-that they must see, if no other test passes, if the kernel prints a warning that it does not print without, or if a boot
-does not complete. First the kernel's own runner runs our selftests on both.
+e2e.sh builds the directories. The kernel with our files boots with few IDs as well. Tests with different results run
+again on each kernel, ten times and more, as some results depend on the speed of QEMU. Fails if a test fails with our
+files in a way that it does not without, or much more often (see is_same() of e2e.py), if our selftests do not report
+the rollovers that they must see, if no other test passes, if the kernel prints a warning that it does not print
+without, or if a boot does not complete. First the kernel's own runner runs our selftests on both.
 """
 
 import re
@@ -33,13 +33,14 @@ VARIANTS = {
     "original": ("pristine", ""),
 }
 COUNTED = r"rolled over, \d+ times, by the trace event$"
+COMPUTED = r"rolled over, at least \d+ times, computed from the number of VMs, if KVM uses VMIDs$"
 # What our selftests must report as their third result. Where nothing is listed, a rollover takes longer than they run.
 ROLLOVERS = {
     ("converted-4", "asid_rollover"): COUNTED,
     ("converted-4", "vmid_rollover"): COUNTED,
     # 8-bit VMIDs.
     ("converted", "vmid_rollover", "nvhe"): COUNTED,
-    ("original", "vmid_rollover", "nvhe"): r"rolled over, at least \d+ times, computed from the number of VMs, if KVM uses VMIDs$",
+    ("original", "vmid_rollover", "nvhe"): COMPUTED,
 }
 RESULT = re.compile(r"^selftest (\S+): (\w+), \d+ s$")
 Results = dict[str, dict[str, list[str]]]
@@ -92,7 +93,8 @@ def log_of(name: str, variant: str) -> Path:
 
 def differing(found: Results) -> set[str]:
     """The tests that are worse with our files."""
-    return {test for test, results in found.items() for variant in VARIANTS if not e2e.is_same(results[variant], results["original"])}
+    return {test for test, results in found.items() for variant in VARIANTS
+            if not e2e.is_same(results[variant], results["original"])}
 
 
 def kselftests(arch: str, images: dict[str, Path]) -> tuple[str, list[str], str, str]:
@@ -103,7 +105,8 @@ def kselftests(arch: str, images: dict[str, Path]) -> tuple[str, list[str], str,
     row = next(row for row in e2e.load() if row.arch == arch and row.initramfs() == "initramfs-kselftest")
     runner = [pattern for pattern in row.expect if " selftests: " in pattern]
     rows = {"converted": row, "pristine": replace(row, args=e2e.BITS.sub("", row.args), rollovers={}, expect=runner)}
-    results = {kernel: e2e.boot(rows[kernel], image, log_of("kselftest", f"{arch}-{kernel}")) for kernel, image in images.items()}
+    results = {kernel: e2e.boot(rows[kernel], image, log_of("kselftest", f"{arch}-{kernel}"))
+               for kernel, image in images.items()}
     texts = ["; ".join(result.reasons) or f"pass, {result.seconds:.0f} s" for result in results.values()]
     bad = [kernel for kernel, result in results.items() if result.reasons]
     return f"{row.name}/run_kselftest.sh", [texts[0], "", texts[1]], "not ok" if bad else "ok", ", ".join(bad)
@@ -143,20 +146,22 @@ def main() -> int:
         new = new_complaints()
         for line in new:
             print(f"{machine}: only the converted kernel says: {line}")
-        passed = {test for test, results in found.items() if "pass" in results["original"] and not test.endswith("_rollover")}
+        passed = {test for test, results in found.items()
+                  if "pass" in results["original"] and not test.endswith("_rollover")}
         add(f"{machine}/kernel", [""] * len(VARIANTS), "not ok" if broken or new or not passed else "ok",
             f"{broken} bad boots, {len(new)} new complaints, {len(passed)} tests pass on the original")
         missing = misses(machine, said)
         for test in sorted({test for _, test, *_ in ROLLOVERS}):
             missed = [name for name in missing if name.endswith(test)]
-            add(f"{machine}/{test}/rollovers", [texts.get(test, "") for texts in said.values()], "not ok" if missed else "ok",
-                f"no rollovers: {', '.join(missed)}" if missed else "")
+            add(f"{machine}/{test}/rollovers", [texts.get(test, "") for texts in said.values()],
+                "not ok" if missed else "ok", f"no rollovers: {', '.join(missed)}" if missed else "")
         differ = differing(found)
         for test, results in sorted(found.items()):
             texts = [e2e.shown(results[variant]) for variant in VARIANTS]
             result = "not ok" if test in differ else "ok" if "pass" in texts[0] else "skip"
             add(f"{machine}/{test}", texts, result, "different" if test in differ else "no worse than on the original")
-    return ktap.report(e2e.OUT.parent / ("e2e-selftests" if arch == "arm64" else f"e2e-selftests-{arch}"), ("test", *VARIANTS, "result", "reason"), table)
+    name = "e2e-selftests" if arch == "arm64" else f"e2e-selftests-{arch}"
+    return ktap.report(e2e.OUT.parent / name, ("test", *VARIANTS, "result", "reason"), table)
 
 
 if __name__ == "__main__":

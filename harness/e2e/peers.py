@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""peers.py CONVERTED PRISTINE LKVM TESTS GEN_INIT_CPIO: run guests of kvm-unit-tests and Linux under lkvm, on two kernels.
+"""peers.py CONVERTED PRISTINE LKVM TESTS GEN_INIT_CPIO: run kvm-unit-tests and Linux under lkvm, on two kernels.
 
-peers.sh builds the directories of the kernels. Each machine runs all tests of arm/unittests.cfg that kvmtool can start,
-with 20 copies of small ones at once, and eight copies of Linux with our files and few ASIDs, which must roll over. The
-kernel with our files runs them with 8-bit and with 4-bit VMIDs. If a test has a result that it does not have without our
-files, or fails much more often (see is_same() of e2e.py), it runs again on both kernels. The run fails if the difference
-stays, if a test has no result, or if the small tests or Linux do not pass without our files.
+peers.sh builds the directories of the kernels. Each machine runs all tests of arm/unittests.cfg that kvmtool can
+start, with 20 copies of small ones at once, and eight copies of Linux with our files and few ASIDs, which must roll
+over. The kernel with our files runs them with 8-bit and with 4-bit VMIDs. If a test has a result that it does not
+have without our files, or fails much more often (see is_same() of e2e.py), it runs again on both kernels. The run
+fails if the difference stays, if a test has no result, or if the small tests or Linux do not pass without our files.
 """
 
 import configparser
@@ -47,7 +47,8 @@ def tests(directory: Path) -> dict[str, str]:
     found = {}
     for name in parser.sections():
         section = parser[name]
-        if "qemu" in section.get("disabled_if", "") or "nodefault" in section.get("groups", "") or section.get("arch", "arm64") != "arm64":
+        is_arm64 = section.get("arch", "arm64") == "arm64"
+        if not is_arm64 or "qemu" in section.get("disabled_if", "") or "nodefault" in section.get("groups", ""):
             continue
         # A number, $MAX_SMP, or the minimum of $MAX_SMP and a number.
         smp = section.get("smp", "1")
@@ -62,8 +63,9 @@ def tests(directory: Path) -> dict[str, str]:
 
 def linux() -> str:
     """The arguments for lkvm to start Linux, whose init runs more processes than there are ASIDs."""
+    init = "asid_rollover -n 20 -f 1 -x 1 -s 2 -r 5"
     # Each letter on the console is an exit.
-    append = 'console=ttyS0 quiet kunit.enable=0 panic=-1 idgen_alloc.bits=asid:4 -- "asid_rollover -n 20 -f 1 -x 1 -s 2 -r 5"'
+    append = f'console=ttyS0 quiet kunit.enable=0 panic=-1 idgen_alloc.bits=asid:4 -- "{init}"'
     return f"--nodefaults --network mode=none --console serial -c 1 -m 256 -k /Image -i /guest -p {append}"
 
 
@@ -81,7 +83,8 @@ def pack(image: Path, guest: dict[str, Path], lkvm: Path, directory: Path, gener
     files |= {flat.name: flat for flat in sorted((directory / "arm").glob("*.flat"))}
     listed = "".join(f"file /{name} {path.resolve()} 0755 0 0\n" for name, path in files.items())
     (image / "peers.cpio-list").write_text(listed, encoding="utf-8")
-    archive = subprocess.run([str(generator), str(image / "peers.cpio-list")], stdout=subprocess.PIPE, check=True).stdout
+    command = [str(generator), str(image / "peers.cpio-list")]
+    archive = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
     with (image / "initramfs").open("ab") as out:
         out.write(archive)
     return [line.split()[0] for line in lines]
@@ -132,7 +135,8 @@ def main() -> int:
             return bad
 
         def verdicts() -> dict[str, tuple[str, str]]:
-            return {name: verdict(name, {variant: found[variant].get(name, []) for variant in VARIANTS}) for name in names}
+            return {name: verdict(name, {variant: found[variant].get(name, []) for variant in VARIANTS})
+                    for name in names}
 
         broken = boots("", [])
         for number in range(AGAIN):

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # peers.sh: run kvm-unit-tests, and Linux as a guest, with kvmtool on a kernel with our files and on one without. No
-# result may be worse with them. KVM_UNIT_TESTS= and KVMTOOL= are directories, built for arm64 or sources, which are only read.
+# result may be worse with them. KVM_UNIT_TESTS= and KVMTOOL= are directories, built for arm64 or sources, which are
+# only read.
 
 . "$(dirname "$0")/../common.sh"
 only "" "$@"
@@ -54,11 +55,13 @@ if ! is_arm64 "$lkvm"; then
 	step "building kvmtool" build_kvmtool
 	lkvm=$out/kvmtool/lkvm-static
 fi
-if ! grep -qs '^TARGET=kvmtool$' "$tests/config.mak" || ! is_arm64 "$tests/arm/selftest.elf" || [[ ! -f $tests/arm/selftest.flat ]]; then
+if ! grep -qs '^TARGET=kvmtool$' "$tests/config.mak" || ! is_arm64 "$tests/arm/selftest.elf" ||
+	[[ ! -f $tests/arm/selftest.flat ]]; then
 	step "building kvm-unit-tests" build_tests
 	tests=$out/kvm-unit-tests
 fi
 
 "$harness/e2e/e2e-build.sh" "$tree" arm64 peers "$out/converted"
 "$harness/e2e/e2e-build.sh" "$pristine" arm64 peers "$out/pristine"
-table peers "$harness/e2e/peers.py" "$out/converted" "$out/pristine" "$lkvm" "$tests" "$tree/.kunit-peers/usr/gen_init_cpio"
+table peers "$harness/e2e/peers.py" "$out/converted" "$out/pristine" "$lkvm" "$tests" \
+	"$tree/.kunit-peers/usr/gen_init_cpio"

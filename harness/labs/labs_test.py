@@ -38,13 +38,14 @@ PASSES = ("TAP version 13\n1..3\nok 1 words\nok 2 exits\nok 3 ASIDs rolled over,
 def mistakes(config: dict[str, Any]) -> list[str]:
     """What the validation of kernelci-pipeline refuses, and what its templates need."""
     jobs = config["jobs"]
+    defined = KERNELCI | {*jobs, *config["fragments"]}
     found: list[str] = []
 
     def require(name: str, item: dict[str, Any], *keys: str) -> None:
         found.extend(f"{name}: no {key}" for key in keys if not item.get(key))
 
     def known(name: str, *names: str) -> None:
-        found.extend(f"{name}: unknown {item}" for item in names if item not in KERNELCI | {*jobs, *config["fragments"]})
+        found.extend(f"{name}: unknown {item}" for item in names if item not in defined)
 
     for name, fragment in config["fragments"].items():
         require(name, fragment, "path")
@@ -89,7 +90,8 @@ class LabsTest(unittest.TestCase):
 
     def job(self, arch: str) -> str:
         """A job for LAVA."""
-        command = [str(HERE / "lava.sh"), arch, "some-board", "https://localhost/idgen?a=1&b=2,3", "idgen_alloc.bits=asid:4,vmid:4"]
+        command = [str(HERE / "lava.sh"), arch, "some-board", "https://localhost/idgen?a=1&b=2,3",
+                   "idgen_alloc.bits=asid:4,vmid:4"]
         return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
     def test_lava_takes_the_jobs(self) -> None:
@@ -110,6 +112,7 @@ class LabsTest(unittest.TestCase):
         """Run the steps as LAVA does. The test cases that they report, with their results."""
         test = yaml.safe_load(self.job("arm"))["actions"][-1]["test"]
         steps = "\n".join(test["definitions"][0]["repository"]["run"]["steps"])
+        program = f"#!/bin/sh\necho '{kselftest}'\nexit {'not ok' in kselftest:d}\n"
         with tempfile.TemporaryDirectory() as name:
             top = Path(name)
             packed = top / "packed"
@@ -117,7 +120,7 @@ class LabsTest(unittest.TestCase):
             shutil.copy(Path(sys.argv[1]) / "tools/testing/selftests/run_kselftest.sh", packed)
             for path, text, mode in (
                     ("packed/kselftest-list.txt", "mm:asid_rollover\n", 0o644),
-                    ("packed/mm/asid_rollover", f"#!/bin/sh\necho '{kselftest}'\nexit {'not ok' in kselftest:d}\n", 0o755),
+                    ("packed/mm/asid_rollover", program, 0o755),
                     ("debug/kunit/idgen_alloc/results", kunit, 0o644),
                     ("debug/kunit/arm_asid/results", kunit, 0o644),
                     ("opt/none", "", 0o644),
@@ -136,10 +139,11 @@ class LabsTest(unittest.TestCase):
 
     def test_each_case_is_reported(self) -> None:
         suites = {f"{suite}.{case}": "pass" for suite in ("idgen_alloc", "arm_asid") for case in ("one", "s")}
-        program = {"asid_rollover.words": "pass", "asid_rollover.exits": "pass", "asid_rollover.ASIDs-rolled-over": "pass",
-                   "asid_rollover.asid_rollover": "pass"}
+        program = {"asid_rollover.words": "pass", "asid_rollover.exits": "pass",
+                   "asid_rollover.ASIDs-rolled-over": "pass", "asid_rollover.asid_rollover": "pass"}
         self.assertEqual(self.results(), suites | program | {"kernel-log": "pass"})
-        found = self.results(kunit="    ok 1 one # tries: 3\n    not ok 2 - two (2)\n  ok 3 three # SKIP why\nnot ok 1 s\n")
+        kunit = "    ok 1 one # tries: 3\n    not ok 2 - two (2)\n  ok 3 three # SKIP why\nnot ok 1 s\n"
+        found = self.results(kunit=kunit)
         self.assertEqual({case.split(".")[1]: result for case, result in found.items() if case.startswith("arm_asid.")},
                          {"one": "pass", "two--2-": "fail", "three": "skip", "s": "fail"})
 
@@ -179,7 +183,8 @@ class LabsTest(unittest.TestCase):
     def test_options_are_those_of_the_kunitconfigs(self) -> None:
         ours = options(HERE / "idgen.config")
         for path in ("", "arch/arm/mm", "arch/riscv/mm", "arch/riscv/kvm"):
-            wanted = {option for option in options(TOP / path / ".kunitconfig") if re.search("KUNIT|KVM|VIRT|IDGEN", option)}
+            wanted = {option for option in options(TOP / path / ".kunitconfig")
+                      if re.search("KUNIT|KVM|VIRT|IDGEN", option)}
             self.assertLessEqual(wanted, ours)
         self.assertEqual({*self.kernelci["fragments"]["idgen"]["configs"]}, ours)
 

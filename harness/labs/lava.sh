@@ -18,5 +18,6 @@ esac
 # What sed must not take for its own.
 # shellcheck disable=SC2001
 quoted() { sed 's/[\\&,]/\\&/g' <<<"$1"; }
-sed -e "s,@ARCH@,$arch,; s,@DEVICE@,$(quoted "$2"),; s,@URL@,$(quoted "$3"),; s,@ARGS@,$(quoted "${4-}"),; s,@IMAGE@,$image,; s,@TYPE@,${image,,}," \
-	-e "s,@SUITES@,$suites,; s,@SELFTESTS@,$selftests," "$(dirname "$0")/lava.yaml"
+sed -e "s,@ARCH@,$arch,; s,@DEVICE@,$(quoted "$2"),; s,@URL@,$(quoted "$3"),; s,@ARGS@,$(quoted "${4-}")," \
+	-e "s,@IMAGE@,$image,; s,@TYPE@,${image,,},; s,@SUITES@,$suites,; s,@SELFTESTS@,$selftests," \
+	"$(dirname "$0")/lava.yaml"

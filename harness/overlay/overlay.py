@@ -53,7 +53,8 @@ class Overlay:
         if stamp.exists():
             self.before = json.loads(stamp.read_text(encoding="utf-8"))
             if "kept" not in self.before:
-                raise ValueError(f"{STAMP} was written by an older version of this program: restore the tree, and remove it")
+                raise ValueError(f"{STAMP} was written by an older version of this program: "
+                                 "restore the tree, and remove it")
 
     def current(self, path: str) -> str | None:
         """The current content of a file, None if there is no such file."""
@@ -171,8 +172,8 @@ class Overlay:
 
     def entries(self, path: str, lines: list[str], section: str, text: str) -> None:
         """Insert lines into a sorted paragraph, each among those of its kind."""
-        if lines.count(section + "\n") != 1:
-            self.problems.append(f"{path}: the section \"{section}\" exists {lines.count(section + chr(10))} times, not once")
+        if (count := lines.count(section + "\n")) != 1:
+            self.problems.append(f"{path}: the section \"{section}\" exists {count} times, not once")
             return
         first = lines.index(section + "\n")
         for line in text.splitlines(keepends=True):
@@ -295,9 +296,12 @@ def load(name: str = "overlay.toml") -> dict[str, Any]:
 
 def fixes() -> list[tuple[Path, dict[str, Any]]]:
     """The directories with the pieces of the fixes, and the table of each."""
-    return [(ours, {"file": [], "insert": [], "optional": load()["optional"], "pieces": [{"path": str(path.relative_to(ours))}
-                                                         for path in sorted(ours.rglob("*")) if path.is_file()]})
-            for ours in sorted((OURS / "harness/series/fixes").iterdir()) if ours.is_dir()]
+    found: list[tuple[Path, dict[str, Any]]] = []
+    for ours in sorted((OURS / "harness/series/fixes").iterdir()):
+        if ours.is_dir():
+            pieces = [{"path": str(path.relative_to(ours))} for path in sorted(ours.rglob("*")) if path.is_file()]
+            found.append((ours, {"file": [], "insert": [], "optional": load()["optional"], "pieces": pieces}))
+    return found
 
 
 def learn(lost: dict[str, dict[str, str]], version: str) -> None:
@@ -310,8 +314,9 @@ def learn(lost: dict[str, dict[str, str]], version: str) -> None:
             if one is None:
                 known.append(one := {"kernels": [], "form": form})
             one["kernels"] = sorted({*one["kernels"], version})
-    text = ["# SPDX-License-Identifier: GPL-2.0\n#\n# The known forms of the kernel code that our pieces replace or remove, one "
-            "hash for each statement.\n# Written by overlay.py --learn, read by splice.py.\n"]
+    text = ["# SPDX-License-Identifier: GPL-2.0\n#\n"
+            "# The known forms of the kernel code that our pieces replace or remove, one hash for each statement.\n"
+            "# Written by overlay.py --learn, read by splice.py.\n"]
     for path, pieces in sorted(forms.items()):
         text.append(f"\n[{json.dumps(path)}]\n")
         for name, known in sorted(pieces.items()):

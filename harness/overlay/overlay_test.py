@@ -185,15 +185,18 @@ LOST = {
 # Changes that must be refused: the function that the message names, and a part of the message.
 REFUSED = {
     "a statement of a removed function": ("return -1;", "return -2;", "search", "return -2;"),
-    "one more in a removed function": ("\t\tif (id == lock)", "\t\tcheck();\n\t\tif (id == lock)", "search", "check();"),
+    "one more in a removed function":
+        ("\t\tif (id == lock)", "\t\tcheck();\n\t\tif (id == lock)", "search", "check();"),
     "one fewer in a removed function": ("\treturn -1;\n", "", "search", "1 known statement"),
     "the arguments of a removed function": ("search(int id)\n", "search(int id, int n)\n", "search", "int n"),
     "a removed macro": ("((x) & 1)", "((x) & 3)", "MASK", "& 3"),
     "a removed variable": ("static int lock;", "static long lock;", "lock", "static long lock;"),
     "a removed variable's value": ("static int lock;", "static int lock = 1;", "lock", "= 1"),
     "a statement of a replaced function": ("found < 0", "found <= 0", "switch_to", "found <= 0"),
-    "one more in a replaced function": ("\tfound = search(id);", "\taudit(id);\n\tfound = search(id);", "switch_to", "audit(id);"),
-    "one more before a kept statement": ("\t/* Then this. */", "\tbarrier();\n\t/* Then this. */", "switch_to", "barrier();"),
+    "one more in a replaced function":
+        ("\tfound = search(id);", "\taudit(id);\n\tfound = search(id);", "switch_to", "audit(id);"),
+    "one more before a kept statement":
+        ("\t/* Then this. */", "\tbarrier();\n\t/* Then this. */", "switch_to", "barrier();"),
     "one more at the end": ("\tafter();\n", "\tafter();\n\tand_then();\n", "switch_to", "and_then();"),
     "a local": ("\tint found;", "\tlong found;", "switch_to", "long found;"),
     "a signature": ("void switch_to(int id)", "void switch_to(long id)", "switch_to", "long id"),
@@ -214,7 +217,8 @@ class OverlayTest(unittest.TestCase):
         self.addCleanup(scratch.cleanup)
         self.ours, self.tree = Path(scratch.name, "ours"), Path(scratch.name, "tree")
         self.put(self.ours, {"lib/new.c": "new\n", "arch/old.c": OURS})
-        self.put(self.tree, {"arch/old.c": KERNELS, "lib/Kconfig": "config A\n\nconfig B\n", "lib/tests/Makefile": "a.o\nb.o\n"})
+        self.put(self.tree, {"arch/old.c": KERNELS, "lib/Kconfig": "config A\n\nconfig B\n",
+                             "lib/tests/Makefile": "a.o\nb.o\n"})
 
     def put(self, root: Path, files: dict[str, str]) -> None:
         for path, content in files.items():
@@ -271,7 +275,8 @@ class OverlayTest(unittest.TestCase):
     def test_of_two_functions_the_one_with_what_is_named_is_meant(self) -> None:
         tree = "#if A\nvoid f(void)\n{\n\ta();\n\tb();\n}\n#else\nvoid f(void)\n{\n}\n#endif\n"
         for ours, named in (("a", 1), ("c", 0)):
-            splice = Splice("f.c", tree, f"void f(void)\n{{\n\t/* tree: {ours} */\n\tmore();\n\t/* tree: ... */\n}}\n", {})
+            body = f"\t/* tree: {ours} */\n\tmore();\n\t/* tree: ... */\n"
+            splice = Splice("f.c", tree, f"void f(void)\n{{\n{body}}}\n", {})
             self.assertEqual(splice.result(), tree.replace("\ta();\n", "\ta();\n\tmore();\n" if named else "\ta();\n"))
             self.assertEqual(len(splice.problems), 1 - named, splice.problems)
             self.assertEqual(Splice("f.c", splice.result(), splice.ours, {}).there(), bool(named))
@@ -321,11 +326,13 @@ class OverlayTest(unittest.TestCase):
         self.assertEqual(sorted(self.lay()), ["arch/old.c", "lib/Kconfig", "lib/tests/Makefile"])
 
     def test_directory_goes_in_but_for_what_is_left(self) -> None:
-        self.put(self.ours, {"tools/a/x.sh": "x\n", "tools/a/b/y.c": "y\n", "tools/a/b/here.py": "", "tools/a/__pycache__/z": ""})
+        self.put(self.ours, {"tools/a/x.sh": "x\n", "tools/a/b/y.c": "y\n", "tools/a/b/here.py": "",
+                             "tools/a/__pycache__/z": ""})
         (self.ours / "tools/a/x.sh").chmod(0o755)
         self.lay({**TABLE, "directory": [{"path": "tools/a", "leave": ["here.py"]}]})
         self.assertEqual([p for p in sorted(self.held()) if p.startswith("tools/")], ["tools/a/b/y.c", "tools/a/x.sh"])
-        self.assertEqual([(self.tree / "tools/a" / p).stat().st_mode & 0o777 for p in ("x.sh", "b/y.c")], [0o755, 0o644])
+        modes = [(self.tree / "tools/a" / p).stat().st_mode & 0o777 for p in ("x.sh", "b/y.c")]
+        self.assertEqual(modes, [0o755, 0o644])
 
     def test_missing_original_is_refused(self) -> None:
         (self.tree / "arch/old.c").unlink()
@@ -397,7 +404,8 @@ class OverlayTest(unittest.TestCase):
         before = "ONE\nL:\tlist\nF:\tlib/a.c\nF:\tlib/c.c\nX:\tno\n\nTWO\nL:\tlist\n\n"
         self.put(self.tree, {"MAINTAINERS": before})
         self.lay(table)
-        self.assertEqual(self.held()["MAINTAINERS"], "ONE\nL:\tlist\nF:\tlib/a.c\nF:\tlib/b.c\nF:\tlib/c.c\nF:\tlib/d.c\nX:\tno\n\n"
+        self.assertEqual(self.held()["MAINTAINERS"],
+                         "ONE\nL:\tlist\nF:\tlib/a.c\nF:\tlib/b.c\nF:\tlib/c.c\nF:\tlib/d.c\nX:\tno\n\n"
                          "TWO\nL:\tlist\nF:\tlib/b.c\n\n")
         self.assertEqual(self.lay(table), [])
         self.lay({**TABLE, "insert": []})
@@ -510,8 +518,9 @@ class OverlayTest(unittest.TestCase):
             self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 3)
         scratch, = self.tree.glob(".idgen-*")
         self.refused(scratch.name)
+        old = scratch / "old"
         self.assertEqual({path: before[path] for path in ("arch/old.c", "lib/Kconfig", "lib/tests/Makefile")},
-                         {str(p.relative_to(scratch / "old")): p.read_text() for p in scratch.glob("old/**/*") if p.is_file()})
+                         {str(p.relative_to(old)): p.read_text() for p in old.rglob("*") if p.is_file()})
 
     def test_full_disk_changes_nothing(self) -> None:
         before = self.held()
@@ -526,5 +535,6 @@ class OverlayTest(unittest.TestCase):
 if __name__ == "__main__":
     result = unittest.main(exit=False, verbosity=2).result
     bad = {test.id().split()[0].split(".")[-1] for test, _ in result.failures + result.errors}
-    sys.exit(ktap.report(ktap.BUILD / "overlay", ("test", "result"),
-                         [(name, "not ok" if name in bad else "ok") for name in unittest.defaultTestLoader.getTestCaseNames(OverlayTest)]))
+    names = unittest.defaultTestLoader.getTestCaseNames(OverlayTest)
+    rows = [(name, "not ok" if name in bad else "ok") for name in names]
+    sys.exit(ktap.report(ktap.BUILD / "overlay", ("test", "result"), rows))

@@ -38,7 +38,8 @@ def harmless(tree: str, kept: set[str]) -> Iterator[tuple[str, str]]:
     yield "an include", tree.replace(pieces[head].code, f"{pieces[head].code}#include <linux/ratelimit.h>\n", 1)
     yield "a comment", tree + "\n/* A comment. */\n"
     if match := re.search(r"^.*Copyright.*\n", tree, re.M):
-        yield "a copyright line", tree.replace(match[0], match[0] + re.sub(r"\(C\).*", "(C) 2026 Somebody", match[0], flags=re.I), 1)
+        more = re.sub(r"\(C\).*", "(C) 2026 Somebody", match[0], flags=re.I)
+        yield "a copyright line", tree.replace(match[0], match[0] + more, 1)
     if code:
         for what, at in (("a function before", code[0]), ("a function after", code[-1] + 1)):
             stranger = Chunk(1, "", STRANGER.format(what.rsplit(" ", maxsplit=1)[-1]))
@@ -85,7 +86,8 @@ def main() -> int:
                 good = {*splice.result().splitlines()} >= lines and not splice.problems
                 rows.append((f"{path}: {what} goes through", "ok" if good else "not ok", str(splice.problems or "")))
             for what in [what for what, _ in harmless(tree, {*kept})]:
-                everything = next((changed for other, changed in harmless(everything, {*kept}) if other == what), everything)
+                everything = next((changed for other, changed in harmless(everything, {*kept}) if other == what),
+                                  everything)
             if where == OURS:
                 (out / path).write_text(everything, encoding="utf-8")
             for name, changed in harmful(tree, plain.lost):

@@ -36,7 +36,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-DIRECTIVE = re.compile(r"[ \t]*/\* (tree|tree comment|tree code|tree head|tree without|gone|gone head|gone if there): (.*?) \*/\n")
+DIRECTIVE = re.compile(
+    r"[ \t]*/\* (tree|tree comment|tree code|tree head|tree without|gone|gone head|gone if there): (.*?) \*/\n")
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'", re.S)
 
 

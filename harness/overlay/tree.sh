@@ -43,7 +43,8 @@ debian_source() {
 	esac
 	if [[ ! -s $known || ! -d $build/linux-$(<"$known") ]]; then
 		deb=$("$harness/fetch/deb.sh" "$suite" "$pattern") ||
-			die "no kernel source for LINUX_VERSION=${LINUX_VERSION-}; 6.12, forky, sid and experimental are known as well; or give LINUX=/path"
+			die "no kernel source for LINUX_VERSION=${LINUX_VERSION-};" \
+				"6.12, forky, sid and experimental are known as well; or give LINUX=/path"
 		name=$(basename "$deb" | cut -d_ -f1)
 		as=${name#linux-source-}
 		# Another suite may have another version under the same name.
@@ -58,7 +59,8 @@ debian_source() {
 # List the files of the current directory that its .gitignore files do not exclude. It need not be a git repository.
 # Debian's top .gitignore excludes everything beside it, so these options decide about the top directory.
 list() {
-	git -c core.quotePath=false --git-dir="$build/empty.git" --work-tree=. ls-files --others --exclude-standard -x '!/[A-Za-z]*' -x '!.gitignore' -x '!/.kunitconfig' \
+	git -c core.quotePath=false --git-dir="$build/empty.git" --work-tree=. ls-files --others --exclude-standard \
+		-x '!/[A-Za-z]*' -x '!.gitignore' -x '!/.kunitconfig' \
 		-x '/vmlinux*' -x /System.map -x /Module.symvers -x '/modules.*' -x '/tags'
 }
 
@@ -94,7 +96,8 @@ copy() {
 if [[ -n ${LINUX-} ]]; then
 	from=$(realpath -e -- "$LINUX") || die "LINUX=$LINUX: no such directory"
 	is_kernel "$from" || die "LINUX=$LINUX: not a kernel source tree with KUnit (no tools/testing/kunit/kunit.py?)"
-	[[ $from != *[[:space:]:]* ]] || die "LINUX=$from: the kernel's make refuses a path with a space or a colon; move this tree"
+	[[ $from != *[[:space:]:]* ]] ||
+		die "LINUX=$from: the kernel's make refuses a path with a space or a colon; move this tree"
 	name=user-$(sha256sum <<<"$from" | cut -c1-8)
 else
 	from=$(debian_source)
@@ -125,6 +128,7 @@ aside)
 	;;
 esac
 free=$(df --output=avail -k "$build" | tail -n 1)
-[[ -d $tree ]] || ((free > 6000000)) || die "$build has $((free / 1024)) MiB of free space, and a build needs up to 6 GiB"
+[[ -d $tree ]] || ((free > 6000000)) ||
+	die "$build has $((free / 1024)) MiB of free space, and a build needs up to 6 GiB"
 step "copying the rest to $tree" copy
 echo "$tree"

@@ -40,7 +40,7 @@ excused=(
 	# Laid out as all trace events are.
 	'include/trace/events/idgen.h:OPEN_ENDED_LINE|PARENTHESIS_ALIGNMENT'
 	# These replace kernel headers, and define the same names.
-	"$idgen/(base|shim|kunit|cbmc/shim|cbmc/model|weak/shim).h:MACRO_ARG_(REUSE|UNUSED|PRECEDENCE)|NEW_TYPEDEFS|COMPLEX_MACRO"
+	"$idgen/(base|kunit|cbmc/model|(cbmc/|weak/)?shim).h:MACRO_ARG_(REUSE|UNUSED|PRECEDENCE)|NEW_TYPEDEFS|COMPLEX_MACRO"
 	"$idgen/(base|shim|cbmc/shim|cbmc/model).h:PREFER_DEFINED_ATTRIBUTE_MACRO|EXPORT_SYMBOL|IS_ENABLED_CONFIG"
 	"$idgen/(kunit|cbmc/shim|weak/shim).h:MACRO_WITH_FLOW_CONTROL|MEMORY_BARRIER"
 	# Host programs have no kernel headers: no BIT(), __aligned() or READ_ONCE(). A usage text names the program,
@@ -68,8 +68,8 @@ excused=(
 out=$build/series-check
 
 git_in_tree() {
-	(cd "$tree" && GIT_CONFIG_GLOBAL=/dev/null git "--git-dir=$out/tree.git" "--work-tree=$tree" -c user.name=series-check \
-		-c user.email=series-check -c core.hooksPath= "$@")
+	(cd "$tree" && GIT_CONFIG_GLOBAL=/dev/null git "--git-dir=$out/tree.git" "--work-tree=$tree" \
+		-c user.name=series-check -c user.email=series-check -c core.hooksPath= "$@")
 }
 
 make_set() { SET=$1 "$harness/series/series.sh" "$out/$1"; }
@@ -83,7 +83,8 @@ make_again() {
 	GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0=Somebody GIT_CONFIG_KEY_1=user.email \
 		GIT_CONFIG_VALUE_1=somebody@localhost SIGNOFF=1 "$harness/series/series.sh" "$again"
 	[[ $(grep -c '^Signed-off-by: Somebody <somebody@localhost>$' "$again/series.mbox") -eq $(wc -l <"$again/names") ]]
-	if GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0='' SIGNOFF=1 "$harness/series/series.sh" "$again"; then
+	if GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0='' SIGNOFF=1 \
+		"$harness/series/series.sh" "$again"; then
 		die "a series was signed off without a name"
 	fi
 	rm -rf "$again"
@@ -138,7 +139,8 @@ line_limits() {
 			git_in_tree diff --histogram --numstat "$(below "$set")" "$set" -- "$path"
 		done | sed 1q)
 		echo "$row (at most $added $removed)"
-		awk -v added="$added" -v removed="$removed" '{ bad = $1 > added || $2 > removed } END { exit NR != 1 || bad }' <<<"$row"
+		awk -v added="$added" -v removed="$removed" \
+			'{ bad = $1 > added || $2 > removed } END { exit NR != 1 || bad }' <<<"$row"
 	done
 }
 
@@ -159,7 +161,8 @@ selftests_alone() {
 	for arch in arm64 riscv; do
 		for_arch "$arch"
 		make -C "$tree" -s O="$to/$arch" "${make_for[@]}" headers
-		[[ $arch != arm64 ]] || make -C "$tree/tools/testing/selftests" -s -j"$(nproc)" O="$to/arm64" "${make_for[@]}" TARGETS=kvm
+		[[ $arch != arm64 ]] ||
+			make -C "$tree/tools/testing/selftests" -s -j"$(nproc)" O="$to/arm64" "${make_for[@]}" TARGETS=kvm
 		for program in kvm/vmid_rollover mm/asid_rollover; do
 			mkdir -p "$to/$arch/kselftest/${program%/*}"
 			make -C "$tree/tools/testing/selftests/${program%/*}" -s -j"$(nproc)" "${make_for[@]}" \
@@ -184,7 +187,8 @@ perturbed() {
 	compile_here perturbed arm64
 
 	git_in_tree checkout -q -f --detach base
-	sed -i 's/\tu64 generation = atomic64_read(&asid_generation);/&\n\tsomebody_needs_this();/' "$tree/arch/arm64/mm/context.c"
+	sed -i 's/\tu64 generation = atomic64_read(&asid_generation);/&\n\tsomebody_needs_this();/' \
+		"$tree/arch/arm64/mm/context.c"
 	if LINUX=$tree LINUX_VERSION='' "$harness/series/series.sh" "$odd" 2>"$out/said"; then
 		die "a complete series was made for a tree whose new_context() differs"
 	fi
@@ -251,7 +255,8 @@ elsewhere() {
 }
 
 ask_checkpatch() {
-	scripts/checkpatch.pl --strict --terse --no-summary --show-types --showfile --ignore FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID,MISSING_SIGN_OFF "$1" || true
+	scripts/checkpatch.pl --strict --terse --no-summary --show-types --showfile \
+		--ignore FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID,MISSING_SIGN_OFF "$1" || true
 }
 
 checkpatch() {
@@ -305,7 +310,8 @@ config_here() {
 	local file
 	for_arch "$1"
 	printf 'CONFIG_%s=y\n' KUNIT >"$out/kunitconfig"
-	[[ ! -d $tree/lib/tests || ! -f $tree/lib/tests/idgen_alloc_kunit.c ]] || echo CONFIG_IDGEN_ALLOC_KUNIT_TEST=y >>"$out/kunitconfig"
+	[[ ! -d $tree/lib/tests || ! -f $tree/lib/tests/idgen_alloc_kunit.c ]] ||
+		echo CONFIG_IDGEN_ALLOC_KUNIT_TEST=y >>"$out/kunitconfig"
 	for file in "arch/$1/mm/.kunitconfig" "arch/$1/kvm/.kunitconfig"; do
 		[[ ! -f $tree/$file ]] || cat "$tree/$file" >>"$out/kunitconfig"
 	done

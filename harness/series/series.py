@@ -116,8 +116,8 @@ def identity() -> dict[str, str]:
     try:
         name, email, date = git("log", "-1", "--format=%an%n%ae%n%ct", cwd=OURS).splitlines()
     except Failure as failure:
-        raise Failure("the patches take author and date from the last commit here, and there is none: set user.name and "
-                      f"user.email, and commit {OURS} to a git repository\n{failure}") from None
+        raise Failure("the patches take author and date from the last commit here, and there is none: set "
+                      f"user.name and user.email, and commit {OURS} to a git repository\n{failure}") from None
     return {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER")
             for what, value in (("NAME", name), ("EMAIL", email), ("DATE", f"{date} +0000"))}
 
@@ -131,7 +131,8 @@ def signer() -> str:
         found = subprocess.run(["git", "config", f"user.{key}"], cwd=OURS, capture_output=True, text=True, check=False)
         who.append(found.stdout.strip())
         if not who[-1]:
-            raise Failure(f"SIGNOFF=1 takes your name and address from git: set user.name and user.email, user.{key} is not set")
+            raise Failure("SIGNOFF=1 takes your name and address from git: "
+                          f"set user.name and user.email, user.{key} is not set")
     return f"Signed-off-by: {who[0]} <{who[1]}>"
 
 
@@ -164,7 +165,8 @@ class Kernel:
         shutil.copytree(base, repo)
         (repo / STAMP).unlink(missing_ok=True)
         self.git("init", "-q", "-b", "all")
-        for key, value in (("core.abbrev", "12"), ("diff.algorithm", "histogram"), ("gc.auto", "0"), ("merge.renames", "false")):
+        for key, value in (("core.abbrev", "12"), ("diff.algorithm", "histogram"), ("gc.auto", "0"),
+                           ("merge.renames", "false")):
             self.git("config", key, value)
         (repo / ".git/info/exclude").write_text(f"/{STAMP}\n")
         self.git("add", "-Af", ".")
@@ -299,12 +301,14 @@ def summary(kernel: Kernel, wanted: str, patches: list[dict[str, Any]]) -> int:
     for number, (patch, commit) in enumerate(zip(patches, commits), 1):
         stat = kernel.git("diff", "--shortstat", f"{commit}~", commit)
         files = re.findall(r"(\d+) file", stat)[0]
-        both = {"insertion": "0", "deletion": "0", **{what: n for n, what in re.findall(r"(\d+) (insertion|deletion)", stat)}}
+        both = {"insertion": "0", "deletion": "0"}
+        both |= {what: n for n, what in re.findall(r"(\d+) (insertion|deletion)", stat)}
         print(f"{number:3}  {patch['subject']:64.64} {files:>3} files {both['insertion']:>6}+ {both['deletion']:>5}-")
     texts = [patch["text"] for patch in patches] + [kernel.description.sets[wanted]["text"]]
     if any("@BENCH" in text for text in texts) and stale():
         print(f"note: {stale()}", file=sys.stderr)
-    mine = [patch["name"] for patch in [*kernel.description.patches, *kernel.description.fixes] if patch["set"] == wanted]
+    mine = [patch["name"] for patch in [*kernel.description.patches, *kernel.description.fixes]
+            if patch["set"] == wanted]
     lacks = {name: problems for name, problems in kernel.missing.items()
              if name in mine or not wanted.endswith("fixes") and name in
              [patch["name"] for patch in kernel.description.patches if patch["set"] == "core"]}
@@ -321,7 +325,8 @@ def stale() -> str:
     if not FIGURES.exists():
         return "the messages have no numbers: run make bench, then make results"
     if FIGURES.read_text(encoding="utf-8").splitlines()[0].rsplit(" ", 1)[-1] != library():
-        return "the library has changed since the numbers in the messages were measured: run make bench, then make results"
+        return "the library has changed since the numbers in the messages were measured: " \
+            "run make bench, then make results"
     return ""
 
 
@@ -356,7 +361,8 @@ def bench(pattern: str) -> str:
                      f"{shown(row['ours'])}{shown(row['theirs'])}")
     if len(lines) == 1:
         raise Failure(f"series.toml: @BENCH {pattern}@ matches nothing in {FIGURES}")
-    source = textwrap.fill(f"({on.removeprefix('# ').rsplit(',', 1)[0]})", 72, initial_indent="  ", subsequent_indent="   ")
+    source = textwrap.fill(f"({on.removeprefix('# ').rsplit(',', 1)[0]})", 72,
+                           initial_indent="  ", subsequent_indent="   ")
     return "\n".join([*lines, "", source])
 
 
@@ -382,7 +388,8 @@ def last_that_fits(description: Description, scratch: Path) -> tuple[str, Path]:
         except (Failure, FileNotFoundError):
             continue
         return git("log", "-1", "--format=%h %s", commit, cwd=OURS).strip(), stages
-    raise Failure(f"the patches do not revert from our files in any commit since {since[:12]}, which last changed the patches")
+    raise Failure(f"the patches do not revert from our files in any commit since {since[:12]}, "
+                  "which last changed the patches")
 
 
 class Stages:
@@ -396,7 +403,8 @@ class Stages:
         self.top = f"stages~{len(self.names) - 1}"
 
     def git(self, *args: str, text: str | None = None) -> str:
-        output: str = git("-c", "merge.renames=false", "-c", "merge.conflictStyle=diff3", *args, cwd=self.out, env=self.who, text=text)
+        output: str = git("-c", "merge.renames=false", "-c", "merge.conflictStyle=diff3", *args,
+                          cwd=self.out, env=self.who, text=text)
         return output.strip()
 
     def put(self, files: Path, message: str, paths: list[str] | None = None) -> None:
@@ -429,8 +437,9 @@ class Stages:
         """Fail unless the rebase is complete and onto our current files."""
         give_up = f"or remove {self.out} to give up"
         if any((self.out / ".git" / state).exists() for state in ("rebase-merge", "rebase-apply")):
-            raise Failure(f"cannot {self.git('log', '-1', '--format=%s', 'REBASE_HEAD')} from our files: resolve the conflict "
-                          f"in {self.out}, run git rebase --continue there and make series-refresh again, {give_up}:\n"
+            stage = self.git("log", "-1", "--format=%s", "REBASE_HEAD")
+            raise Failure(f"cannot {stage} from our files: resolve the conflict in {self.out}, "
+                          f"run git rebase --continue there and make series-refresh again, {give_up}:\n"
                           f"{self.git('status', '--short', '--untracked-files=no')}\n{self.git('diff')}")
         if self.git("status", "--short"):
             raise Failure(f"{self.out} has uncommitted edits: commit them, {give_up}")
@@ -447,29 +456,36 @@ class Stages:
         return f"{commits[0]}..{commits[-1]}"
 
     def compile(self) -> None:
-        """Check that the library compiles at each stage, and that no conflict marker is left. make series-check compiles the rest."""
+        """Check that the library compiles at each stage, and that no conflict marker is left.
+
+        make series-check compiles the rest.
+        """
+        marker = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
+        edit = f"edit that stage in {self.out} (git rebase -i), and run make series-refresh again"
         with tempfile.TemporaryDirectory() as scratch:
             name = f"{scratch}/stage"
             for at, stage in enumerate(self.names):
                 shutil.rmtree(name, ignore_errors=True)
                 Path(name).mkdir()
-                with tarfile.open(fileobj=io.BytesIO(git("archive", f"stages~{at}", cwd=self.out, binary=True))) as archive:
+                packed = git("archive", f"stages~{at}", cwd=self.out, binary=True)
+                with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
                     archive.extractall(name)
                 for file in Path(name).rglob("*.*"):
-                    if file.is_file() and re.search(r"^(<{7}|={7}|>{7})( |$)", file.read_text(encoding="utf-8"), re.MULTILINE):
-                        raise Failure(f"after the patch \"{stage}\" {file.relative_to(name)} has a conflict marker: edit that stage in"
-                                      f" {self.out} (git rebase -i), and run make series-refresh again")
-                done = subprocess.run(["make", "-s", "-C", OURS / "tools/testing/idgen", f"O={name}/build", f"SRC={name}/lib/idgen_alloc.c",
-                                       f"HEADER={name}/include/linux/idgen_alloc.h", "syntax"], capture_output=True, text=True, check=False)
+                    if file.is_file() and marker.search(file.read_text(encoding="utf-8")):
+                        path = file.relative_to(name)
+                        raise Failure(f"after the patch \"{stage}\" {path} has a conflict marker: {edit}")
+                make = ["make", "-s", "-C", str(OURS / "tools/testing/idgen"), f"O={name}/build",
+                        f"SRC={name}/lib/idgen_alloc.c", f"HEADER={name}/include/linux/idgen_alloc.h", "syntax"]
+                done = subprocess.run(make, capture_output=True, text=True, check=False)
                 if done.returncode:
-                    raise Failure(f"after the patch \"{stage}\" the library does not compile: edit that stage in {self.out} (git rebase -i),"
-                                  f" and run make series-refresh again\n{done.stderr.replace(name + '/', '')}")
+                    raise Failure(f"after the patch \"{stage}\" the library does not compile: {edit}\n"
+                                  + done.stderr.replace(name + "/", ""))
 
     def write(self, where: Path) -> None:
         """Write the patch files."""
         for at, name in enumerate(self.names):
-            change = "" if not at else git("diff", "--no-renames", "--histogram", "--diff-filter=M", f"stages~{at - 1}", f"stages~{at}",
-                                           cwd=self.out)
+            change = "" if not at else git("diff", "--no-renames", "--histogram", "--diff-filter=M",
+                                           f"stages~{at - 1}", f"stages~{at}", cwd=self.out)
             place = where / f"{name}.patch"
             if change:
                 place.write_text(SPDX + re.sub(r"^index .*\n", "", change, flags=re.M), encoding="utf-8")

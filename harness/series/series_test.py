@@ -20,6 +20,8 @@ import series
 from series import OURS, Description, Failure, Stages
 
 FILES = ("include/linux/idgen_alloc.h", "lib/idgen_alloc.c")
+LOCALS = re.compile(r"^\t(?!return|goto)(?:unsigned |const |struct )?\w+ \**(\w+(?:, \**\w+)*)(?: =|;)", re.M)
+SWAPPED = re.compile(r"\t(a->|bitmap_|kfree|memset|raw_spin_lock_init).*;\n")
 Edit = Callable[[str], str]
 
 
@@ -45,13 +47,12 @@ def swapping(one: str, other: str) -> Edit:
 def edits(text: str) -> Iterator[tuple[str, Edit]]:
     for name, function in functions(text):
         body = function.split("{", 1)[1]
-        locals_of = [word for names in re.findall(r"^\t(?!return|goto)(?:unsigned |const |struct )?\w+ \**(\w+(?:, \**\w+)*)(?: =|;)", body, re.M)
-                     for word in re.findall(r"\w+", names)]
+        locals_of = [word for names in LOCALS.findall(body) for word in re.findall(r"\w+", names)]
         for local in dict.fromkeys(locals_of):
             yield f"{local} of {name}() gets another name", renaming(name, local)
         lines = body.splitlines(keepends=True)
         for one, other in zip(lines, lines[1:]):
-            if all(re.fullmatch(r"\t(a->|bitmap_|kfree|memset|raw_spin_lock_init).*;\n", line) for line in (one, other)):
+            if SWAPPED.fullmatch(one) and SWAPPED.fullmatch(other):
                 yield f"two statements of {name}() change places: {one.strip()}", swapping(one, other)
 
 
@@ -86,8 +87,8 @@ def tried(description: Description, old: Path, scratch: Path, edit: Edit) -> str
     stages.write(written)
     with patch.object(description, "dir", written):
         description.stages(scratch / "again", ours)
-    if any((scratch / "again" / name / path).read_text(encoding="utf-8") != edit((old / name / path).read_text(encoding="utf-8"))
-           for name in description.names):
+    if any((scratch / "again" / name / path).read_text(encoding="utf-8")
+           != edit((old / name / path).read_text(encoding="utf-8")) for name in description.names):
         return "wrong: the patch files do not give the stages back"
     return "right"
 

@@ -302,7 +302,8 @@ def main() -> int:
     failed = 0
     print(f"KTAP version 1\n1..{len(configs)}\n# configuration # harness expected verdict seconds", flush=True)
     with ThreadPoolExecutor(args.jobs) as pool:
-        for number, (config, answer) in enumerate(zip(configs, pool.map(lambda config: judge(config, setup), configs)), 1):
+        answers = pool.map(lambda config: judge(config, setup), configs)
+        for number, (config, answer) in enumerate(zip(configs, answers), 1):
             good = as_expected(config, answer)
             failed += not good
             rows += [(config.options(), name, verdict, config.bounds(), f"{answer.seconds:.0f}")

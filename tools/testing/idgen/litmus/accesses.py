@@ -44,16 +44,19 @@ def main() -> int:
     files = [*instead, *sorted(str(file.relative_to(TOP)) for kind in ("mm/*.c", "kvm/*.c", "include/asm/*.h")
                                for file in TOP.glob(f"arch/*/{kind}")
                                if "kunit" not in file.name and "idgen_" in file.read_text(errors="replace"))]
-    there = {(file, *access) for file in files for access in accesses(Path(instead.get(file) or TOP / file).read_text())}
+    there = {(file, *access) for file in files
+             for access in accesses(Path(instead.get(file) or TOP / file).read_text())}
     listed: dict[tuple[str, str, str], list[str]] = {}
     for line in (HERE / "accesses").read_text().splitlines():
         if line and not line.startswith("#"):
             file, function, operation, *covered = line.split()
             listed[(file, function, operation)] = covered
     known = {"lock", "alone", "as-before"} | {test.stem for test in HERE.glob("*.litmus")}
-    known |= {f"weak:{name}" for name in re.findall(r"^[a-z]\S*", (HERE / "../weak/programs").read_text(), re.MULTILINE)}
+    programs = (HERE / "../weak/programs").read_text()
+    known |= {f"weak:{name}" for name in re.findall(r"^[a-z]\S*", programs, re.MULTILINE)}
     wrong = [f"{' '.join(access)}: not in {HERE}/accesses" for access in sorted(there - set(listed))]
-    wrong += [f"{' '.join(access)}: listed, but not there" for access in sorted(set(listed) - there) if access[0] in files]
+    wrong += [f"{' '.join(access)}: listed, but not there"
+              for access in sorted(set(listed) - there) if access[0] in files]
     wrong += [f"{' '.join(access)}: covered by {what or 'nothing'}, which is not there"
               for access, covered in listed.items() for what in covered or [""] if what not in known]
     for line in wrong:

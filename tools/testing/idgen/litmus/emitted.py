@@ -42,8 +42,8 @@ def compile_to(directory: Path, compiler: list[str], source: Path, header: Path)
         raise SystemExit("error: no ID of 9 bits in the header, or no one function that takes a slot")
     (include / "linux/idgen_alloc.h").write_text(text)
     command = [*compiler, "-O2", "-march=armv8.1-a", "-S", "-w", "-o", "-", "-DCONFIG_64BIT",
-               "-DCONFIG_IDGEN_ALLOC_32=1", *(f"-DCONFIG_{option}=0" for option in OPTIONS), f'-DSRC="{source}"', f"-DTAKE={takers[0]}",
-               f"-I{include}", f"-I{TOP}/lib", str(HERE / "emitted.c")]
+               "-DCONFIG_IDGEN_ALLOC_32=1", *(f"-DCONFIG_{option}=0" for option in OPTIONS),
+               f'-DSRC="{source}"', f"-DTAKE={takers[0]}", f"-I{include}", f"-I{TOP}/lib", str(HERE / "emitted.c")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"error: {compiler[0]} failed:\n{done.stderr}")
@@ -101,7 +101,8 @@ def main() -> int:
     header = Path(os.environ.get("HEADER", TOP / "include/linux/idgen_alloc.h")).resolve()
     for file in (source, header):
         if not file.is_file():
-            raise SystemExit(f"error: no file {file}: set SRC= and HEADER= to versions of lib/idgen_alloc.c and its header")
+            raise SystemExit(f"error: no file {file}: "
+                             "set SRC= and HEADER= to versions of lib/idgen_alloc.c and its header")
     asked = failed = 0
     print(f"KTAP version 1\n1..{len(COMPILERS)}\n# test # observed")
     for number, compiler in enumerate(COMPILERS, 1):

@@ -67,7 +67,8 @@ def code(script: str, thread: int) -> str:
 def definitions(settings: dict[str, str], scripts: list[str], source: Path, model: str) -> str:
     """The macros for weak.c."""
     macros = settings | {f"CONFIG_{name}": "0" for name in OPTIONS} | {
-        "CONFIG_64BIT": "1", "CONFIG_IDGEN_ALLOC_32": settings["VALUE32"], "CONFIG_DEBUG_IDGEN_ALLOC": settings["DEBUG"],
+        "CONFIG_64BIT": "1", "CONFIG_IDGEN_ALLOC_32": settings["VALUE32"],
+        "CONFIG_DEBUG_IDGEN_ALLOC": settings["DEBUG"],
         "LKMM": str(int(model == "lkmm")), "THREADS": str(len(scripts)), "SRC": f'"{source}"'}
     macros |= {f"SCRIPT{thread}": code(script, thread) for thread, script in enumerate([*scripts, "", ""][:3])}
     return "".join(f"#define {name} {value}\n" for name, value in macros.items())

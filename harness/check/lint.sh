@@ -150,16 +150,21 @@ sparse() {
 }
 
 harness_scripts() {
-	local script
+	local script scripts
 	cd "$repo"
-	git ls-files --cached --others --exclude-standard '*.sh' '*.py' .ci/run | while read -r script; do
+	scripts=$(git ls-files --cached --others --exclude-standard '*.sh' '*.py' '*Makefile' .ci/run)
+	if xargs grep -nE '.{121}' <<<"$scripts"; then
+		die "these lines have more than 120 characters"
+	fi
+	while read -r script; do
 		echo "checking $script"
 		cd "$repo/$(dirname "$script")"
 		case $script in
+		*Makefile) ;;
 		*.py) mypy --strict --no-error-summary --cache-dir="$build/mypy" "$(basename "$script")" ;;
 		*) shellcheck "$(basename "$script")" ;;
 		esac
-	done
+	done <<<"$scripts"
 }
 
 # Check the jobs for labs: against LAVA's schema, and as YAML.

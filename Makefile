@@ -2,8 +2,8 @@
 #
 # The entry points, each a script in harness/. "make" alone lists them.
 
-targets := help kunit kunit-mutants test lint configs csky e2e e2e-mutants e2e-selftests peers bench torture explore \
-	kunit-host litmus prove prove-deep weak tla mutants series series-refresh series-check merge results apply \
+targets := help kunit kunit-mutants test unit lint configs csky e2e e2e-mutants e2e-selftests peers bench torture \
+	explore kunit-host litmus prove prove-deep weak tla mutants series series-refresh series-check merge results apply \
 	clean distclean
 
 # The variables, and the targets that take each.
@@ -65,6 +65,8 @@ help:
 #help                  after; needs KVM_UNIT_TESTS= and KVMTOOL=
 #help   bench          instructions and bytes, before and after           11 min
 #help   test           everything quick enough: what CI runs              37 min
+#help   unit           its tests of the scripts here: input, overlay,     2 min
+#help                  series
 #help Static checks
 #help   lint           checkpatch, sparse, W=1, kernel-doc, htmldocs,     3 min
 #help                  coccicheck, shellcheck, mypy
@@ -85,8 +87,8 @@ help:
 #help   series-check   git am, b4, checkpatch, and builds of each patch   quick part, in test: 4 min
 #help   apply          lay our files over the tree LINUX=
 #help Other
-#help   results        write RESULTS.md from the tables of the last runs, seconds
-#help                  and series/figures.csv from that of bench
+#help   results        write RESULTS.md and series/figures.csv from     seconds
+#help                  the tables of the last runs
 #help   merge          one table of those of all shards: TABLES='build/e2e-1-of-2.csv ...'
 #help   clean          remove build/, except fetched kernel sources; distclean removes these too
 #help
@@ -108,6 +110,9 @@ help:
 
 kunit kunit-mutants lint configs csky test:
 	@harness/check/$@.sh
+
+unit:
+	@harness/check/test.sh unit
 
 torture explore kunit-host litmus prove prove-deep weak tla mutants:
 	@harness/check/host.sh $@
@@ -146,3 +151,5 @@ distclean:
 	@harness/clean.sh all
 
 .PHONY: $(targets)
+# One run at a time uses build/.
+.NOTPARALLEL:

@@ -10,7 +10,8 @@ mapfile -t compilers < <(printf '%sgcc\n' "${crosses[@]}" | sort -u)
 
 # for_arch ARCH [clang]: set the arrays for ARCH. make_for and kunit_for are the options of make and kunit.py.
 # kunitconfigs, suites and objects are our .kunitconfig files, KUnit suites and objects. kunit_all selects all of our
-# options. boot_for is the machine, for kunit.py. used has the programs that build and boot.
+# options, and kunit_dir is the build directory in the tree. boot_for is the machine, for kunit.py. used has the
+# programs that build and boot.
 for_arch() {
 	local cross=${crosses[$1]} arch=${1%32}
 	used=("qemu-system-${1/arm64/aarch64}" gcc)
@@ -29,6 +30,7 @@ for_arch() {
 	make_for+=("ARCH=$arch")
 	objects=(lib/idgen_alloc.o lib/tests/idgen_alloc_kunit.o "arch/$arch/mm/context.o")
 	suites=(idgen_alloc)
+	kunit_dir=.kunit-$1
 	kunitconfigs=("arch/$arch/mm/.kunitconfig")
 	boot_for=()
 	case $1 in
@@ -40,6 +42,7 @@ for_arch() {
 		;;
 	arm64)
 		kunitconfigs=(.kunitconfig)
+		kunit_dir=.kunit
 		suites+=(arm64_asid kvm_arm_vmid)
 		objects+=(arch/arm64/kvm/vmid.o)
 		;;

@@ -8,4 +8,5 @@ only all "$@"
 lock
 keep=(! -name .lock ! -name download ! -name 'linux-*')
 [[ ${1-} != all ]] || keep=(! -name .lock)
-find "$build" -mindepth 1 -maxdepth 1 "${keep[@]}" -exec rm -rf {} +
+# build may be a symbolic link.
+find -H "$build" -mindepth 1 -maxdepth 1 "${keep[@]}" -exec rm -rf {} +

@@ -71,7 +71,7 @@ unwatch() {
 }
 
 files_written() {
-	echo "$(find "$build" -type f -newerct "-$((SECONDS - start + 1)) sec" 2>/dev/null | wc -l) files written"
+	echo "$(find -H "$build" -type f -newerct "-$((SECONDS - start + 1)) sec" 2>/dev/null | wc -l) files written"
 }
 
 # step TEXT COMMAND...: print TEXT, run COMMAND, and print how long it took. COMMAND may be a function. It does not run
@@ -213,7 +213,7 @@ spread() {
 	set -m
 	for ((job = 1; job <= jobs; job++)); do
 		tables+=("$repo/build/$name-$(((i - 1) * jobs + job))-of-$n.csv")
-		rm -f "${tables[-1]}"
+		rm -f "${tables[-1]%.csv}".{csv,ktap}
 		SHARD=$(((i - 1) * jobs + job))/$n "$@" | sed -uE '/^[0-9]+ passed, [0-9]+ failed/d' &
 	done
 	set +m
@@ -228,7 +228,7 @@ own_build() {
 	export IDGEN_BUILD=$build/job-$job
 	mkdir -p "$IDGEN_BUILD" "$build/"{download,tools}
 	cp -a --update "$build/download" "$IDGEN_BUILD/"
-	find "$build" -maxdepth 1 \( -name 'linux-*' -o -name tools \) -exec ln -sfn -t "$IDGEN_BUILD" {} +
+	find -H "$build" -maxdepth 1 \( -name 'linux-*' -o -name tools \) -exec ln -sfn -t "$IDGEN_BUILD" {} +
 	"$@"
 }
 

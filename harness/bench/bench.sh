@@ -10,7 +10,9 @@
 only quick "$@"
 quick=${1-}
 VARIANT+=${quick:+-quick}
-"$harness/fetch/deps.sh" bench
+more=(kunit-arm kunit-riscv kunit-mips64el e2e-riscv)
+[[ -z $quick ]] || more=()
+"$harness/fetch/deps.sh" bench "${more[@]}"
 lock
 declare -A trees
 trees[ours]=$("$harness/overlay/tree.sh")
@@ -54,7 +56,7 @@ compile_port() (
 	case $port in
 	arm-lpae) fragment=$harness/e2e/lpae.kunitconfig ;;
 	riscv*) fragment=$harness/bench/bench.kunitconfig ;;
-	mips64el) fragment=$harness/check/mips64el.kunitconfig ;;
+	mips64el) fragment=$harness/bench/mips64el.kunitconfig ;;
 	esac
 	# The users of the library.
 	targets=("${objects[@]:2:2}")
@@ -116,7 +118,6 @@ initramfs() {
 }
 
 if [[ $quick != quick ]]; then
-	"$harness/fetch/deps.sh" kunit-arm kunit-riscv kunit-mips64el e2e-riscv
 	for whose in ours theirs; do
 		step "compiling the objects of ${trees[$whose]#"$build"/} with tracing" compile "$whose" .bench-tracing \
 			"${made[$whose]}" --kconfig_add=CONFIG_FTRACE=y --kconfig_add=CONFIG_ENABLE_DEFAULT_TRACERS=y

@@ -6,6 +6,8 @@
 # JOBS= and SHARD=.
 
 . "$(dirname "$0")/../common.sh"
+[[ ${1-} = @(torture|explore|kunit-host|litmus|prove|prove-deep|weak|tla|mutants) ]] ||
+	die "host.sh: unknown '${1-}'; its head lists what there is"
 what=$1 idgen=$repo/tools/testing/idgen
 shift
 [[ -z ${GENMC-} ]] || command -v "$GENMC" >/dev/null || die "GENMC=$GENMC: no such program"

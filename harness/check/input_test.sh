@@ -84,6 +84,11 @@ typos() {
 	done
 	refuses 'unknown arguments' harness/check/ktap.py foo
 	refuses '/nonexistent: not a kernel source tree' harness/overlay/overlay.py --learn 9.9 /nonexistent
+	refuses '--learn needs a version' harness/overlay/overlay.py --learn '' "$repo"
+	refuses "series.sh: give refresh, or a directory with a slash, not 'refesh'" harness/series/series.sh refesh
+	refuses "host.sh: unknown 'foo'" harness/check/host.sh foo
+	refuses 'input_test.sh: no test true; there are typos' harness/check/input_test.sh true
+	refuses 'KUNIT_ARGS: give ARCH= instead of --arch=arm' make kunit KUNIT_ARGS=--arch=arm
 	[[ ! -e $copy/build ]]
 }
 
@@ -139,6 +144,9 @@ clean() {
 	exec 8>&-
 	make -C "$copy" clean
 	[[ $(cd "$copy/build" && echo *) = 'download linux-7.3' ]]
+	# The directory may be on another disk.
+	mv "$copy/build" "$scratch/disk"
+	ln -s "$scratch/disk" "$copy/build"
 	make -C "$copy" distclean
 	[[ $(cd "$copy/build" && echo *) = '*' ]]
 }
@@ -152,6 +160,14 @@ identity() {
 	refuses 'user.name is not set' env SIGNOFF=1 GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0= \
 		"$harness/series/series.py" make "$copy/base" "$copy/out" 7.3 core
 	# It replaces only what it has written.
+	# A failed run does not point to an older mbox.
+	mkdir -p "$copy/build/series"
+	echo x | tee "$copy/build/series/"{names,series.mbox} >/dev/null
+	echo 7.3 >"$copy/version"
+	printf 'echo %s\n' "$copy" >"$copy/harness/overlay/tree.sh"
+	ln -sf /bin/true "$copy/harness/fetch/deps.sh"
+	refuses 'set user.name and user.email' make series
+	[[ $(<"$said") != *'git am'* ]]
 	refuses 'is not from make series' "$harness/series/series.py" make "$copy/base" "$copy/harness" 7.3 core
 	[[ -e $copy/harness/common.sh ]]
 }
@@ -319,6 +335,8 @@ shards() {
 	cp "$copy/build/"rows-{1,2}-of-3.ktap
 	refuses 'rows-2-of-3.csv: it is empty, or its .ktap is from another run' make merge TABLES="$all"
 	cp "$scratch/part.ktap" "$copy/build/rows-2-of-3.ktap"
+	sed -i 's/,not ok,/,ok,/' "$copy/build/rows-3-of-3.csv"
+	refuses 'rows-3-of-3.csv: four has another result in its .ktap' make merge TABLES="$all"
 	refuses '5 passed, 1 failed, 2 skipped' env JOBS=2 harness/rows.sh
 	as_before
 }
@@ -437,6 +455,10 @@ results() {
 
 tests=(typos no_such_tree no_such_version packages spaces read_only clean identity interrupted kunit_args no_cbmc
 	host_options moves shards no_rows cut_off rates results)
+for test; do
+	[[ " ${tests[*]} " = *" $test "* ]] || die "input_test.sh: no test $test; there are ${tests[*]}"
+done
+(($# == 0)) || VARIANT+=-some
 for test in "${@:-${tests[@]}}"; do
 	check "input-$test" "$test"
 done

@@ -19,6 +19,7 @@ import csv
 import os
 import re
 import sys
+import unittest
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -112,6 +113,14 @@ def report(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]],
                         for row, cell, cases in zip(rows, cells, inner)])
 
 
+def run_cases(cases: type[unittest.TestCase], path: Path) -> int:
+    """Run the test cases of a class in the main module, and write the table."""
+    result = unittest.main(argv=sys.argv[:1], exit=False, verbosity=2).result
+    bad = {test.id().split()[0].split(".")[-1] for test, _ in result.failures + result.errors}
+    names = unittest.defaultTestLoader.getTestCaseNames(cases)
+    return report(path, ("test", "result"), [(name, "not ok" if name in bad else "ok") for name in names])
+
+
 def convert(path: Path) -> int:
     """Write the KTAP of a command beside its table, and print it as it comes."""
     text = ""
@@ -166,6 +175,8 @@ def merge(tables: list[Path], into: Path | None) -> int:
             raise SystemExit(f"error: {table}: it is empty, or its .ktap is from another run; "
                              "run this shard again") from None
         for row, test in pairs:
+            if (dict(zip(columns, row)).get("result") == "not ok") != (test[1] == "not ok"):
+                raise SystemExit(f"error: {table}: {row[0]} has another result in its .ktap; run this shard again")
             if row[0] not in rows or test[1] == "not ok":
                 rows[row[0]], tests[row[0]] = row, test
     into = into or BUILD / name

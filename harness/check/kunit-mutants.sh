@@ -13,7 +13,5 @@ grep -qx "arch = \"$arch\"" "$list" ||
 lock
 for_arch "$arch"
 tree=$("$harness/overlay/tree.sh")
-dir=.kunit-$arch
-[[ $arch != arm64 ]] || dir=.kunit
 table "kunit-mutants-$arch" "$harness/check/kunit_mutants.py" "$tree" "$arch" ./tools/testing/kunit/kunit.py run \
-	--build_dir="$dir" "${kunit_for[@]}" "${kunit_all[@]}" "${boot_for[@]}" --jobs="$(nproc)"
+	--build_dir="$kunit_dir" "${kunit_for[@]}" "${kunit_all[@]}" "${boot_for[@]}" --jobs="$(nproc)"

@@ -8,13 +8,13 @@
 . "$(dirname "$0")/../common.sh"
 only "" "$@"
 for_arch "$arch"
-dir=.kunit-$arch options=("${kunit_all[@]}" "${boot_for[@]}")
-[[ $arch != arm64 ]] || dir=.kunit
+dir=$kunit_dir options=("${kunit_all[@]}" "${boot_for[@]}")
 # xargs parses quotes as a shell does, and runs nothing.
 args=$(xargs -r printf '%s\n' <<<"${KUNIT_ARGS-}") || die "KUNIT_ARGS=$KUNIT_ARGS: a quote is not closed"
 mapfile -t more < <(printf '%s' "${args:+$args$'\n'}")
 for arg in "${more[@]}"; do
 	[[ $arg != --@(b|js|raw)* ]] || die "KUNIT_ARGS: $arg hides the results from this script"
+	[[ $arg != --arch* ]] || die "KUNIT_ARGS: give ARCH= instead of $arg"
 done
 ((${#more[@]} == 0)) || VARIANT+=-some
 if [[ -n ${SAN-} ]]; then
@@ -41,6 +41,6 @@ kunit run "$tree" "$dir" "${kunit_for[@]}" "${options[@]}" --jobs="$(nproc)" \
 unwatch
 echo "    done in $((SECONDS - start)) s" >&2
 ((${#more[@]} == 0)) || suites=()
-table "kunit-$arch" "$harness/check/results.py" --log="$tree/$dir/test.log" "$json" "${suites[@]}" >&2 || status=1
+table "kunit-$arch" "$harness/check/kunit_results.py" --log="$tree/$dir/test.log" "$json" "${suites[@]}" >&2 || status=1
 [[ $arch-${#more[@]} != um-0 ]] || "$harness/check/coverage.py" "$tree" "$dir" || status=1
 exit "$status"

@@ -96,7 +96,7 @@ def host(program: str, tries: int, *arguments: str) -> Callable[[Path, Mutant], 
     """A layer that runs a program of tools/testing/idgen with each of these arguments."""
     def layer(scratch: Path, mutant: Mutant) -> bool:
         run(["make", "-s", "-C", str(IDGEN), f"O={scratch}/out", f"SRC={scratch}/idgen_alloc.c",
-             f"HEADER={scratch}/idgen_alloc.h", f"TOP={TOP}", f"DEBUG={int('debug' in mutant)}", "CFLAGS=-O2 -w",
+             f"HEADER={scratch}/idgen_alloc.h", f"TOP={TOP}", f"DEBUG={mutant.get('debug', False):d}", "CFLAGS=-O2 -w",
              f"{scratch}/out/{program}"])
         return any(fails([f"{scratch}/out/{program}", *line.split()], tries) for line in arguments)
     return layer

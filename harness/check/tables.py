@@ -31,8 +31,8 @@ Known gaps: no mutation test removes the I-cache and branch predictor flushes of
 arm, riscv and KVM/riscv, the flushes of riscv after the probes of ASID and VMID bits, arm64's workaround for
 ThunderX, or the GINVT of mips. QEMU shows no difference without them.
 """
-# The command that writes each table, in the order of the sections. MERGED has the two columns of a long table whose
-# rows are merged, see merge().
+# The command that writes each table, in the order of the sections. FOLDED has the two columns of a long table whose
+# rows are folded, see fold().
 COMMANDS = {
     "test": "make test", **{f"kunit-{arch}": f"make kunit ARCH={arch}" for arch in
                             ("arm64", "arm", "riscv", "riscv32", "mips64el", "mips64", "um")},
@@ -48,13 +48,13 @@ COMMANDS = {
     "bench-quick": "make bench (quick)", "bench": "make bench",
     "series-quick": "make series-check (quick)", "series": "make series-check", "lint": "make lint",
     "configs": "make configs", "csky": "make csky"}
-MERGED = {**{name: ("invariant", "verdict") for name in ("prove", "prove-deep", "weak")}, "peers": ("test", "result")}
+FOLDED = {**{name: ("invariant", "verdict") for name in ("prove", "prove-deep", "weak")}, "peers": ("test", "result")}
 
 Rows = list[dict[str, str]]
 
 
-def merge(rows: Rows, item: str, value: str) -> Rows:
-    """Merge rows that differ only in two columns: VALUE then lists the items with each value, and ITEM goes."""
+def fold(rows: Rows, item: str, value: str) -> Rows:
+    """Fold rows that differ only in two columns: VALUE then lists the items with each value, and ITEM goes."""
     merged: dict[tuple[str, ...], dict[str, str]] = {}
     values: dict[tuple[str, ...], dict[str, list[str]]] = {}
     for row in rows:
@@ -71,13 +71,13 @@ def section(name: str, on: str) -> str:
     with (BUILD / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         rows: Rows = list(csv.DictReader(file))
     if name.startswith("kunit-") and "mutants" not in name:
-        rows = merge([{"suite": row["case"].split(".")[0], "cases": row["case"].replace(" ", "-"),
+        rows = fold([{"suite": row["case"].split(".")[0], "cases": row["case"].replace(" ", "-"),
                        "result": row["result"]} for row in rows], "cases", "result")
         for row in rows:
             row["result"] = "; ".join(f"{len(cases.split())} {what}" for what, cases in
                                       (part.split(": ") for part in row["result"].split("; ")))
-    elif name in MERGED:
-        rows = merge(rows, *MERGED[name])
+    elif name in FOLDED:
+        rows = fold(rows, *FOLDED[name])
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)] if rows else []
     table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
     return f"## {COMMANDS[name]}\n\n{on}\n\n{table}\n"

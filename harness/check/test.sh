@@ -1,15 +1,27 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# test.sh: all checks that are quick enough: KUnit on all architectures but those of mips, on several machines and on
-# Linux 6.12, lint, threads and proofs, costs, real processes and guests, the series, and configurations that only
-# compile.
+# test.sh [unit]: all checks that are quick enough: KUnit on all architectures but those of mips, on several machines
+# and on Linux 6.12, lint, threads and proofs, costs, real processes and guests, the series, configurations that only
+# compile, and csky without a compiler for it. "unit" is only the tests of our own scripts.
 #
 # The rows that only compile share one build directory and build only our files. Each additional kernel that boots would
 # take about eight minutes.
 
 . "$(dirname "$0")/../common.sh"
-only "" "$@"
+only unit "$@"
+units() {
+	check overlay "$harness/overlay/overlay_test.py"
+	check input "$harness/check/input_test.sh"
+	check series-refresh "$harness/series/series_test.py"
+}
+if [[ ${1-} = unit ]]; then
+	"$harness/fetch/deps.sh" series kunit-host
+	lock
+	units
+	report unit
+	exit
+fi
 "$harness/fetch/deps.sh" kunit-arm64 kunit-arm kunit-riscv kunit-riscv32 kunit-um lint litmus prove bench e2e-arm64 \
 	e2e-arm e2e-riscv series series-check csky
 lock
@@ -19,7 +31,7 @@ tree=$("$harness/overlay/tree.sh")
 again() {
 	rm -f "$build/again.json"
 	kunit exec "$tree" .kunit "${kunit_for[@]}" --kunitconfig=.kunitconfig --json="$build/again.json" "$@"
-	"$harness/check/results.py" --log="$tree/.kunit/test.log" "$build/again.json" "${suites[@]}"
+	"$harness/check/kunit_results.py" --log="$tree/.kunit/test.log" "$build/again.json" "${suites[@]}"
 }
 
 # options NAME=VALUE...: the options of a row for kunit.py, which fails if one is missing in the final .config.
@@ -76,9 +88,7 @@ parse_ktap() {
 }
 
 no_kvm=("${objects[@]:0:3}")
-check overlay "$harness/overlay/overlay_test.py"
-check input "$harness/check/input_test.sh"
-check series-refresh "$harness/series/series_test.py"
+units
 check kunit kunit_main arm64
 check kunit-kpti again --kernel_args=kpti=1
 check kunit-smp-el2 again --qemu_args='-smp 4' --qemu_args='-machine virtualization=on'

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import ktap
-from results import COMPLAINT
+from kunit_results import COMPLAINT
 
 HERE = Path(__file__).resolve().parent
 OUT = ktap.BUILD / "e2e"
@@ -286,10 +286,10 @@ def show_failure(row: Row, result: Result, log: Path) -> None:
         print(f"    | {row.name}: {reason}")
     lines = read(log)
     if result.hung or "end: init did not come to it" in result.reasons:
-        shown = lines[-50:]
+        extract = lines[-50:]
     else:
-        shown = [line for line in lines if is_wrong(row, line)][:20]
-    for line in shown:
+        extract = [line for line in lines if is_wrong(row, line)][:20]
+    for line in extract:
         print(f"    | {line}")
     print(f"    | the log is {log}", flush=True)
 

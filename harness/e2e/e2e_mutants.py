@@ -20,7 +20,7 @@ from typing import Any
 import e2e
 import ktap
 from mutants import mutate, run
-from results import COMPLAINT
+from kunit_results import COMPLAINT
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import e2e
 import ktap
-from results import COMPLAINT
+from kunit_results import COMPLAINT
 
 SECONDS = 90
 AGAIN = 10

@@ -32,7 +32,7 @@ is_arm64() { [[ -f $1 && $("${cross}readelf" -h "$1" 2>/dev/null) = *AArch64* ]]
 # As a static program. Its libfdt is the kernel's.
 build_kvmtool() {
 	local source objects=()
-	rsync -a --exclude=.git "$KVMTOOL/" "$out/kvmtool/"
+	rsync -a --exclude=.git --exclude='*.[ado]' --exclude='lkvm*' "$KVMTOOL/" "$out/kvmtool/"
 	mkdir -p "$out/libfdt"
 	cp "$tree"/scripts/dtc/libfdt/*.[ch] "$out/libfdt/"
 	for source in "$out"/libfdt/fdt*.c; do
@@ -44,16 +44,17 @@ build_kvmtool() {
 }
 
 build_tests() {
-	rsync -a --exclude=.git "$KVM_UNIT_TESTS/" "$out/kvm-unit-tests/"
-	cd "$out/kvm-unit-tests"
-	./configure --arch=arm64 --cross-prefix="$cross" --target=kvmtool
-	make -j"$(nproc)"
+	rsync -a --exclude=.git --exclude='*.[ado]' --exclude='*.elf' --exclude='*.flat' "$KVM_UNIT_TESTS/" \
+		"$out/kvm-unit-tests/"
+	(cd "$out/kvm-unit-tests" && ./configure --arch=arm64 --cross-prefix="$cross" --target=kvmtool)
+	make -C "$out/kvm-unit-tests" -j"$(nproc)"
 }
 
 lkvm=$KVMTOOL/lkvm-static tests=$KVM_UNIT_TESTS
 if ! is_arm64 "$lkvm"; then
 	step "building kvmtool" build_kvmtool
 	lkvm=$out/kvmtool/lkvm-static
+	is_arm64 "$lkvm" || die "KVMTOOL=$KVMTOOL does not build for arm64"
 fi
 if ! grep -qs '^TARGET=kvmtool$' "$tests/config.mak" || ! is_arm64 "$tests/arm/selftest.elf" ||
 	[[ ! -f $tests/arm/selftest.flat ]]; then

@@ -18,6 +18,10 @@ esac
 # What sed must not take for its own.
 # shellcheck disable=SC2001
 quoted() { sed 's/[\\&,]/\\&/g' <<<"$1"; }
-sed -e "s,@ARCH@,$arch,; s,@DEVICE@,$(quoted "$2"),; s,@URL@,$(quoted "$3"),; s,@ARGS@,$(quoted "${4-}")," \
-	-e "s,@IMAGE@,$image,; s,@TYPE@,${image,,},; s,@SUITES@,$suites,; s,@SELFTESTS@,$selftests," \
+# As part of a string of YAML.
+# shellcheck disable=SC2001
+escaped() { sed 's/[\\"]/\\&/g' <<<"$1"; }
+[[ $* != *$'\n'* ]] || { echo "error: an argument has more than one line" >&2 && exit 1; }
+sed -e "s,@ARCH@,$arch,; s,@DEVICE@,$(quoted "$2"),; s,@URL@,$(quoted "$3")," \
+	-e "s,@ARGS@,$(quoted "$(escaped "${4-}")"),; s,@IMAGE@,$image,; s,@TYPE@,${image,,},; s,@SUITES@,$suites,; s,@SELFTESTS@,$selftests," \
 	"$(dirname "$0")/lava.yaml"

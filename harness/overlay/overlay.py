@@ -374,13 +374,23 @@ def main() -> int:
         parser.error("name the kernel tree")
     try:
         overlay = Overlay(OURS, args.tree, table, load("forms.toml"))
-        if args.learn:
+        if args.learn is not None:
+            if not args.learn:
+                raise ValueError("--learn needs a version")
             if not (args.tree / "Kconfig").exists():
                 raise ValueError("not a kernel source tree")
+            if (args.tree / "lib/idgen_alloc.c").exists() and not overlay.before["files"]:
+                raise ValueError("it has our files: give a tree without them")
             others = [Overlay(ours, args.tree, table, {}) for ours, table in fixes()]
             # A fix that the tree has replaces nothing.
-            for each in [overlay, *(fix for fix in others if not fix.there())]:
+            all_of_them = [overlay, *(fix for fix in others if not fix.there())]
+            for each in all_of_them:
                 each.work_out()
+            # Forms that are not known yet are learnt.
+            problems = [text for text in overlay.problems if " is not as in Linux " not in text]
+            if problems:
+                raise ValueError("\n  ".join(["our files do not fit:", *problems]))
+            for each in all_of_them:
                 learn(each.lost, args.learn)
             return 0
         overlay.work_out()

@@ -533,8 +533,4 @@ class OverlayTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    result = unittest.main(exit=False, verbosity=2).result
-    bad = {test.id().split()[0].split(".")[-1] for test, _ in result.failures + result.errors}
-    names = unittest.defaultTestLoader.getTestCaseNames(OverlayTest)
-    rows = [(name, "not ok" if name in bad else "ok") for name in names]
-    sys.exit(ktap.report(ktap.BUILD / "overlay", ("test", "result"), rows))
+    sys.exit(ktap.run_cases(OverlayTest, ktap.BUILD / "overlay"))

@@ -47,7 +47,8 @@ def harmless(tree: str, kept: set[str]) -> Iterator[tuple[str, str]]:
             blank = [Chunk(max(1, rest[0].blank), rest[0].comment, rest[0].code)] if rest else []
             yield what, text([*pieces[:at], stranger, *blank, *pieces[at + 1:]])
     for name in kept:
-        piece = next(piece for piece in pieces if piece.name == name)
+        # Another piece of the name may be a macro.
+        piece = next(piece for piece in pieces if piece.name == name and Function.of(piece.code))
         yield f"a variable in {name}()", tree.replace(
             piece.code, piece.code.replace("\n{\n", "\n{\n\tint somebodys __maybe_unused = 0;\n", 1))
         if local := LOCAL.search(piece.code):
@@ -83,7 +84,7 @@ def main() -> int:
             for what, changed in harmless(tree, {*kept}):
                 splice = Splice(path, changed, ours, forms.get(path, {}))
                 lines = {*changed.splitlines()} - {*tree.splitlines()}
-                good = {*splice.result().splitlines()} >= lines and not splice.problems
+                good = bool(lines) and {*splice.result().splitlines()} >= lines and not splice.problems
                 rows.append((f"{path}: {what} goes through", "ok" if good else "not ok", str(splice.problems or "")))
             for what in [what for what, _ in harmless(tree, {*kept})]:
                 everything = next((changed for other, changed in harmless(everything, {*kept}) if other == what),

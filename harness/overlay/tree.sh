@@ -95,9 +95,12 @@ copy() {
 [[ -z ${LINUX-} || -z ${LINUX_VERSION-} ]] || die "give LINUX= or LINUX_VERSION=, not both"
 if [[ -n ${LINUX-} ]]; then
 	from=$(realpath -e -- "$LINUX") || die "LINUX=$LINUX: no such directory"
-	is_kernel "$from" || die "LINUX=$LINUX: not a kernel source tree with KUnit (no tools/testing/kunit/kunit.py?)"
+	is_kernel "$from" || die "LINUX=$LINUX: no kernel source tree with KUnit and KVM for arm64"
 	[[ $from != *[[:space:]:]* ]] ||
 		die "LINUX=$from: the kernel's make refuses a path with a space or a colon; move this tree"
+	# make apply may write to it.
+	exec 7<"$from"
+	flock -ns 7 || die "another run is writing to LINUX=$from; wait for it"
 	name=user-$(sha256sum <<<"$from" | cut -c1-8)
 else
 	from=$(debian_source)

@@ -6,7 +6,7 @@ The repository has our files in their final state only. series.toml lists the pa
 overlay.toml assigns files and lines to patches. A patch that changes files of earlier patches has these changes in
 patches/NAME.patch. Reverting these patch files from our files, the last one first, gives the state of the files after
 each patch, its "stage". The overlay lays one stage after the other over the tree, and each becomes a commit. The
-commits of a set other than the core are cherry-picked on top of the core alone.
+commits of a set are then cherry-picked onto what it applies to: the core, or the unmodified tree.
 
 A patch that does not fit the tree is left out and named, and the others are written. Fixes are pieces in fixes/NAME/,
 and need none of our files.
@@ -420,13 +420,18 @@ class Stages:
 
     def begin(self, stages: Path) -> None:
         """Commit the old stages and our current files, and rebase the former onto the latter."""
-        self.out.mkdir()
-        self.git("init", "-q", "-b", "stages")
-        for at, name in reversed(list(enumerate(self.names))):
-            self.put(stages / name, f"revert {self.names[at + 1]}" if at + 1 < len(self.names) else "our files")
-        self.git("branch", "before")
-        self.git("checkout", "-q", "-B", "final", self.top)
-        self.put(OURS, "our files", self.paths)
+        out = self.out
+        # An interrupted run leaves no OUT.
+        with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
+            self.out = Path(scratch, "new")
+            self.out.mkdir()
+            self.git("init", "-q", "-b", "stages")
+            for at, name in reversed(list(enumerate(self.names))):
+                self.put(stages / name, f"revert {self.names[at + 1]}" if at + 1 < len(self.names) else "our files")
+            self.git("branch", "before")
+            self.git("checkout", "-q", "-B", "final", self.top)
+            self.put(OURS, "our files", self.paths)
+            self.out = self.out.rename(out)
         try:
             self.git("rebase", "-q", "--empty=keep", "--onto", "final", self.top, "stages")
         except Failure:
@@ -533,7 +538,8 @@ def main() -> int:
     args = parser.parse_args()
     try:
         if args.what == "make":
-            return 1 if make(args.base, args.out.resolve(), args.version, args.commit, args.wanted) else 0
+            # 3: some patches do not fit, and the others were written.
+            return 3 if make(args.base, args.out.resolve(), args.version, args.commit, args.wanted) else 0
         refresh(args.out.resolve(), args.edit)
     except (Failure, OSError, ValueError, KeyError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -8,6 +8,7 @@
 # rebases the patch files in harness/series/patches onto our files.
 
 . "$(dirname "$0")/../common.sh"
+[[ $# -le 1 && ${1-refresh} = @(refresh|*/*) ]] || die "series.sh: give refresh, or a directory with a slash, not '$*'"
 "$harness/fetch/deps.sh" series
 lock
 if [[ ${1-} = refresh ]]; then
@@ -36,7 +37,6 @@ fi
 echo "==> making the set \"$set\" for Linux $(<"$work/version")" >&2
 status=0
 "$harness/series/series.py" make "$work/base" "$out" "$(<"$work/version")" "$set" "$commit" || status=$?
-((status < 2)) || exit "$status"
-[[ -s $out/series.mbox ]] || exit 1
+[[ $status = @(0|3) && -s $out/series.mbox ]] || exit "$status"
 echo "in a kernel tree: git am --empty=drop $out/series.mbox"
 exit "$status"

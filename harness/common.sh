@@ -61,7 +61,7 @@ watch() {
 	[[ -t 2 ]] || return 0
 	while sleep 10 && kill -0 $$; do
 		printf "    %d s: %s\e[K$1" "$((SECONDS - start))" "$("${@:2}")" >&2
-	done 9>&- &
+	done 7<&- 9>&- &
 	watcher=$!
 	disown
 }

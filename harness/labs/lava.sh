@@ -23,5 +23,5 @@ quoted() { sed 's/[\\&,]/\\&/g' <<<"$1"; }
 escaped() { sed 's/[\\"]/\\&/g' <<<"$1"; }
 [[ $* != *$'\n'* ]] || { echo "error: an argument has more than one line" >&2 && exit 1; }
 sed -e "s,@ARCH@,$arch,; s,@DEVICE@,$(quoted "$2"),; s,@URL@,$(quoted "$3")," \
-	-e "s,@ARGS@,$(quoted "$(escaped "${4-}")"),; s,@IMAGE@,$image,; s,@TYPE@,${image,,},; s,@SUITES@,$suites,; s,@SELFTESTS@,$selftests," \
-	"$(dirname "$0")/lava.yaml"
+	-e "s,@ARGS@,$(quoted "$(escaped "${4-}")"),; s,@IMAGE@,$image,; s,@TYPE@,${image,,}," \
+	-e "s,@SUITES@,$suites,; s,@SELFTESTS@,$selftests," "$(dirname "$0")/lava.yaml"

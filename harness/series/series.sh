@@ -37,6 +37,7 @@ fi
 echo "==> making the set \"$set\" for Linux $(<"$work/version")" >&2
 status=0
 "$harness/series/series.py" make "$work/base" "$out" "$(<"$work/version")" "$set" "$commit" || status=$?
-[[ $status = @(0|3) && -s $out/series.mbox ]] || exit "$status"
+[[ $status = @(0|3) ]] || exit "$status"
+[[ -s $out/series.mbox ]] || exit 1
 echo "in a kernel tree: git am --empty=drop $out/series.mbox"
 exit "$status"

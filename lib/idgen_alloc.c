@@ -18,7 +18,7 @@
  * must keep its ID. Each CPU has a slot that holds the value it runs:
  *
  *   switch	cmpxchg replaces the value by one of the same generation.
- *   sched out	A store clears the ID, and no other bit of the slot.
+ *   sched out	A store, or a relaxed andnot, clears the ID and no other bit.
  *   rollover	fetch_or sets IDGEN_TAKEN. The value becomes reserved: its ID
  *		is set in the new map, and its context gets the same ID again.
  *   slow path	The lock is held. The context gets a value of the current
@@ -28,9 +28,9 @@
  * The algorithm relies on two invariants:
  *
  *  - A slot without IDGEN_TAKEN holds a value of the newest generation that its
- *    CPU knows. The CPU can switch to any other value of that generation and
- *    read no shared state: no two contexts have the same ID in one generation,
- *    and this CPU has no TLB entry of a previous owner.
+ *    CPU knows. The CPU can switch to any other value of that generation
+ *    without reading shared state: no two contexts have the same ID in one
+ *    generation, and this CPU has no TLB entry of a previous owner.
  *
  *  - A rollover sets IDGEN_TAKEN in every slot, and only the slow path of the
  *    slot's own CPU clears it. So the bit means that the CPU does not know the
@@ -42,7 +42,7 @@
  * switch sees IDGEN_TAKEN and takes the lock, which makes all stores of the
  * rollover visible. Slots need no other ordering.
  *
- * Sched out does not write IDGEN_TAKEN, so it cannot hide a rollover. A
+ * Sched out does not change IDGEN_TAKEN, so it cannot hide a rollover. A
  * rollover that takes the slot just before sched out reserves an ID that this
  * CPU no longer uses. The next rollover finds ID 0 and reserves nothing.
  *
@@ -163,7 +163,7 @@ static void check_maps(struct idgen_alloc *a)
 	check(a, "ExcludedInMap",
 	      a->generation && !id_of(a->generation) && test_bit(0, a->map) &&
 	      (!a->base || bitmap_subset(a->base, a->map, nr)),
-	      "a pinned or excluded ID, or ID 0, is free in generation %#llx\n",
+	      "ID 0, a pinned or excluded ID is free, or bad generation %#llx\n",
 	      (u64)a->generation);
 	check(a, "PinsCounted",
 	      a->nr_pinned <= a->max_pinned &&
@@ -477,7 +477,7 @@ static void __idgen_init exclude_ids(struct idgen_alloc *a, unsigned long *map)
 }
 
 /*
- * Called when @usable is final. Limit the pins to leave an ID for each CPU and
+ * Called once @usable is known. Limit the pins to leave an ID for each CPU and
  * a free one. Warn if there are too few IDs for that.
  */
 static void __idgen_init limit_pins(struct idgen_alloc *a)
@@ -541,13 +541,14 @@ static unsigned int __idgen_init wanted_bits(const struct idgen_alloc *a)
 		if (sscanf(s + len, ":%2u%c", &bits, &end) >= 1 && end == ',' &&
 		    bits >= IDGEN_MIN_BITS && bits <= a->bits)
 			return bits;
-		pr_warn("bits=%s ignored: %s has %u to %u\n", s, a->ops->name,
-			IDGEN_MIN_BITS, a->bits);
+		pr_warn("bits=%.*s ignored: %s has %u to %u\n",
+			(int)strcspn(s, ","), s, a->ops->name, IDGEN_MIN_BITS,
+			a->bits);
 	}
 	return a->bits;
 }
 
-/* Use the requested number of bits, or the lowest that the CPUs need. */
+/* Use the requested number of bits, or more if the possible CPUs need more. */
 static void __idgen_init lower_bits(struct idgen_alloc *a)
 {
 	unsigned int bits = a->bits;
@@ -727,8 +728,9 @@ EXPORT_SYMBOL_IF_KUNIT(idgen_alloc_update_excluded);
  * @a: the allocator; zero-filled memory is fine, and so is a failed init
  *
  * To initialise @a again, reset all contexts to 0 and call idgen_alloc_init().
- * After that, no flush is pending. With &idgen_ops.flush_cpu, set %IDGEN_TAKEN
- * in all slots after the call. Without it, flush all TLBs.
+ * It marks no flush pending, although TLBs may still have old entries. So with
+ * &idgen_ops.flush_cpu, set %IDGEN_TAKEN in all slots afterwards. Without it,
+ * flush all TLBs.
  *
  * Context: At boot (__init) unless the user is modular. @a is not in use.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Internals of lib/idgen_alloc.c that its KUnit suite uses. Without that suite
- * they are static, even in a kernel with KUnit.
+ * Internals of lib/idgen_alloc.c that KUnit suites use. Without its own suite,
+ * they are static, macros, or absent, even in a kernel with KUnit.
  */
 #ifndef _LIB_IDGEN_ALLOC_INTERNAL_H
 #define _LIB_IDGEN_ALLOC_INTERNAL_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the KUnit suites of the users of idgen_alloc have in common. These run
- * on an allocator that the kernel may use meanwhile.
+ * Helpers that the KUnit suites of the users of idgen_alloc share. A suite may
+ * run on an allocator that the kernel uses meanwhile.
  */
 #ifndef _KUNIT_IDGEN_ALLOC_H
 #define _KUNIT_IDGEN_ALLOC_H

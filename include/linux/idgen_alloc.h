@@ -175,7 +175,8 @@ struct idgen_alloc {
 
 /*
  * Only tests and a modular KVM initialise allocators after boot. The
- * definitions have no __idgen_init, which kernel-doc does not parse.
+ * definitions of the functions below have no __idgen_init, which kernel-doc
+ * does not parse.
  */
 #if IS_ENABLED(CONFIG_IDGEN_ALLOC_KUNIT_TEST) || IS_MODULE(CONFIG_KVM)
 #define __idgen_init

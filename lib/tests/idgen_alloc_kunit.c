@@ -690,7 +690,7 @@ static void generation_wraps_to_first(struct kunit *test)
 	sim_run(w, 0, &ctx);
 }
 
-/* A stale value differs in any one bit of the generation. */
+/* Each stale value differs in exactly one bit of the generation. */
 static void all_generation_bits_are_compared(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, LOCAL, 1, 8);
@@ -734,7 +734,7 @@ static void rollover_reserves_active_ids(struct kunit *test)
 }
 
 /* Commit ae120d9edfe9: a CPU runs one task through several rollovers. */
-static void idle_cpu_keeps_id_over_rollovers(struct kunit *test)
+static void cpu_without_switch_keeps_id(struct kunit *test)
 {
 	struct sim_world *w = sim_boot(test, sim_mode(test), 3, 4);
 	struct sim_context idle, other;
@@ -1381,8 +1381,8 @@ static void sched_out_after_rollover_frees_id_later(struct kunit *test)
 }
 
 /*
- * A store to the whole slot would hide a rollover, and the next switch would
- * use the old ID if it does not see the new generation yet.
+ * A store to the whole slot would hide a rollover. The next switch would then
+ * take the fast path with an ID of the old generation.
  */
 static void sched_out_does_not_hide_rollover(struct kunit *test)
 {
@@ -2818,7 +2818,7 @@ static struct kunit_case idgen_alloc_cases[] = {
 	KUNIT_CASE(all_generation_bits_are_compared),
 
 	MODE_CASE(rollover_reserves_active_ids),
-	MODE_CASE(idle_cpu_keeps_id_over_rollovers),
+	MODE_CASE(cpu_without_switch_keeps_id),
 	MODE_CASE(shared_context_keeps_one_id),
 	MODE_CASE(vcpus_of_a_vm_share_one_id),
 	MODE_CASE(stale_context_keeps_free_id),

@@ -68,9 +68,9 @@ void check_and_switch_context(struct mm_struct *mm, struct task_struct *tsk)
 			   NULL);
 
 	/*
-	 * switch_mm() has set this CPU's bit, but asid_new_id() on another CPU
-	 * may have cleared it since. That cannot happen again while this CPU's
-	 * slot has the ASID. Pairs with smp_wmb() in asid_new_id().
+	 * switch_mm() has set this CPU's bit, but asid_new_id(), here or on
+	 * another CPU, may have cleared it since. That cannot happen again
+	 * while this CPU's slot has the ASID. Pairs with smp_wmb() there.
 	 */
 	smp_rmb();
 	if (unlikely(!cpumask_test_cpu(smp_processor_id(), mm_cpumask(mm)))) {

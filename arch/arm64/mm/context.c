@@ -61,7 +61,7 @@ unsigned long arm64_mm_context_get(struct mm_struct *mm)
 {
 	u64 asid;
 
-	/* Fails before asids_update_limit(), while KPTI is undecided. */
+	/* Fails before asids_update_limit(), which sets the limit of pins. */
 	asid = idgen_alloc_pin(&asids, &mm->context.id, &mm->context.pinned);
 
 	/* tree: arm64_kernel_unmapped_at_el0 */

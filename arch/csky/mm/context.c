@@ -15,8 +15,10 @@ static DEFINE_PER_CPU(struct idgen_slot, asid_slots);
 /*
  * TLB flushes read the ASID with cpu_asid(). Some do so before the sync.is that
  * follows the change to the page table. That is safe while atomic64_t takes a
- * lock (GENERIC_ATOMIC64): a CPU that sets an ASID later takes the same lock.
- * cpu_asid() takes the ID from the value:
+ * lock (GENERIC_ATOMIC64): a CPU that sets an ASID later takes the same lock,
+ * and then sees the change.
+ *
+ * cpu_asid() masks the value with ASID_MASK, which must have ID bits only.
  */
 static_assert(!(ASID_MASK & ~IDGEN_ID_MASK));
 

@@ -86,9 +86,9 @@ void kvm_riscv_gstage_vmid_update(struct kvm_vmid *vmid)
 	/* CPUs that race here store the same VMID: it stays in their slots. */
 	WRITE_ONCE(vmid->vmid, id);
 	/*
-	 * Order the store before walks with the VMID, and before a load of
-	 * another VM here: only after that can this VM get another VMID, whose
-	 * store must come later.
+	 * Order the store before page table walks with the VMID. Also order it
+	 * before the next vCPU load of another VM on this CPU. Until then this
+	 * VM keeps its VMID, and a store of a later VMID must not come first.
 	 */
 	mb();
 }

@@ -10,9 +10,9 @@
  *
  * Each run starts just before a rollover. Four IDs are usable, and four
  * contexts have them. Each CPU runs one context and has old entries of all. The
- * fifth context has no ID. Each run of it starts a new context, unless the other
- * CPU runs it (A11). Four IDs are the fewest that allow a pin. The generation is
- * the last one before the wraparound.
+ * fifth context has no ID. Each run of it starts a new context, unless a CPU
+ * switches to it or has it in its register (A11). Four IDs are the fewest that
+ * allow a pin. The generation is the last one before the wraparound.
  *
  * Accesses are in program order (A7): for others see litmus/ and weak/. Not
  * covered: more CPUs, more preemptions. Walks happen as early as possible.
@@ -401,7 +401,7 @@ static bool explore_mode(const struct mode *mode)
 
 static int usage(void)
 {
-	fprintf(stderr, "explore [-l steps of each CPU, to %u] [-k preemptions, to %u] [-m mode]\n"
+	fprintf(stderr, "explore [-l steps of each CPU, up to %u] [-k preemptions, up to %u] [-m mode]\n"
 			"  -m  all that must hold (the default), bad (the others), or one of:",
 		MAX_OPS, MAX_PREEMPTIONS);
 	hw_print_modes();

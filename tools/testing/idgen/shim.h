@@ -9,8 +9,8 @@
  * ThreadSanitizer detects accesses that need the lock and do not hold it.
  *
  * The program defines shim_point(), which is called before each access to an
- * atomic and each lock operation. torture uses it to widen race windows, and
- * explore to choose schedules.
+ * atomic and around each lock operation. torture uses it to widen race windows,
+ * and explore to choose schedules.
  */
 #ifndef _IDGEN_SHIM_H
 #define _IDGEN_SHIM_H

@@ -2,10 +2,10 @@
 /*
  * Run lib/idgen_alloc.c on real threads.
  *
- * Each thread is a CPU. It runs contexts, is scheduled out, pins and unpins,
+ * There is a thread for each CPU. It runs contexts, is scheduled out, pins and unpins,
  * and replaces unused contexts by new ones or by ones that have slept for long.
- * A context is replaced only if no CPU uses it and no register holds it that is
- * walked (A11). One more thread walks page tables for all CPUs, as their
+ * A context is replaced only if no CPU uses it and no register that is walked
+ * holds it (A11). One more thread walks page tables for all CPUs, as their
  * translation registers say. Another one unmaps. Each step checks the
  * invariants: see hw.c.
  *
@@ -64,10 +64,7 @@ bool hw_walks_now(void)
 	return rnd(2);
 }
 
-/*
- * The owner is FREE or the holder's @self. The lock's holder has interrupts off,
- * so no CPU waits for it for long.
- */
+/* The owner is FREE or the holder's @self. */
 #define FREE	(-2)
 
 void shim_lock_init(raw_spinlock_t *lock)

@@ -60,7 +60,7 @@ static u64 any_slot(void)
 	return any_value() | (nondet_bool() ? IDGEN_TAKEN : 0);
 }
 
-static bool taken(u64 id)
+static bool in_map(u64 id)
 {
 	return test_bit(id, &the_map);
 }
@@ -234,7 +234,7 @@ static bool all_fit(void)
 	for (c = 0; c < CTXS; c++) {
 		u64 id = id_in(values[c]);
 
-		ok &= gen_of(values[c]) != a.generation || taken(id);
+		ok &= gen_of(values[c]) != a.generation || in_map(id);
 		ok &= !pinned[c] == !pins[c] && pins[c] <= 2;
 		if (pinned[c]) {
 			ok &= pinned[c] == id && usable(id) && !(base & bit_of(pinned[c]));
@@ -256,7 +256,7 @@ static bool all_fit(void)
 	ok &= !BASE || the_base == base;
 	ok &= (the_map & base) == base;
 	for (i = 0; i < NR; i++)
-		ok &= i >= a.cursor || taken(i);
+		ok &= i >= a.cursor || in_map(i);
 
 	for_each_seen(p) {
 		u64 slot = shown(p), reserved = slots[p].reserved;
@@ -264,8 +264,8 @@ static bool all_fit(void)
 
 		ok &= fits(p);
 		ok &= !slot || gen_of(slot) == a.generation;
-		ok &= id_in(slot) <= IDS && taken(id_in(slot));
-		ok &= reserved && id_in(reserved) <= IDS && taken(id_in(reserved));
+		ok &= id_in(slot) <= IDS && in_map(id_in(slot));
+		ok &= reserved && id_in(reserved) <= IDS && in_map(id_in(reserved));
 		ok &= !id_in(reserved) || test_bit(id_in(reserved) & (a.hint_size - 1), &the_hint);
 		ok &= slot || held(p) == NONE || reserved == held_value(p);
 		/* A reserved ID belongs to the context that it was reserved for. */
@@ -284,7 +284,7 @@ static bool all_fit(void)
 		/* Without a pending flush, no other context has or can get the entries' ID. */
 		if (!entries || (!slot && FLUSH_LOCAL))
 			continue;
-		ok &= taken(watched) && !another_has(entries, a.generation, watched);
+		ok &= in_map(watched) && !another_has(entries, a.generation, watched);
 		for_each_seen(q)
 			ok &= id_in(slots[q].reserved) != watched ||
 			      !another_has(entries, gen_of(slots[q].reserved), watched);

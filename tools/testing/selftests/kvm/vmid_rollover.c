@@ -20,7 +20,7 @@
  *			freeing a VM does not free its VMID: "-x 1" replaces
  *			each VM after one turn, and "-l" sets a time limit.
  *
- * The time to create a VM and its memory depend on the machine. The program
+ * The time and the memory that a VM takes depend on the machine. The program
  * prints them. To run and free a VM takes longer. A kernel with
  * idgen_alloc.bits= can be booted with fewer VMIDs; "idgen_alloc.bits=vmid:4"
  * has 15.
@@ -413,8 +413,8 @@ static unsigned long available_kb(void)
 }
 
 /*
- * Skip the test if the memory is too small for all VMs. A few VMs show what one
- * takes, and leave room for the page tables that they get when they run.
+ * Skip the test if the memory is too small for all VMs, by what the first few
+ * have taken. Page tables for running guests are not counted.
  */
 static void create_all(void)
 {
@@ -540,7 +540,7 @@ int main(int argc, char **argv)
 
 	options(argc, argv);
 	ksft_print_header();
-	/* /dev/kvm, the VM, its GIC, its statistics; each vCPU and its own. */
+	/* /dev/kvm, the VM, its GIC and its statistics; two for each vCPU. */
 	files.rlim_max = (4 + 2 * opt.vcpus) * opt.vms + 100;
 	files.rlim_cur = files.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &files))

@@ -7,7 +7,7 @@ void kvm_arm_vmid_clear_active(void)
 
 	/*
 	 * Keep the 0 of a rollover for the next kvm_arm_vmid_update(), which
-	 * must take the lock then. The VMID stays reserved until it does.
+	 * must take the lock then. The first rollover after that frees the VMID.
 	 */
 	if (old_active_vmid != 0)
 		atomic64_cmpxchg_relaxed(this_cpu_ptr(&active_vmids),

@@ -37,7 +37,7 @@ endif
 ifneq ($(filter-out $(targets),$(MAKECMDGOALS)),)
 $(error unknown target $(filter-out $(targets),$(MAKECMDGOALS)); there are $(targets))
 endif
-# The environment may have the others for other targets.
+# ARCH=, JOBS= and SHARD= count in the environment too. Other variables there may be for other targets.
 $(foreach variable,$(sort $(given) ARCH JOBS SHARD),\
 	$(if $(and $($(variable)),$(filter-out $(takes_$(variable)),$(MAKECMDGOALS))),\
 	$(error $(variable)=$($(variable)) from the $(origin $(variable)): \
@@ -65,8 +65,8 @@ help:
 #help                  after; needs KVM_UNIT_TESTS= and KVMTOOL=
 #help   bench          instructions and bytes, before and after           11 min
 #help   test           everything quick enough: what CI runs              37 min
-#help   unit           its tests of the scripts here: input, overlay,     2 min
-#help                  series
+#help   unit           only the part of test for harness/: input,         2 min
+#help                  overlay, series
 #help Static checks
 #help   lint           checkpatch, sparse, W=1, kernel-doc, htmldocs,     3 min
 #help                  coccicheck, shellcheck, mypy
@@ -87,9 +87,9 @@ help:
 #help   series-check   git am, b4, checkpatch, and builds of each patch   quick part, in test: 4 min
 #help   apply          lay our files over the tree LINUX=
 #help Other
-#help   results        write RESULTS.md and series/figures.csv from     seconds
+#help   results        write RESULTS.md and the series' figures from     seconds
 #help                  the tables of the last runs
-#help   merge          one table of those of all shards: TABLES='build/e2e-1-of-2.csv ...'
+#help   merge          merge the tables of all shards: TABLES='build/e2e-1-of-2.csv ...'
 #help   clean          remove build/, except fetched kernel sources; distclean removes these too
 #help
 #help Options

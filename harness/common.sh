@@ -48,7 +48,7 @@ die() {
 	die "$repo: the kernel cannot be built below a path with a space or a colon; move this checkout"
 [[ -v crosses[$arch] ]] || die "ARCH=$arch: give one of $(printf '%s\n' "${!crosses[@]}" | sort | paste -sd ' ')"
 
-# only "WORD..." ARGUMENT...: a script takes one of these words as its argument, or none. Otherwise end it.
+# only "WORD..." ARGUMENT...: end the script unless it has no argument, or one that is one of these words.
 only() {
 	(($# == 1)) || [[ $# = 2 && " $1 " = *" ${2:-*} "* ]] ||
 		die "${0##*/}: unknown argument in '${*:2}'; it takes ${1:+$1, or }none"
@@ -147,7 +147,8 @@ skip() {
 	checks+=("$1" skip 0 "$2")
 }
 
-# version PROGRAM: its name and version. TLC is a class of $TLA2TOOLS. Debian's sparse adds the version of its package.
+# version PROGRAM: its name and version. TLC is a class of $TLA2TOOLS. sparse adds the version of Debian's package, which
+# is the right one.
 version() {
 	local ask=("$1" --version)
 	[[ $1 != */herd7 ]] || ask[1]=-version
@@ -174,12 +175,12 @@ table() {
 	name=$repo/build/$name
 	rm -f "$name".{csv,ktap}
 	: >"$name.on"
+	on="$(date -u +%F), commit $(git -C "$repo" describe --always --dirty --abbrev=12 || echo unknown)"
 	watch '\n' files_written
 	"$@" || status=$?
 	unwatch
 	[[ -f $name.csv && -f $name.ktap ]] || ((status)) || die "$1 wrote no $name.csv and .ktap"
 	[[ -f $name.csv ]] || return "$status"
-	on="$(date -u +%F), commit $(git -C "$repo" describe --always --dirty --abbrev=12 || echo unknown)"
 	[[ -z ${tree-} ]] || on+=", Linux $(make -s -C "$tree" kernelversion || echo unknown)"
 	on+=$(versions "${used[@]}")
 	((status == 0)) || on+="; FAILED"

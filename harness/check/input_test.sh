@@ -159,7 +159,6 @@ identity() {
 		"$copy/harness/series/series.py" make "$copy/base" "$copy/out" 7.3 core
 	refuses 'user.name is not set' env SIGNOFF=1 GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0= \
 		"$harness/series/series.py" make "$copy/base" "$copy/out" 7.3 core
-	# It replaces only what it has written.
 	# A failed run does not point to an older mbox.
 	mkdir -p "$copy/build/series"
 	echo x | tee "$copy/build/series/"{names,series.mbox} >/dev/null
@@ -168,6 +167,11 @@ identity() {
 	ln -sf /bin/true "$copy/harness/fetch/deps.sh"
 	refuses 'set user.name and user.email' make series
 	[[ $(<"$said") != *'git am'* ]]
+	# A run that writes nothing fails.
+	rm "$copy/build/series/series.mbox"
+	printf '#!/bin/sh\necho the set is empty\n' >"$copy/harness/series/series.py"
+	refuses 'the set is empty' make series
+	# It replaces only what it has written.
 	refuses 'is not from make series' "$harness/series/series.py" make "$copy/base" "$copy/harness" 7.3 core
 	[[ -e $copy/harness/common.sh ]]
 }

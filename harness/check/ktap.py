@@ -113,12 +113,15 @@ def report(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]],
                         for row, cell, cases in zip(rows, cells, inner)])
 
 
-def run_cases(cases: type[unittest.TestCase], path: Path) -> int:
-    """Run the test cases of a class in the main module, and write the table."""
+def run_cases(cases: type[unittest.TestCase], path: Path, arguments: Sequence[str]) -> int:
+    """Run the test cases of a class in the main module, and write the table. It takes no arguments."""
+    if arguments:
+        raise SystemExit(f"error: unknown arguments: {' '.join(arguments)}")
     result = unittest.main(argv=sys.argv[:1], exit=False, verbosity=2).result
     bad = {test.id().split()[0].split(".")[-1] for test, _ in result.failures + result.errors}
     names = unittest.defaultTestLoader.getTestCaseNames(cases)
-    return report(path, ("test", "result"), [(name, "not ok" if name in bad else "ok") for name in names])
+    rows = [(name, "not ok" if name in bad else "ok") for name in names]
+    return report(path, ("test", "result"), rows) or not result.wasSuccessful()
 
 
 def convert(path: Path) -> int:

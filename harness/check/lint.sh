@@ -10,7 +10,7 @@ only "" "$@"
 lock
 tree=$("$harness/overlay/tree.sh")
 work=$build/work-${tree#"$build"/tree-}
-# Of the files that the overlay has added or changed, those with much of ours. checkpatch-lines has all lines.
+# The files of ours, and kernel files with many lines of ours. checkpatch-lines has our lines in all other files.
 mapfile -t ours < <("$harness/overlay/overlay.py" --paths |
 	grep -E '^(lib|include|arch|Documentation)/.*(idgen|context|vmid).*\.([ch]|rst)$' | while read -r file; do
 		cmp -s "$work/base/$file" "$work/laid/$file" || [[ ! -f $work/laid/$file ]] || echo "$file"

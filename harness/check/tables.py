@@ -96,7 +96,7 @@ def main() -> int:
             print(f"no new section for {command}: its last run wrote no complete table; run it again")
             continue
         text = on.read_text(encoding="utf-8").strip()
-        if "-dirty," in text:
+        if re.search(r"-dirty\b", text):
             print(f"no new section for {command}: its last run had uncommitted changes; commit them, and run it again")
             continue
         sections[command] = section(name, text)
@@ -105,7 +105,7 @@ def main() -> int:
             shutil.copy(figures, TOP / "harness/series/figures.csv")
     for on in sorted(BUILD.glob("*.on")):
         if on.stem not in COMMANDS:
-            print(f"no section for {on.stem}: a part, another kernel, or not in COMMANDS of tables.py")
+            print(f"no section for {on.stem}: it is a part or for another kernel, or COMMANDS of tables.py lacks it")
     quick, deep = (re.findall(r", (commit \S+), ", sections.get(name, ""))
                    for name in ("make prove", "make prove-deep"))
     if quick == deep:

@@ -109,6 +109,7 @@ add_selftests() {
 selftests() {
 	local pristine selftests=$out/selftests-$arch dir=.kunit-e2e prefix=
 	only "" "$@"
+	for_arch "$arch"
 	[[ $arch = @(arm64|riscv) ]] || die "ARCH=$arch: give arm64 or riscv"
 	[[ $arch = arm64 ]] || dir+=-$arch prefix=$arch-
 	"$harness/fetch/deps.sh" "kunit-$arch" "e2e-$arch"

@@ -10,7 +10,7 @@
 #   sparse    0.6.5 or later: kbuild silently ignores older ones
 #   herd7     not in any stable release
 #   lava      a directory for PYTHONPATH with LAVA's schema, lava_common
-#   cbmc      6; it uses this machine's gcc to preprocess
+#   cbmc      6.x; it preprocesses with this machine's gcc
 
 . "$(dirname "$0")/../common.sh"
 

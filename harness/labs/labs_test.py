@@ -26,7 +26,7 @@ import ktap
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 ARCHS = ("arm64", "arm", "riscv")
-# Of lava.sh, with what YAML and sed must not take for their own.
+# The last argument of lava.sh, with characters that are special to YAML and to sed.
 KERNEL_ARGS = r'idgen_alloc.bits=asid:4,vmid:4 KSELFTEST_ARGS="-s 15" a=\1&2'
 # Of what kernelci-pipeline defines, all that kernelci.yaml uses.
 KERNELCI = {"kselftest", "k8s-all", "lava-broonie", "lava-collabora", "trixie-kselftest", "beaglebone-black",
@@ -233,4 +233,4 @@ class LabsTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    sys.exit(ktap.run_cases(LabsTest, ktap.BUILD / "labs"))
+    sys.exit(ktap.run_cases(LabsTest, ktap.BUILD / "labs", sys.argv[2:]))

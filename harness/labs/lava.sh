@@ -15,10 +15,10 @@ arm) suites+=" arm_asid" image=zImage selftests=mm:asid_rollover ;;
 riscv) suites+=" riscv_asid riscv_kvm_vmid" ;;
 *) echo "error: $arch: there are only jobs for arm64, arm and riscv" >&2 && exit 1 ;;
 esac
-# What sed must not take for its own.
+# Escape what is special in a replacement of sed.
 # shellcheck disable=SC2001
 quoted() { sed 's/[\\&,]/\\&/g' <<<"$1"; }
-# As part of a string of YAML.
+# Escape what is special in a quoted string of YAML.
 # shellcheck disable=SC2001
 escaped() { sed 's/[\\"]/\\&/g' <<<"$1"; }
 [[ $* != *$'\n'* ]] || { echo "error: an argument has more than one line" >&2 && exit 1; }

@@ -392,6 +392,8 @@ def main() -> int:
                 raise ValueError("\n  ".join(["our files do not fit:", *problems]))
             for each in all_of_them:
                 learn(each.lost, args.learn)
+                if each is not overlay:
+                    print("".join(f"not learnt: {text}\n" for text in each.problems), end="", file=sys.stderr)
             return 0
         overlay.work_out()
         changed = overlay.changes()

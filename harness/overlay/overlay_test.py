@@ -533,4 +533,4 @@ class OverlayTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    sys.exit(ktap.run_cases(OverlayTest, ktap.BUILD / "overlay"))
+    sys.exit(ktap.run_cases(OverlayTest, ktap.BUILD / "overlay", sys.argv[1:]))

@@ -47,7 +47,7 @@ def harmless(tree: str, kept: set[str]) -> Iterator[tuple[str, str]]:
             blank = [Chunk(max(1, rest[0].blank), rest[0].comment, rest[0].code)] if rest else []
             yield what, text([*pieces[:at], stranger, *blank, *pieces[at + 1:]])
     for name in kept:
-        # Another piece of the name may be a macro.
+        # A macro may have the same name.
         piece = next(piece for piece in pieces if piece.name == name and Function.of(piece.code))
         yield f"a variable in {name}()", tree.replace(
             piece.code, piece.code.replace("\n{\n", "\n{\n\tint somebodys __maybe_unused = 0;\n", 1))

@@ -98,7 +98,7 @@ if [[ -n ${LINUX-} ]]; then
 	is_kernel "$from" || die "LINUX=$LINUX: no kernel source tree with KUnit and KVM for arm64"
 	[[ $from != *[[:space:]:]* ]] ||
 		die "LINUX=$from: the kernel's make refuses a path with a space or a colon; move this tree"
-	# make apply may write to it.
+	# make apply must not write to it while it is read.
 	exec 7<"$from"
 	flock -ns 7 || die "another run is writing to LINUX=$from; wait for it"
 	name=user-$(sha256sum <<<"$from" | cut -c1-8)

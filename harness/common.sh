@@ -147,8 +147,8 @@ skip() {
 	checks+=("$1" skip 0 "$2")
 }
 
-# version PROGRAM: its name and version. TLC is a class of $TLA2TOOLS. sparse adds the version of Debian's package, which
-# is the right one.
+# version PROGRAM: its name and version. TLC is a class of $TLA2TOOLS. sparse adds the version of Debian's package,
+# which is the right one.
 version() {
 	local ask=("$1" --version)
 	[[ $1 != */herd7 ]] || ask[1]=-version

@@ -23,7 +23,8 @@ HEAD = """# Results
 
 `make results` writes this file from the tables of the last runs, and nothing here is edited by hand. Each section
 names the day, the commit, and the versions of the kernel and of the programs on which the results depend, and says
-FAILED if the command failed. A command without a section did not run, or wrote no table; make prove has none if make
+FAILED if the command failed. Sections of 2026-11-26 name gcc, clang and QEMU instead of the programs that they used. A
+command without a section did not run, wrote no table, or ran with uncommitted changes; make prove has none if make
 prove-deep ran at the same commit. "Quick" is the part that `make test` runs.
 Everything ran under QEMU or on the host. Nothing ran on hardware with the architectures in question.
 

@@ -401,7 +401,7 @@ static bool explore_mode(const struct mode *mode)
 
 static int usage(void)
 {
-	fprintf(stderr, "explore [-l steps of each CPU, up to %u] [-k preemptions, up to %u] [-m mode]\n"
+	fprintf(stderr, "explore [-l steps of a CPU, <= %u] [-k preemptions, <= %u] [-m mode]\n"
 			"  -m  all that must hold (the default), bad (the others), or one of:",
 		MAX_OPS, MAX_PREEMPTIONS);
 	hw_print_modes();

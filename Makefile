@@ -60,12 +60,12 @@ help:
 #help   e2e            real processes and guests on QEMU at EL2
 #help   e2e-mutants    mutation tests of the e2e suite                    15 min
 #help   e2e-selftests  the kernel's own KVM and mm selftests and ours,
-#help                  before and after; ARCH=riscv                       arm64 1 h
+#help                  before and after; ARCH=riscv                       arm64 1 h, riscv 15 min
 #help   peers          kvm-unit-tests and Linux under kvmtool, before and 9 min
 #help                  after; needs KVM_UNIT_TESTS= and KVMTOOL=
 #help   bench          instructions and bytes, before and after           11 min
 #help   test           everything quick enough: what CI runs              37 min
-#help   unit           only the part of test for harness/: input,         2 min
+#help   unit           only the part of test for harness/: input,         1 min
 #help                  overlay, series
 #help Static checks
 #help   lint           checkpatch, sparse, W=1, kernel-doc, htmldocs,     3 min

@@ -35,11 +35,13 @@ WHOLE = "the file"
 class Overlay:
     """One tree, the files that it will hold, and the problems."""
 
-    def __init__(self, ours: Path, tree: Path, table: dict[str, Any], forms: dict[str, Any]) -> None:
+    def __init__(self, ours: Path, tree: Path, table: dict[str, Any], forms: dict[str, Any],
+                 to_learn: bool = False) -> None:
         self.ours = ours
         self.tree = tree
         self.table = fitting(expand(table, ours), tree)
         self.forms = forms
+        self.to_learn = to_learn
         self.problems: list[str] = []
         # For each kernel file, the forms of what our pieces replace or remove, for --learn.
         self.lost: dict[str, dict[str, str]] = {}
@@ -91,6 +93,9 @@ class Overlay:
             what = "exists already, and differs from ours; give a tree without it"
         self.problems.append(f"{path}: {what}")
 
+    def splice(self, path: str, tree: str, ours: str) -> Splice:
+        return Splice(path, tree, ours, self.forms.get(path, {}), learn=self.to_learn)
+
     def pieces(self, path: str) -> None:
         ours, tree = self.source(path), self.current(path)
         if ours is None:
@@ -98,7 +103,7 @@ class Overlay:
         if tree is None:
             self.problems.append(f"{path}: not in this tree, so it cannot be changed")
             return
-        splice = Splice(path, tree, ours, self.forms.get(path, {}))
+        splice = self.splice(path, tree, ours)
         result = splice.result()
         self.lost[path] = splice.lost
         self.keep(path, tree, result, splice.problems)
@@ -112,7 +117,7 @@ class Overlay:
         tree = self.current(path)
         if tree is None:
             return
-        splice = Splice(path, tree, "", self.forms.get(path, {}))
+        splice = self.splice(path, tree, "")
         splice.lose(WHOLE, splice.hashes(tree))
         self.lost[path] = splice.lost
         self.keep(path, tree, None, splice.problems)
@@ -373,27 +378,26 @@ def main() -> int:
     if args.tree is None:
         parser.error("name the kernel tree")
     try:
-        overlay = Overlay(OURS, args.tree, table, load("forms.toml"))
-        if args.learn is not None:
+        forms, to_learn = load("forms.toml"), args.learn is not None
+        overlay = Overlay(OURS, args.tree, table, forms, to_learn)
+        if to_learn:
             if not args.learn:
                 raise ValueError("--learn needs a version")
             if not (args.tree / "Kconfig").exists():
                 raise ValueError("not a kernel source tree")
             if (args.tree / "lib/idgen_alloc.c").exists() and not overlay.before["files"]:
                 raise ValueError("it has our files: give a tree without them")
-            others = [Overlay(ours, args.tree, table, {}) for ours, table in fixes()]
-            # A fix that the tree has replaces nothing.
-            all_of_them = [overlay, *(fix for fix in others if not fix.there())]
-            for each in all_of_them:
-                each.work_out()
-            # Forms that are not known yet are learnt.
-            problems = [text for text in overlay.problems if " is not as in Linux " not in text]
-            if problems:
-                raise ValueError("\n  ".join(["our files do not fit:", *problems]))
-            for each in all_of_them:
-                learn(each.lost, args.learn)
-                if each is not overlay:
-                    print("".join(f"not learnt: {text}\n" for text in each.problems), end="", file=sys.stderr)
+            overlay.work_out()
+            if overlay.problems:
+                raise ValueError("\n  ".join(["our files do not fit:", *overlay.problems]))
+            learn(overlay.lost, args.learn)
+            for fix in [Overlay(ours, args.tree, table, forms, to_learn) for ours, table in fixes()]:
+                # A fix that the tree has replaces nothing.
+                if not fix.there():
+                    fix.work_out()
+                    learn(fix.lost, args.learn)
+                    for problem in fix.problems:
+                        print(f"not learnt: {problem}", file=sys.stderr)
             return 0
         overlay.work_out()
         changed = overlay.changes()

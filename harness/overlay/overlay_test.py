@@ -281,6 +281,17 @@ class OverlayTest(unittest.TestCase):
             self.assertEqual(len(splice.problems), 1 - named, splice.problems)
             self.assertEqual(Splice("f.c", splice.result(), splice.ours, {}).there(), bool(named))
 
+    def test_unknown_form_is_learnt(self) -> None:
+        tree, ours = "void f(void)\n{\n\ta();\n\tb();\n}\n", "void f(void)\n{\n\tc();\n}\n"
+        for learn in (False, True):
+            splice = Splice("f.c", tree, ours, {"f": [], "g": []}, learn=learn)
+            splice.result()
+            self.assertEqual(([*splice.lost], len(splice.problems)), (["f"], 1 - learn))
+        # A function that has to be there is missed nevertheless.
+        missing = Splice("f.c", tree, ours + "\n" + ours.replace("f(", "g("), {"f": [], "g": []}, learn=True)
+        missing.result()
+        self.assertEqual(missing.problems, ["f.c: has g 0 times, not once"])
+
     def test_what_a_fix_brought_in_goes_if_it_is_there(self) -> None:
         fixed = "void f(void)\n{\n\ta();\n\twhile (fix()) {\n\t\tb();\n\t}\n\tc();\n}\n"
         ours = "void f(void)\n{\n\t/* tree: ... */\n\t/* gone if there: fix */\n\t/* tree: ... */\n}\n"

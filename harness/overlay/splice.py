@@ -183,6 +183,8 @@ class Splice:
     ours: str
     forms: dict[str, list[dict[str, Any]]]
     problems: list[str] = field(default_factory=list)
+    # For --learn: forms that are not known are no problem.
+    learn: bool = False
     # The form of what is removed or replaced in each piece, for --learn.
     lost: dict[str, str] = field(default_factory=dict)
 
@@ -352,7 +354,7 @@ class Splice:
             return
         self.lost[name] = form
         known = self.forms.get(name, [])
-        if form in (each["form"] for each in known):
+        if self.learn or form in (each["form"] for each in known):
             return
         kernels = ", ".join(sorted({kernel for each in known for kernel in each["kernels"]})) or "any known version"
         best = max((difflib.SequenceMatcher(None, each["form"].split(), form.split()) for each in known),

@@ -55,13 +55,13 @@ only() {
 }
 
 # watch END COMMAND...: on a terminal, show every ten seconds what COMMAND prints, until unwatch. END is "\r" to
-# overwrite the line, or "\n" if there is other output, with which it would mix. It does not inherit the lock.
+# overwrite the line, or "\n" if there is other output, with which it would mix. It does not inherit locks.
 watcher=
 watch() {
 	[[ -t 2 ]] || return 0
 	while sleep 10 && kill -0 $$; do
 		printf "    %d s: %s\e[K$1" "$((SECONDS - start))" "$("${@:2}")" >&2
-	done 7<&- 9>&- &
+	done 7>&- 8>&- 9>&- &
 	watcher=$!
 	disown
 }

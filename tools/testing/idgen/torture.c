@@ -2,11 +2,11 @@
 /*
  * Run lib/idgen_alloc.c on real threads.
  *
- * There is a thread for each CPU. It runs contexts, is scheduled out, pins and unpins,
- * and replaces unused contexts by new ones or by ones that have slept for long.
- * A context is replaced only if no CPU uses it and no register that is walked
- * holds it (A11). One more thread walks page tables for all CPUs, as their
- * translation registers say. Another one unmaps. Each step checks the
+ * There is a thread for each CPU. It runs contexts, is scheduled out, pins and
+ * unpins, and replaces unused contexts by new ones or by ones that have slept
+ * for long. A context is replaced only if no CPU uses it and no register that is
+ * walked holds it (A11). One more thread walks page tables for all CPUs, as
+ * their translation registers say. Another one unmaps. Each step checks the
  * invariants: see hw.c.
  *
  * The seed determines what each thread does. The host determines how they
